@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Guest memory: gmem_at() is the only place where a guest-physical address becomes a pointer.
+#ifndef VMM_GMEM_H
+#define VMM_GMEM_H
+
+#include "base.h"
+
+#define GMEM_MAX_REGIONS 64
+
+enum gmem_dir {
+	GMEM_READ = 1, // the device reads guest memory
+	GMEM_WRITE = 2,
+};
+
+enum {
+	GMEM_READONLY = 1, // a ROM: GMEM_WRITE fails with -EROFS
+};
+
+struct gmem_region {
+	uint64_t gpa, size;
+	uint8_t *hva;
+	uint32_t flags;
+};
+
+// Immutable once published; replaced whole.
+struct gmem_map {
+	uint32_t count;
+	struct gmem_region region[GMEM_MAX_REGIONS]; // sorted, disjoint; neighbours may adjoin
+	struct gmem_map *retired;
+};
+
+struct gmem {
+	pthread_mutex_t lock; // writers only
+	_Atomic(struct gmem_map *) map;
+	_Atomic uint64_t generation; // grows with every change; cached translations carry it
+	struct gmem_map *retired; // old maps, kept until destroy: they are small and changes are rare
+};
+
+// Who accesses: every device that touches guest memory owns one.
+struct gmem_dev {
+	_Atomic uint64_t reads, writes; // calls
+	_Atomic uint64_t denied; // refused for any reason
+	// NULL, or asked first: a DMA window, a virtual IOMMU. 0 lets the access pass, else -errno.
+	int (*window)(void *opaque, uint64_t gpa, uint64_t len, enum gmem_dir dir);
+	void *window_opaque;
+};
+
+struct gmem_piece {
+	void *hva;
+	uint64_t len;
+};
+
+struct gmem *gmem_create(void);
+void gmem_destroy(struct gmem *m);
+// -EINVAL (size 0, wraps), -EEXIST (overlap), -ENOSPC (too many regions), -ENOMEM.
+int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, void *hva, uint32_t flags);
+// -ENOENT unless exactly this region exists. The caller has made sure that nobody uses a pointer into it.
+int gmem_remove(struct gmem *m, uint64_t gpa, uint64_t size);
+uint64_t gmem_generation(struct gmem *m);
+
+// Translates [gpa, gpa + len) for `dev` into at most `max` pieces. Adjoining regions give one piece
+// each. Returns the number of pieces (0 for len 0), -EFAULT (not all of it is memory, or it wraps),
+// -EROFS, -E2BIG (more than max pieces), or what the device's window answered. GUEST: gpa and len are hostile.
+int gmem_at(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len, enum gmem_dir dir,
+	    struct gmem_piece *ret, uint32_t max);
+
+// Whole-range copies over gmem_at(): 0 or its -errno; nothing is moved unless all of it is memory.
+int gmem_read(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, void *buf, uint64_t len);
+int gmem_write(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, const void *buf, uint64_t len);
+int gmem_zero(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len);
+// pread() straight into guest memory; -EIO when the file ends early.
+int gmem_pread(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, int fd, uint64_t offset,
+	       uint64_t len);
+
+#endif
