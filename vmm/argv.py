@@ -1,0 +1,121 @@
+"""Reads the command line of `vmm boot` straight from the table of options; no parser is imported.
+
+The rules are getopt's: `--opt value`, `--opt=value`, `-o value`, `-ovalue`, short flags may be
+joined, the last of a repeated option wins, `--` ends the options. An option that wants a value
+takes the next word whatever it looks like.
+"""
+
+from __future__ import annotations
+
+from vmm.errors import ConfigError
+from vmm.options import BOOT_OPTIONS, Option
+from vmm.values import read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def parse_boot(argv: Sequence[str]) -> dict[str, object]:
+    """Options given in `argv` by name; those not given are absent. Words after `--` come as "rest".
+
+    Raises ConfigError with every problem found.
+    """
+    values, problems = scan(argv, BOOT_OPTIONS)
+    if problems:
+        raise ConfigError(*problems)
+    return values
+
+
+def scan(argv: Sequence[str], table: tuple[Option, ...]) -> tuple[dict[str, object], list[str]]:
+    """What `argv` says, and what is wrong with it; an option with a bad value is left out."""
+    scanner = _Scanner(argv, table)
+    scanner.run()
+    return scanner.values, scanner.problems
+
+
+class _Scanner:
+    """One pass over argv. State: the words still to read, what was found, what was wrong."""
+
+    def __init__(self, argv: Sequence[str], table: tuple[Option, ...]) -> None:
+        self.words = list(reversed(argv))
+        self.flags: dict[str, Option] = {}
+        for option in table:
+            for flag in (*option.flags, option.off):
+                if flag:
+                    self.flags[flag] = option
+        self.values: dict[str, object] = {}
+        self.problems: list[str] = []
+
+    def run(self) -> None:
+        while self.words:
+            word = self.words.pop()
+            if word == "--":
+                self.values["rest"] = tuple(reversed(self.words))
+                return
+            if word.startswith("--"):
+                self._long(word)
+            elif word.startswith("-") and word != "-":
+                self._short(word)
+            else:
+                self.problems.append(
+                    f"unexpected word {word!r}: options start with -, the kernel's words follow --"
+                )
+
+    def _long(self, word: str) -> None:
+        flag, equals, text = word.partition("=")
+        option = self.flags.get(flag)
+        if option is None:
+            self._unknown(flag)
+        elif option.kind == "flag":
+            if equals:
+                self.problems.append(f"{flag} takes no value, so {word!r} cannot be right")
+            else:
+                self.values[option.name] = flag != option.off
+        elif equals:
+            self._value(option, flag, text)
+        else:
+            self._next(option, flag)
+
+    def _short(self, word: str) -> None:
+        for at in range(1, len(word)):
+            flag = "-" + word[at]
+            option = self.flags.get(flag)
+            if option is None:
+                self._unknown(flag)
+            elif option.kind == "flag":
+                self.values[option.name] = True
+            else:
+                if word[at + 1 :]:
+                    self._value(option, flag, word[at + 1 :])
+                else:
+                    self._next(option, flag)
+                return
+
+    def _next(self, option: Option, flag: str) -> None:
+        if self.words:
+            self._value(option, flag, self.words.pop())
+        else:
+            self.problems.append(f"{flag} wants a value: {flag} {option.metavar}")
+
+    def _value(self, option: Option, flag: str, text: str) -> None:
+        try:
+            value = read(option, text)
+        except ValueError as error:
+            self.problems.append(f"{flag} {error}")
+            return
+        if option.repeat:
+            self.values[option.name] = (*self.values.get(option.name, ()), value)  # type: ignore[misc]
+        else:
+            self.values[option.name] = value
+
+    def _unknown(self, flag: str) -> None:
+        self.problems.append(f"there is no option {flag}{nearest(flag, self.flags)}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence that suggests what was meant, "" if nothing comes close."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,106 @@
+"""The validator of a configuration: every reason why it cannot work, as sentences, all at once."""
+
+from __future__ import annotations
+
+from vmm import layout
+from vmm.values import write_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmm.config import VmConfig
+
+MEM_MIN = layout.HIGH_MEMORY  # boot structures lie below 1 MiB
+MEM_SURE = 32 * layout.GIB  # every CPU with KVM addresses 36 bits, so below this nobody is asked
+TSC_KHZ_MAX = (1 << 32) - 1  # KVM_SET_TSC_KHZ takes 32 bits
+MODULES_MAX = 64
+CONSOLES_MAX = len(layout.PORT_COM)
+
+
+def find_problems(config: VmConfig, address_bits: int = 0) -> list[str]:
+    """Every reason why this configuration cannot work, as sentences.
+
+    `address_bits` is the width of physical addresses; 0 asks this host, and only if it matters.
+    """
+    problems: list[str] = []
+    if not config.kernel:
+        problems.append("nothing to boot: name an image with --kernel FILE")
+    if len(config.append.encode(errors="surrogateescape")) >= layout.CMDLINE_MAX:
+        problems.append(
+            f"--append is longer than {layout.CMDLINE_MAX - 1} bytes, more than fits in its place"
+        )
+    if len(config.modules) > MODULES_MAX:
+        problems.append(f"{len(config.modules)} times --module; the limit is {MODULES_MAX}")
+    _check_memory(config, address_bits, problems)
+    _check_cpus(config, problems)
+    _check_devices(config, problems)
+    if config.timeout is not None and not 0 < config.timeout < float("inf"):
+        problems.append("--timeout must be more than 0 seconds")
+    return problems
+
+
+def _check_memory(config: VmConfig, address_bits: int, problems: list[str]) -> None:
+    size = config.mem
+    if size < MEM_MIN:
+        problems.append(
+            f"--mem is {write_size(size)}; a machine needs at least {write_size(MEM_MIN)}"
+        )
+    elif size % layout.PAGE:
+        problems.append(f"--mem is {size} bytes, which is not a multiple of the 4 KiB page")
+    elif config.mem_backing == "hugetlb" and size % (2 * layout.MIB):
+        problems.append(
+            f"--mem is {write_size(size)}; --mem-backing hugetlb needs a multiple of 2M"
+        )
+    if size > MEM_SURE:
+        bits = address_bits or host_address_bits()
+        limit = (1 << bits) - (layout.ABOVE_4G - layout.HOLE)
+        if size > limit:
+            problems.append(
+                f"--mem is {write_size(size)}; physical addresses have {bits} bits here, so "
+                f"{write_size(limit)} is the limit"
+            )
+
+
+def _check_cpus(config: VmConfig, problems: list[str]) -> None:
+    if config.cpus < 1:
+        problems.append("--cpus is 0; a machine needs at least one vCPU")
+    elif config.cpus > layout.MAX_VCPUS:
+        problems.append(
+            f"--cpus is {config.cpus}; the limit is {layout.MAX_VCPUS}, because xAPIC ids have "
+            f"8 bits and id {layout.APIC_ID_MAX + 1} means all of them"
+        )
+    if config.cpu.topology:
+        sockets, cores, threads = config.cpu.topology
+        if sockets * cores * threads != config.cpus:
+            problems.append(
+                f"--cpu topology={sockets}:{cores}:{threads} makes "
+                f"{sockets * cores * threads} vCPUs, but --cpus is {config.cpus}"
+            )
+    if config.tsc_khz is not None and not 1 <= config.tsc_khz <= TSC_KHZ_MAX:
+        problems.append(f"--tsc-khz is {config.tsc_khz}; KVM takes 1 to {TSC_KHZ_MAX}")
+
+
+def _check_devices(config: VmConfig, problems: list[str]) -> None:
+    if config.ioapic_pins == 48 and config.irqchip == "kernel":
+        problems.append("--ioapic-pins 48 needs --irqchip split: KVM's own IO-APIC has 24 pins")
+    count = len(config.consoles)
+    if not 1 <= count <= CONSOLES_MAX:
+        problems.append(f"{count} times --console; a machine has 1 to {CONSOLES_MAX} serial ports")
+    elif count > 1 and config.machine != "legacy":
+        problems.append(
+            "more than one --console needs --machine legacy: the default machine has only COM1"
+        )
+    paths = [console.path for console in config.consoles if console.path]
+    for path in dict.fromkeys(path for path in paths if paths.count(path) > 1):
+        problems.append(f"two consoles cannot share {path}")
+
+
+def host_address_bits() -> int:
+    """Width of physical addresses in bits; 52, the architecture's limit, if nobody says."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("address sizes"):
+                    return int(line.split(":")[1].split()[0])
+    except (OSError, ValueError, IndexError):
+        pass
+    return 52

@@ -1,0 +1,139 @@
+"""The one table of options: pure data for argv, TOML, click, completion and the manual page.
+
+A row says how an option is spelt and what it means; nothing here parses or checks. `vmm/argv.py`
+reads argv from the table, `vmm/tomlfile.py` TOML, `vmm/cli/generate.py` makes click commands.
+"""
+
+from __future__ import annotations
+
+from vmm.record import Record
+
+BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG = (
+    "What to boot",
+    "Machine",
+    "Memory and processors",
+    "Console",
+    "How it ends",
+    "Output and diagnosis",
+    "Configuration",
+)
+GROUPS = (BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG)
+
+
+class Option(Record):
+    """One row. `kind` names a converter of vmm/values.py; `default` is spelt as a user types it."""
+
+    name: str  # field of VmConfig, or key of the parsed dictionary
+    flags: tuple[str, ...]  # short spellings first, the long one last
+    kind: str
+    help: str
+    metavar: str = ""
+    default: str = ""  # "" means: not set
+    choices: tuple[str, ...] = ()
+    group: str = ""
+    repeat: bool = False
+    toml: str = ""  # key in a configuration file; "" where a file cannot set it
+    commands: tuple[str, ...] = ("boot",)
+
+    @property
+    def long(self) -> str:
+        return self.flags[-1]
+
+    @property
+    def off(self) -> str:
+        """The spelling that switches a flag off again, "" where there is none."""
+        return f"--no-{self.long[2:]}" if self.kind == "flag" and self.toml else ""
+
+
+def _row(
+    group: str, flags: str, kind: str, metavar: str, default: str, help: str, **more: object
+) -> Option:
+    """A row of `vmm boot` whose field and TOML key follow from the long spelling."""
+    spelt = tuple(flags.split())
+    key = spelt[-1][2:]
+    fields: dict[str, object] = {"name": key.replace("-", "_"), "toml": key, **more}
+    if kind == "choice":
+        fields["choices"] = tuple(metavar.split("|"))
+    return Option(
+        flags=spelt,
+        kind=kind,
+        metavar=metavar,
+        default=default,
+        help=help,
+        group=group,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+# fmt: off
+BOOT_OPTIONS: tuple[Option, ...] = (
+    _row(BOOT, "-k --kernel", "path", "FILE", "",
+         "Image to boot: bzImage, vmlinux, PVH or multiboot ELF, or a flat binary. Needed."),
+    _row(BOOT, "-i --initrd", "path", "FILE", "", "Initial RAM disk."),
+    _row(BOOT, "--module", "module", "FILE[ ARGS]", "",
+         "Multiboot module; what follows the first blank is its string.",
+         name="modules", repeat=True),
+    _row(BOOT, "-a --append", "text", "TEXT", "",
+         "Kernel command line. Words after -- are added to it."),
+    _row(BOOT, "--boot-protocol", "choice", "auto|linux|elf64|pvh|multiboot|flat", "auto",
+         "How to enter the image; auto looks at it."),
+    _row(BOOT, "--kaslr", "flag", "", "",
+         "Let a bzImage unpack itself in the guest, so that it picks a random address."),
+    _row(SHAPE, "--name", "text", "NAME", "vmm", "Name in logs, reports and the control socket."),
+    _row(SHAPE, "--machine", "choice", "default|legacy", "default",
+         "default is hardware-reduced ACPI; legacy adds RTC, PM timer, COM2-4, i8042 and HPET."),
+    _row(SHAPE, "--irqchip", "choice", "kernel|split", "kernel",
+         "Where PIC, IO-APIC and PIT live: in KVM, or here (the local APICs stay in KVM)."),
+    _row(SHAPE, "--ioapic-pins", "count", "24|48", "24",
+         "Pins of the IO-APIC; 48 needs --irqchip split.", choices=("24", "48")),
+    _row(SHAPE, "--testdev", "flag", "", "",
+         "Add isa-debug-exit, pc-testdev and fw_cfg for test kernels."),
+    _row(SHAPE, "--debug-exit", "flag", "", "",
+         "Add isa-debug-exit alone: writing v to port 0xf4 ends with code (v << 1) | 1."),
+    _row(SHAPE, "--rtc-base", "rtc", "utc|localtime|TIME", "utc",
+         "What the real-time clock shows at start: host time, or an ISO 8601 time."),
+    _row(CPU, "-m --mem", "size", "SIZE", "512M",
+         "Guest memory: K, M, G or T; a bare number is MiB, 0x... is bytes."),
+    _row(CPU, "--mem-backing", "choice", "auto|thp|4k|hugetlb", "auto",
+         "Pages behind guest memory; auto takes transparent huge pages where the host has them."),
+    _row(CPU, "--mem-prealloc", "flag", "", "", "Touch all guest memory before the guest starts."),
+    _row(CPU, "-c --cpus", "count", "N", "1", "Number of vCPUs, 1 to 255."),
+    _row(CPU, "--cpu", "cpu", "SPEC", "host",
+         "host|none[,+FEATURE][,-FEATURE][,vendor=NAME][,topology=SOCKETS:CORES:THREADS]."),
+    _row(CPU, "--tsc-khz", "count", "KHZ", "",
+         "TSC frequency the guest sees; the host's if not set."),
+    _row(CONSOLE, "--console", "console", "stdio|pty|null|file:PATH|socket:PATH|connect:PATH",
+         "stdio", "Where COM1 goes; given again, COM2 to COM4 (--machine legacy). "
+         "socket listens, connect calls.",
+         name="consoles", repeat=True),
+    _row(CONSOLE, "--console-overflow", "choice", "block|drop", "block",
+         "Slow reader: hold the guest back after 16 MiB, or drop the oldest and count."),
+    _row(END, "--reboot", "choice", "reset|exit", "reset",
+         "A guest reboot restarts the machine in place, or ends with code 252."),
+    _row(END, "--timeout", "seconds", "SECONDS", "",
+         "End with code 124 after this long; s, m or h may follow the number."),
+    _row(END, "--exit-report", "path", "FILE", "",
+         "Write how it ended as JSON; it is authoritative."),
+    _row(OUTPUT, "--state-dir", "path", "DIR", "",
+         "Keep config.toml, control.sock and report.json there."),
+    _row(OUTPUT, "--stats", "flag", "", "", "Print counters at the end, on stderr."),
+    _row(OUTPUT, "--json", "flag", "", "", "Print counters and summaries as JSON."),
+    _row(OUTPUT, "--log-format", "choice", "auto|console|json", "auto",
+         "Log lines on stderr; auto is console on a terminal, else JSON."),
+    _row(OUTPUT, "--log-level", "choice", "debug|info|warning|error", "warning",
+         "Least level logged."),
+    _row(OUTPUT, "--debug", "flag", "", "", "Show tracebacks of errors."),
+    _row(CONFIG, "--config", "path", "FILE.toml", "",
+         "Read options from a file; those on the command line win.", toml=""),
+    _row(CONFIG, "--dump-config", "flag", "", "",
+         "Print the configuration as TOML and stop.", toml=""),
+    _row(CONFIG, "--dry-run", "flag", "", "",
+         "Check the configuration and that its files can be read, then stop.", toml=""),
+    _row(CONFIG, "--stop-before", "choice", "run", "",
+         "Build the machine, load the images, print what was built, and stop.", toml=""),
+    _row(CONFIG, "-h --help", "flag", "", "", "Show this help.", toml=""),
+)
+# fmt: on
+
+# What a configuration holds: the options a file can set, by field.
+FIELDS: dict[str, Option] = {option.name: option for option in BOOT_OPTIONS if option.toml}
