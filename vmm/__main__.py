@@ -32,7 +32,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def guarded(command: Callable[[], int], debug: bool = False) -> int:
-    """The exit code of `command`; its exceptions become sentences, with tracebacks only in `debug`."""
+    """The exit code of `command`; exceptions become sentences, tracebacks show in `debug`."""
     try:
         return command()
     except BrokenPipeError:
@@ -59,7 +59,7 @@ def explain(error: BaseException) -> int:
 
 
 def causes(error: BaseException) -> list[BaseException]:
-    """The leaves of an exception group in the order they were raised; any other error is its own."""
+    """The leaves of an exception group in order; any other error is its own cause."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in causes(inner)]
     return [error]

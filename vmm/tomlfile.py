@@ -114,7 +114,7 @@ def write_toml(config: VmConfig) -> str:
             group = option.group
             lines.append(f"{chr(10) if lines else ''}# {group}\n")
         value = values[option.name]
-        if value is None or value == "" or value == ():
+        if value is None or (value in ("", ()) and not option.default):
             lines.append(f"# {option.toml} =\n")
         else:
             lines.append(f"{option.toml} = {_toml_value(option, value)}\n")

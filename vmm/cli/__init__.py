@@ -1,1 +1,1 @@
-"""Commands, one file each. `boot.py` imports no click; `main.py` builds click's tree from the tables."""
+"""Commands, one file each. `boot.py` imports no click; `main.py` makes click from the tables."""
