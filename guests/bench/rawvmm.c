@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The least a VMM can do: one VM, its vCPUs, ioctl(KVM_RUN) and a switch. Its cost per exit is the 1.00 that vmm and others are
+ * compared with, so the loop has no table, no lock and no counter. Also runs the tiny guests on their own. It trusts its image.
+ *
+ * usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p real16|multiboot|pvh|long64] [-i] [-d PORT] [-r PORT] [-t] IMAGE
+ *  -i in-kernel irqchip and PIT (always with -c above 1)   -d PORT: ioeventfd   -r PORT: coalesced ring
+ *  -t prints CPU time and peak memory to stderr
+ */
+#include <elf.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { GDT = 0x500, START_INFO = 0x6000, ZERO_PAGE = 0x7000, REAL_MODE = 0x7c00, MB_INFO = 0x9000, TABLES = 0xa000, CMDLINE = 0x20000 };
+
+static struct {
+	uint64_t mem;
+	int cpus, doorbell, ring;
+	const char *cmdline, *protocol, *image;
+	bool irqchip, times;
+} opt = { .mem = 64 << 20, .cpus = 1, .doorbell = -1, .ring = -1, .cmdline = "" };
+
+static int kvm, vm, vcpus[256];
+static size_t run_size;
+static unsigned char *ram;
+static struct kvm_coalesced_mmio_ring *ring;
+
+static int call(int fd, unsigned long request, const char *name, uintptr_t arg)
+{
+	int r = ioctl(fd, request, arg);
+
+	if (r < 0)
+		err(6, "%s", name);
+	return r;
+}
+#define CALL(fd, request, arg) call(fd, request, #request, (uintptr_t)(arg))
+
+static void finish(int code)
+{
+	struct rusage u;
+
+	fflush(stdout);
+	if (opt.times) {
+		getrusage(RUSAGE_SELF, &u);
+		fprintf(stderr, "rawvmm: cpu %ld us, max rss %ld KiB\n", u.ru_utime.tv_usec + u.ru_stime.tv_usec +
+			1000000 * (u.ru_utime.tv_sec + u.ru_stime.tv_sec), u.ru_maxrss);
+	}
+	_exit(code);
+}
+
+static void die(const struct kvm_run *run, int fd)
+{
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	fflush(stdout);
+	CALL(fd, KVM_GET_REGS, &r);
+	CALL(fd, KVM_GET_SREGS, &s);
+	fprintf(stderr, "rawvmm: exit %u (sub %u), rip %llx cs %x base %llx rsp %llx rflags %llx rax %llx cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx\n",
+		run->exit_reason, run->internal.suberror, r.rip, s.cs.selector, s.cs.base, r.rsp, r.rflags, r.rax, s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+	for (unsigned int i = 0; run->exit_reason == KVM_EXIT_INTERNAL_ERROR && i < run->internal.ndata && i < 16; i++)
+		fprintf(stderr, "rawvmm: data[%u] %llx\n", i, run->internal.data[i]);
+	finish(254);
+}
+
+static void out(struct kvm_run *run)
+{
+	const unsigned char *p = (unsigned char *)run + run->io.data_offset;
+
+	if (run->io.port == 0xe9 || run->io.port == 0x3f8)
+		fwrite(p, 1, (size_t)run->io.size * run->io.count, stdout);
+	else if (run->io.port == 0xf4)
+		finish(p[0] << 1 | 1);
+	else if (ring)
+		ring->first = ring->last;	// full: this write and the next find room
+}
+
+static void in(struct kvm_run *run)
+{
+	unsigned char *p = (unsigned char *)run + run->io.data_offset;
+
+	memset(p, run->io.port == 0x3fd ? 0x60 : run->io.port == 0xe9 ? 0xe9 : 0xff, (size_t)run->io.size * run->io.count);
+}
+
+static void loop(int fd, struct kvm_run *run)
+{
+	for (;;) {
+		if (ioctl(fd, KVM_RUN, 0) < 0) {
+			if (errno == EINTR || errno == EAGAIN)	// EAGAIN: an AP got its SIPI
+				continue;
+			err(6, "KVM_RUN");
+		}
+		switch (run->exit_reason) {
+		case KVM_EXIT_IO:
+			if (run->io.direction == KVM_EXIT_IO_OUT)
+				out(run);
+			else
+				in(run);
+			break;
+		case KVM_EXIT_MMIO:
+			if (!run->mmio.is_write)
+				memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+			break;
+		case KVM_EXIT_HLT:
+			break;
+		default:
+			die(run, fd);
+		}
+	}
+}
+
+static void *vcpu_thread(void *arg)
+{
+	int fd = *(int *)arg;
+	struct kvm_run *run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (run == MAP_FAILED)
+		err(6, "mmap of the vCPU");
+	loop(fd, run);
+	return NULL;
+}
+
+static void load_elf64(const unsigned char *p, uint64_t *entry, uint64_t *note_entry)
+{
+	const Elf64_Ehdr *e = (const void *)p;
+	const Elf64_Phdr *ph = (const void *)(p + e->e_phoff);
+
+	*entry = e->e_entry;
+	for (int i = 0; i < e->e_phnum; i++) {
+		if (ph[i].p_type == PT_NOTE)
+			*note_entry = *(const uint32_t *)(p + ph[i].p_offset + 16);
+		if (ph[i].p_type == PT_LOAD && ph[i].p_paddr + ph[i].p_memsz <= opt.mem)
+			memcpy(ram + ph[i].p_paddr, p + ph[i].p_offset, ph[i].p_filesz);
+	}
+}
+
+static void load_elf32(const unsigned char *p, uint64_t *entry, uint64_t *note_entry)
+{
+	const Elf32_Ehdr *e = (const void *)p;
+	const Elf32_Phdr *ph = (const void *)(p + e->e_phoff);
+
+	*entry = e->e_entry;
+	for (int i = 0; i < e->e_phnum; i++) {
+		if (ph[i].p_type == PT_NOTE)
+			*note_entry = *(const uint32_t *)(p + ph[i].p_offset + 16);
+		if (ph[i].p_type == PT_LOAD && (uint64_t)ph[i].p_paddr + ph[i].p_memsz <= opt.mem)
+			memcpy(ram + ph[i].p_paddr, p + ph[i].p_offset, ph[i].p_filesz);
+	}
+}
+
+static void put32(uint32_t gpa, uint32_t v) { memcpy(ram + gpa, &v, 4); }
+static void put64(uint32_t gpa, uint64_t v) { memcpy(ram + gpa, &v, 8); }
+
+// Loads the image, writes the info block of its protocol; the entry point in *entry.
+static void load(uint64_t *entry)
+{
+	int fd = open(opt.image, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	uint64_t note_entry = 0;
+	unsigned char *p;
+
+	if (size <= 0)
+		err(8, "%s", opt.image);
+	p = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		err(8, "%s", opt.image);
+	if (!memcmp(p, ELFMAG, SELFMAG) && p[EI_CLASS] == ELFCLASS64) {
+		load_elf64(p, entry, &note_entry);
+		opt.protocol = opt.protocol ? opt.protocol : "long64";
+	} else if (!memcmp(p, ELFMAG, SELFMAG)) {
+		load_elf32(p, entry, &note_entry);
+		opt.protocol = opt.protocol ? opt.protocol : "multiboot";
+	} else {
+		memcpy(ram + REAL_MODE, p, (size_t)size);
+		*entry = REAL_MODE;
+		opt.protocol = "real16";
+	}
+	strcpy((char *)ram + CMDLINE, opt.cmdline);
+	put32(ZERO_PAGE + 0x228, CMDLINE);
+	put32(MB_INFO, 1 << 2 | 1);		// memory sizes and command line are valid
+	put32(MB_INFO + 4, 639);
+	put32(MB_INFO + 8, (uint32_t)(opt.mem >> 10) - 1024);
+	put32(MB_INFO + 16, CMDLINE);
+	put32(START_INFO, 0x336ec578);
+	put32(START_INFO + 4, 1);
+	put64(START_INFO + 24, CMDLINE);
+	if (!strcmp(opt.protocol, "pvh"))
+		*entry = note_entry;
+}
+
+static void segment(struct kvm_segment *s, uint16_t selector, uint8_t type, bool code64)
+{
+	*s = (struct kvm_segment){ .limit = 0xffffffff, .selector = selector, .type = type, .present = 1, .s = 1, .g = 1,
+				   .db = !code64, .l = code64 };
+}
+
+static void identity_map(void)
+{
+	put64(TABLES, (TABLES + 0x1000) | 3);
+	for (uint32_t i = 0; i < 4; i++)
+		put64(TABLES + 0x1000 + 8 * i, (TABLES + 0x2000 + 0x1000 * i) | 3);
+	for (uint32_t i = 0; i < 2048; i++)
+		put64(TABLES + 0x2000 + 8 * i, (uint64_t)i << 21 | 0x83);
+}
+
+static void enter(int fd, uint64_t entry)
+{
+	bool long64 = !strcmp(opt.protocol, "long64");
+	struct kvm_regs r = { .rip = entry, .rflags = 2 };
+	struct kvm_sregs s;
+
+	CALL(fd, KVM_GET_SREGS, &s);
+	if (!strcmp(opt.protocol, "real16")) {
+		s.cs.selector = 0;
+		s.cs.base = 0;
+	} else {
+		segment(&s.cs, 8, 11, long64);
+		segment(&s.ds, 16, 3, false);
+		s.es = s.fs = s.gs = s.ss = s.ds;
+		s.cr0 = 0x11;			// protection, extension type
+		s.gdt.base = GDT;
+		s.gdt.limit = 23;
+		put64(GDT + 8, long64 ? 0x00af9b000000ffff : 0x00cf9b000000ffff);
+		put64(GDT + 16, 0x00cf93000000ffff);
+	}
+	if (long64) {
+		identity_map();
+		s.cr0 |= 1u << 31;
+		s.cr3 = TABLES;
+		s.cr4 = 1 << 5;
+		s.efer = 1 << 8 | 1 << 10;
+		r.rsi = ZERO_PAGE;
+	} else if (!strcmp(opt.protocol, "pvh")) {
+		r.rbx = START_INFO;
+	} else if (!strcmp(opt.protocol, "multiboot")) {
+		r.rax = 0x2badb002;
+		r.rbx = MB_INFO;
+	}
+	CALL(fd, KVM_SET_SREGS, &s);
+	CALL(fd, KVM_SET_REGS, &r);
+}
+
+static void make_vcpu(int index)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[256];
+	} ids;
+
+	vcpus[index] = CALL(vm, KVM_CREATE_VCPU, index);
+	if (!ids.head.nent) {
+		ids.head.nent = 256;
+		CALL(kvm, KVM_GET_SUPPORTED_CPUID, &ids);
+	}
+	for (unsigned int i = 0; i < ids.head.nent; i++) {
+		if (ids.entries[i].function == 1)
+			ids.entries[i].ebx = (ids.entries[i].ebx & 0xffffff) | (uint32_t)index << 24;
+		else if (ids.entries[i].function == 0xb || ids.entries[i].function == 0x1f)
+			ids.entries[i].edx = (uint32_t)index;
+	}
+	CALL(vcpus[index], KVM_SET_CPUID2, &ids);
+}
+
+static void make_vm(void)
+{
+	struct kvm_userspace_memory_region slot = { .memory_size = opt.mem };
+	struct kvm_pit_config pit = { 0 };
+
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		err(4, "/dev/kvm");
+	vm = CALL(kvm, KVM_CREATE_VM, 0);
+	run_size = (size_t)CALL(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	CALL(vm, KVM_SET_TSS_ADDR, 0xfeffd000);
+	if (opt.irqchip) {
+		CALL(vm, KVM_CREATE_IRQCHIP, 0);
+		CALL(vm, KVM_CREATE_PIT2, &pit);
+	}
+	ram = mmap(NULL, opt.mem, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ram == MAP_FAILED)
+		err(4, "guest memory");
+	slot.userspace_addr = (uintptr_t)ram;
+	CALL(vm, KVM_SET_USER_MEMORY_REGION, &slot);
+}
+
+static void make_fast_ports(void)
+{
+	struct kvm_ioeventfd doorbell = { .addr = (uint64_t)opt.doorbell, .len = 2, .flags = KVM_IOEVENTFD_FLAG_PIO };
+	struct kvm_coalesced_mmio_zone zone = { .addr = (uint64_t)opt.ring, .size = 1, .pio = 1 };
+	int pages = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
+
+	if (opt.doorbell >= 0) {
+		doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		CALL(vm, KVM_IOEVENTFD, &doorbell);
+	}
+	if (opt.ring >= 0) {
+		char *p = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpus[0], 0);
+
+		if (p == MAP_FAILED || pages <= 0)
+			errx(6, "no coalesced ring");
+		ring = (void *)(p + pages * getpagesize());
+		CALL(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+	}
+}
+
+static void parse(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "m:c:a:p:id:r:t")) != -1) {
+		switch (c) {
+		case 'm': opt.mem = strtoull(optarg, NULL, 0) << 20; break;
+		case 'c': opt.cpus = atoi(optarg); break;
+		case 'a': opt.cmdline = optarg; break;
+		case 'p': opt.protocol = optarg; break;
+		case 'i': opt.irqchip = true; break;
+		case 'd': opt.doorbell = (int)strtol(optarg, NULL, 0); break;
+		case 'r': opt.ring = (int)strtol(optarg, NULL, 0); break;
+		case 't': opt.times = true; break;
+		default: exit(2);
+		}
+	}
+	if (optind != argc - 1 || opt.cpus < 1 || opt.cpus > 255 || opt.mem < 2 << 20 || opt.mem > 3ull << 30 ||
+	    strlen(opt.cmdline) >= 0x10000)
+		errx(2, "usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p PROTOCOL] [-i] [-d PORT] [-r PORT] [-t] IMAGE");
+	opt.image = argv[optind];
+	opt.irqchip |= opt.cpus > 1;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t entry = 0;
+	pthread_t thread;
+
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	parse(argc, argv);
+	make_vm();
+	load(&entry);
+	for (int i = 0; i < opt.cpus; i++)
+		make_vcpu(i);
+	enter(vcpus[0], entry);
+	make_fast_ports();
+	for (int i = 1; i < opt.cpus; i++)
+		if (pthread_create(&thread, NULL, vcpu_thread, &vcpus[i]))
+			errx(4, "no thread for vCPU %d", i);
+	vcpu_thread(&vcpus[0]);
+	return 0;
+}
