@@ -12,6 +12,8 @@ PAGE = 4096
 
 # --- Memory below 1 MiB -------------------------------------------------------------------------
 GDT = 0x500  # boot GDT, used only until the guest loads its own
+GDT_SIZE = 32  # null, unused, code, data
+BOOT_CS, BOOT_DS = 0x10, 0x18  # its selectors, the ones the Linux boot protocol asks for
 ZERO_PAGE = 0x7000  # struct boot_params (Linux x86 boot protocol)
 START_INFO = 0x6000  # struct hvm_start_info (PVH), followed by its module list and memory map
 MULTIBOOT_INFO = 0x9000  # struct multiboot_info, followed by modules and memory map
@@ -25,6 +27,7 @@ ROM = 0xF0000  # RSDP, SMBIOS and MP entry points, scanned by the guest at 16-by
 ACPI_TABLES = 0xE0000
 ACPI_TABLES_MAX = ROM - ACPI_TABLES
 SMBIOS = ROM + 0x4000
+MP_TABLE = ROM + 0x8000
 HIGH_MEMORY = 1 * MIB
 
 # --- The hole below 4 GiB -----------------------------------------------------------------------
@@ -35,6 +38,7 @@ PCI_ECAM = 0xE000_0000  # 1 MiB per bus
 PCI_ECAM_END = 0xF000_0000
 IOAPIC = 0xFEC0_0000
 HPET = 0xFED0_0000
+HPET_BLOCK_ID = 0x8086_A201  # low half of its capabilities: 3 timers, 64-bit counter, revision 1
 LAPIC = 0xFEE0_0000
 KVM_IDENTITY_MAP = 0xFEFF_C000  # one page, for real mode on Intel without unrestricted guest
 KVM_TSS = 0xFEFF_D000  # three pages, same purpose
@@ -60,6 +64,8 @@ PORT_PVPANIC = 0x505
 PORT_FW_CFG = 0x510
 PORT_ACPI_SLEEP_CONTROL, PORT_ACPI_SLEEP_STATUS = 0x600, 0x601  # ACPI 6.5, 4.8.3.7
 PORT_GED = 0x604  # 32 bits: pending events of the generic event device, cleared by reading
+GED_POWER_BUTTON, GED_HOTPLUG = 1, 2  # the events: bits of PORT_GED
+ACPI_S5_TYPE = 5  # SLP_TYP of soft-off, in the sleep control register and in PM1 control
 PORT_PM1_EVENT, PORT_PM1_CONTROL, PORT_PM_TIMER = 0x610, 0x614, 0x618  # full ACPI only
 PORT_GPE0 = 0x620  # full ACPI only: two bytes status, two bytes enable
 PORT_COM = (0x3F8, 0x2F8, 0x3E8, 0x2E8)

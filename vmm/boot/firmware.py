@@ -1,0 +1,28 @@
+"""Tables a PC's firmware would leave in memory: ACPI, SMBIOS, MP."""
+
+from __future__ import annotations
+
+from vmm import layout
+from vmm.boot.loader import Loader
+from vmm.boot.records import BootConfig
+
+
+def place(loader: Loader, config: BootConfig) -> int:
+    """Write the tables `config` asks for; returns the RSDP's address, 0 without ACPI."""
+    rsdp_at = 0
+    if config.acpi is not None:
+        from vmm.boot import acpi
+
+        tables, rsdp = acpi.place(config.acpi)
+        loader.put("ACPI tables", layout.ACPI_TABLES, tables)
+        loader.put("ACPI RSDP", layout.ROM, rsdp)
+        rsdp_at = layout.ROM
+    if config.smbios:
+        from vmm.boot import smbios
+
+        loader.put("SMBIOS", layout.SMBIOS, smbios.build(loader.ram, len(config.apic_ids)))
+    if config.mptable:
+        from vmm.boot import mptable
+
+        loader.put("MP table", layout.MP_TABLE, mptable.build(config.apic_ids))
+    return rsdp_at
