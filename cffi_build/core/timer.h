@@ -12,40 +12,51 @@ struct timer;
 // number that only vclock_step() moves. Readable from any thread without a lock.
 struct vclock {
 	pthread_mutex_t lock; // guards timers, and stop/run against each other
+	_Atomic uint32_t sequence; // odd while offset and frozen change together
 	_Atomic int64_t offset; // added to CLOCK_MONOTONIC while running
 	_Atomic int64_t frozen; // the time while stopped or manual, else -1
 	bool manual;
 	struct timer *timers;
 };
 
+// A real clock starts at 0 and runs; a manual one stands at 0. NULL: no memory.
 struct vclock *vclock_create(bool manual);
+// Every timer has been taken off it with timer_deinit().
 void vclock_destroy(struct vclock *c);
 int64_t vclock_ns(struct vclock *c);
+// While stopped no timer begins to fire (one whose fn has begun finishes); what came due fires after
+// vclock_run(). Both may be repeated; neither does anything to a manual clock.
 void vclock_stop(struct vclock *c);
 void vclock_run(struct vclock *c);
-// Sets the time (restoring a saved machine). Armed timers keep their deadlines.
+// Sets the time (restoring a saved machine), ns >= 0. Armed timers keep their deadlines.
 void vclock_set(struct vclock *c, int64_t ns);
 // Manual clocks only: moves time forward and runs, on this thread, every timer that came due,
 // in order of deadline.
 void vclock_step(struct vclock *c, int64_t ns);
 
 // A one-shot timer: fn runs on the loop's thread (manual clock: in vclock_step()) with no lock held; it
-// takes its device's lock itself. fn may arm the timer again.
+// takes its device's lock itself, and looks again whether there is something to do: a disarm on another
+// thread can come just too late to keep it from running. fn may arm the timer again.
 struct timer {
 	struct vclock *clock;
 	struct loop *loop;
 	int fd; // timerfd, -1 with a manual clock
+	int handle; // in the loop
 	int64_t deadline; // ns on the vclock, -1 when not armed
 	void (*fn)(void *opaque);
 	void *opaque;
 	struct timer *next;
 };
 
-// loop may be NULL with a manual clock.
-int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(void *), void *opaque);
+// loop may be NULL with a manual clock. 0 or -errno.
+int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(void *),
+	       void *opaque);
+// Waits for an fn that runs on the loop's thread: not with a lock held that fn takes.
 void timer_deinit(struct timer *t);
 // deadline: ns on the vclock; in the past means at once. Callable from any thread, also with a device lock held.
 void timer_arm(struct timer *t, int64_t deadline);
 void timer_disarm(struct timer *t);
+// The deadline, or -1 when not armed.
+int64_t timer_deadline(struct timer *t);
 
 #endif

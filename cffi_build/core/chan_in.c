@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Input of a channel: read from the peer, searched for escapes, handed on as the front-end takes it.
+// What has no other context named runs on the loop's thread.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "chan_impl.h"
+
+#define ESCAPE 0x01 // Ctrl-A
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+struct chan_front chan_front_enter(struct chan *c)
+{
+	LOCKED(&c->lock);
+	c->front_busy = true;
+	c->front_thread = pthread_self();
+	return c->front;
+}
+
+void chan_front_leave(struct chan *c)
+{
+	LOCKED(&c->lock);
+	c->front_busy = false;
+	pthread_cond_broadcast(&c->front_idle);
+}
+
+void chan_set_front(struct chan *c, const struct chan_front *f)
+{
+	LOCKED(&c->lock);
+	c->front = f ? *f : (struct chan_front){0};
+	while (c->front_busy && !pthread_equal(c->front_thread, pthread_self()))
+		pthread_cond_wait(&c->front_idle, &c->lock);
+	if (f) {
+		atomic_store(&c->rx_resumed, true);
+		chan_defer(c, CHAN_NOW_NS);
+	}
+}
+
+void chan_rx_resume(struct chan *c)
+{
+	// The order with deliver(): paused is stored there before resumed is looked at.
+	atomic_store(&c->rx_resumed, true);
+	if (atomic_load(&c->rx_paused))
+		chan_defer_unlocked(c, CHAN_NOW_NS);
+}
+
+// Offers what there is to the front-end until it takes less than that.
+static void deliver(struct chan *c)
+{
+	while (c->in_at < c->in_len) {
+		struct chan_front front = chan_front_enter(c);
+		size_t n = front.rx ? front.rx(front.opaque, c->in + c->in_at, c->in_len - c->in_at)
+				    : 0;
+		chan_front_leave(c);
+		if (n) {
+			LOCKED(&c->lock);
+			c->counters.in_bytes += n;
+			c->stalled_at = 0;
+		}
+		c->in_at += n;
+		if (c->in_at < c->in_len) {
+			atomic_store(&c->rx_paused, true);
+			if (!atomic_exchange(&c->rx_resumed, false))
+				break;
+			atomic_store(&c->rx_paused, false);
+		}
+	}
+	memmove(c->in, c->in + c->in_at, c->in_len - c->in_at);
+	c->in_len -= c->in_at;
+	c->in_at = 0;
+}
+
+// Appends raw input, taking escapes out. There is room for all of it.
+static void accept_input(struct chan *c, const uint8_t *buf, size_t len)
+{
+	bool escape = atomic_load(&c->escape);
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = buf[i];
+		if (escape && c->escaped && byte != ESCAPE) {
+			c->escaped = false;
+			loop_post(c->loop, LOOP_ESCAPE, byte, c);
+			continue;
+		}
+		if (escape && byte == ESCAPE) {
+			c->escaped = !c->escaped;
+			if (c->escaped)
+				continue;
+		}
+		c->in[c->in_len++] = byte;
+	}
+}
+
+// Reads once. The number of bytes, 0 at the end, or -errno. io keeps the descriptor open meanwhile.
+static ssize_t read_peer(struct chan *c, uint8_t *buf, size_t len)
+{
+	LOCKED(&c->io);
+	ssize_t n;
+
+	if (c->peer.in_fd < 0)
+		return -EAGAIN;
+	do {
+		n = c->peer.in_sock ? recv(c->peer.in_fd, buf, len, MSG_DONTWAIT)
+				    : read(c->peer.in_fd, buf, len);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+// Asks for more input, if there is room for it and somebody waits for it or for escapes in it.
+static void want_more(struct chan *c)
+{
+	if (c->in_len == CHAN_IN) {
+		if (atomic_load(&c->escape)) {
+			if (!c->stalled_at)
+				c->stalled_at = now_ns();
+			chan_defer_unlocked(c, CHAN_STALL_NS);
+		}
+		return;
+	}
+	if (atomic_load(&c->rx_paused) && !atomic_load(&c->escape))
+		return;
+	LOCKED(&c->io);
+	if (c->peer.in_fd < 0)
+		return;
+	if (c->peer.in_direct)
+		chan_defer_unlocked(c, CHAN_NOW_NS);
+	else
+		loop_modify(c->loop, c->peer.in_handle, EPOLLIN | EPOLLONESHOT);
+}
+
+static void read_more(struct chan *c)
+{
+	uint8_t buf[CHAN_IN];
+	ssize_t n = read_peer(c, buf, CHAN_IN - c->in_len);
+
+	if (n > 0) {
+		accept_input(c, buf, (size_t)n);
+		deliver(c);
+	} else if (n == -EIO) {
+		// A terminal whose foreground is another job's: come back later.
+		c->in_retry = true;
+		chan_defer_unlocked(c, CHAN_STALL_NS);
+		return;
+	} else if (n != -EAGAIN) {
+		chan_peer_in_ended(c);
+	}
+	want_more(c);
+}
+
+void chan_in_ready(void *opaque, uint32_t events)
+{
+	struct chan *c = opaque;
+
+	(void)events;
+	if (c->in_len < CHAN_IN)
+		read_more(c);
+}
+
+void chan_in_deferred(struct chan *c)
+{
+	bool resumed = atomic_load(&c->rx_paused) && atomic_exchange(&c->rx_resumed, false);
+
+	if (resumed) {
+		atomic_store(&c->rx_paused, false);
+		deliver(c);
+	}
+	// A guest that takes nothing must not keep the user from the escapes.
+	bool stalled = c->stalled_at && now_ns() - c->stalled_at >= CHAN_STALL_NS;
+	if (stalled && atomic_load(&c->escape)) {
+		LOCKED(&c->lock);
+		c->counters.in_dropped_bytes += c->in_len;
+		c->in_len = 0;
+	}
+	if (c->in_len < CHAN_IN)
+		c->stalled_at = 0;
+	bool direct;
+	{
+		LOCKED(&c->io);
+		direct = c->peer.in_direct && c->peer.in_fd >= 0;
+	}
+	if (direct && c->in_len < CHAN_IN && !atomic_load(&c->rx_paused))
+		read_more(c);
+	else if (resumed || stalled || c->in_retry)
+		want_more(c);
+	c->in_retry = false;
+}
