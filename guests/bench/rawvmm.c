@@ -277,7 +277,7 @@ static void make_vcpu(int index)
 static void make_vm(void)
 {
 	struct kvm_userspace_memory_region slot = { .memory_size = opt.mem };
-	struct kvm_pit_config pit = { 0 };
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)

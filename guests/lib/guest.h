@@ -3,10 +3,12 @@
 #ifndef GUEST_H
 #define GUEST_H
 
+#include "acpi.h"
 #include "apic.h"
 #include "boot.h"
 #include "cpu.h"
 #include "exit.h"
+#include "irq.h"
 #include "ktap.h"
 #include "print.h"
 #include "smp.h"

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apic.h"
+#include "cpu.h"
+#include "irq.h"
+#include "time.h"
+#include "trap.h"
+
+u32 irq_counts[256], irq_total;
+u8 irq_order[IRQ_ORDER];
+static u8 pic_first;
+
+#define DRAIN_US 3000	// where guest kernel mode is emulated, a pending interrupt is not looked for at every instruction
+
+static void note(u64 vector)
+{
+	u32 at = __atomic_fetch_add(&irq_total, 1, __ATOMIC_SEQ_CST);
+
+	if (at < IRQ_ORDER)
+		irq_order[at] = (u8)vector;
+	atomic_inc(&irq_counts[vector]);
+}
+
+static void on_apic(struct frame *f)
+{
+	note(f->vector);
+	apic_eoi();
+}
+
+static void on_pic(struct frame *f)
+{
+	note(f->vector);
+	pic_eoi((unsigned int)(f->vector - pic_first));
+}
+
+void irq_count_on(u8 vector)
+{
+	trap_set(vector, on_apic);
+}
+
+void irq_count_pic(u8 first, u8 n)
+{
+	u8 i;
+
+	pic_first = first;
+	for (i = 0; i < n; i++)
+		trap_set(first + i, on_pic);
+}
+
+void irq_reset(void)
+{
+	memset(irq_counts, 0, sizeof(irq_counts));
+	irq_total = 0;
+}
+
+u32 irq_wait(u8 vector, u32 n, u32 ms)
+{
+	irq_on();
+	WAIT_FOR(READ_ONCE(irq_counts[vector]) >= n, ms);
+	irq_off();
+	return READ_ONCE(irq_counts[vector]);
+}
+
+void irq_drain(void)
+{
+	irq_on();
+	delay_us(DRAIN_US);
+	irq_off();
+}
