@@ -23,9 +23,12 @@ static inline void unlock_cleanup(pthread_mutex_t **lock)
 	pthread_mutex_unlock(*lock);
 }
 
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+
 // Holds `m` until the end of the enclosing scope.
-#define LOCKED(m)                                                                      \
-	__attribute__((cleanup(unlock_cleanup), unused)) pthread_mutex_t *held_##__LINE__ = \
+#define LOCKED(m)                                                                       \
+	__attribute__((cleanup(unlock_cleanup), unused)) pthread_mutex_t *PASTE(held_, __LINE__) = \
 		(pthread_mutex_lock(m), (m))
 
 // A counter written by several threads and read without a lock: only the total matters.

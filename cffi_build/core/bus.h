@@ -20,14 +20,15 @@ struct bus_entry {
 
 struct bus_map {
 	uint32_t count;
+	uint64_t serial; // unlike its address, never seen twice
 	struct bus_map *retired;
 	struct bus_entry entry[];
 };
 
 struct bus_reader {
 	_Atomic(struct bus_map *) using; // NULL outside an access
-	struct bus_entry last; // copy of the last hit, valid for `last_map` only
-	struct bus_map *last_map;
+	struct bus_entry last; // copy of the last hit
+	uint64_t last_serial; // ... in the map with this serial
 };
 
 struct bus {
@@ -57,5 +58,11 @@ bool bus_quiesced(struct bus *b);
 // returned; unclaimed reads give all-ones, unclaimed writes vanish; both are counted.
 int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret);
 int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value);
+
+struct bus_counts {
+	uint64_t unclaimed_reads, unclaimed_writes;
+};
+
+void bus_counts(struct bus *b, struct bus_counts *ret);
 
 #endif

@@ -26,14 +26,13 @@ struct gmem_region {
 struct gmem_map {
 	uint32_t count;
 	struct gmem_region region[GMEM_MAX_REGIONS]; // sorted, disjoint; neighbours may adjoin
-	struct gmem_map *retired;
+	struct gmem_map *retired; // the map before this one; all are freed with the gmem
 };
 
 struct gmem {
 	pthread_mutex_t lock; // writers only
 	_Atomic(struct gmem_map *) map;
 	_Atomic uint64_t generation; // grows with every change; cached translations carry it
-	struct gmem_map *retired; // old maps, kept until destroy: they are small and changes are rare
 };
 
 // Who accesses: every device that touches guest memory owns one.
@@ -48,6 +47,10 @@ struct gmem_dev {
 struct gmem_piece {
 	void *hva;
 	uint64_t len;
+};
+
+struct gmem_counts {
+	uint64_t reads, writes, denied;
 };
 
 struct gmem *gmem_create(void);
@@ -71,5 +74,6 @@ int gmem_zero(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len);
 // pread() straight into guest memory; -EIO when the file ends early.
 int gmem_pread(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, int fd, uint64_t offset,
 	       uint64_t len);
+void gmem_counts(struct gmem_dev *dev, struct gmem_counts *ret);
 
 #endif

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "vcpu.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dev.h"
+#if __has_include("ioapic.h") && __has_include("pic.h")
+#include "ioapic.h"
+#include "pic.h"
+#else
+static void ioapic_eoi(struct ioapic *i, uint8_t vector) { (void)i; (void)vector; }
+static int pic_output(struct pic *p) { (void)p; return 0; }
+static int pic_ack(struct pic *p) { (void)p; return -1; }
+#endif
+
+#define PAGE_BYTES 4096
+// Not SIGRTMIN itself: the C library and profilers like the first ones.
+#define KICK_SIGNAL (SIGRTMIN + 6)
+
+static void kick_handler(int signal)
+{
+	(void)signal; // its arrival alone ends KVM_RUN
+}
+
+int vcpu_kick_signal_init(void)
+{
+	struct sigaction action = { .sa_handler = kick_handler };
+
+	return sigaction(KICK_SIGNAL, &action, NULL) ? -errno : 0;
+}
+
+void vcpu_thread_mask_signals(void)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, KICK_SIGNAL);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size, uint32_t ring_page)
+{
+	struct vcpu *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	void *run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (run == MAP_FAILED) {
+		free(v);
+		return NULL;
+	}
+	v->fd = fd;
+	v->id = id;
+	v->vm = vm;
+	v->run = run;
+	v->run_size = run_size;
+	pthread_mutex_init(&v->thread_lock, NULL);
+	if (bus_add_reader(vm->pio, &v->pio) || bus_add_reader(vm->mmio, &v->mmio)) {
+		vcpu_destroy(v);
+		errno = ENOSPC;
+		return NULL;
+	}
+	if (ring_page && !vm->ring && run_size >= (ring_page + 1) * PAGE_BYTES) {
+		vm->ring = (void *)((uint8_t *)run + ring_page * PAGE_BYTES);
+		vm->ring_max = (PAGE_BYTES - sizeof(*vm->ring)) / sizeof(struct kvm_coalesced_mmio);
+	}
+	return v;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	bus_remove_reader(v->vm->pio, &v->pio);
+	bus_remove_reader(v->vm->mmio, &v->mmio);
+	pthread_mutex_lock(&v->vm->ring_lock);
+	uint8_t *ring = (uint8_t *)v->vm->ring;
+	if (ring >= (uint8_t *)v->run && ring < (uint8_t *)v->run + v->run_size)
+		v->vm->ring = NULL;
+	pthread_mutex_unlock(&v->vm->ring_lock);
+	munmap(v->run, v->run_size);
+	pthread_mutex_destroy(&v->thread_lock);
+	free(v);
+}
+
+void vcpu_kick(struct vcpu *v, uint32_t request)
+{
+	LOCKED(&v->thread_lock);
+	atomic_fetch_or(&v->requests, request);
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (v->tid && v->tid != (int)syscall(SYS_gettid))
+		syscall(SYS_tgkill, getpid(), v->tid, KICK_SIGNAL);
+}
+
+// One port access, `count` items of it: KVM hands over string instructions in batches.
+static int handle_pio(struct vcpu *v, struct trace_record *t)
+{
+	struct kvm_run *run = v->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	uint32_t size = run->io.size, port = run->io.port;
+	bool out = run->io.direction == KVM_EXIT_IO_OUT;
+	uint64_t value = 0;
+	int result = 0;
+
+	hist_add(&v->hist, out ? HIST_PIO_WRITE : HIST_PIO_READ, port);
+	v->io_pending = true;
+	for (uint32_t i = 0; i < run->io.count; i++, data += size) {
+		int err;
+		if (out) {
+			value = 0;
+			memcpy(&value, data, size);
+			err = bus_write(v->vm->pio, &v->pio, port, size, value);
+		} else {
+			err = bus_read(v->vm->pio, &v->pio, port, size, &value);
+			memcpy(data, &value, size);
+		}
+		result = result ? result : err;
+	}
+	t->address = port;
+	t->value = value;
+	t->size = (uint16_t)size;
+	t->flags = out ? TRACE_WRITE : 0;
+	return result;
+}
+
+static int handle_mmio(struct vcpu *v, struct trace_record *t)
+{
+	struct kvm_run *run = v->run;
+	uint64_t address = run->mmio.phys_addr, value = 0;
+	uint32_t size = run->mmio.len;
+	int err;
+
+	v->io_pending = true;
+	if (run->mmio.is_write) {
+		hist_add(&v->hist, HIST_MMIO_WRITE, address);
+		memcpy(&value, run->mmio.data, sizeof(value));
+		err = bus_write(v->vm->mmio, &v->mmio, address, size, value);
+	} else {
+		hist_add(&v->hist, HIST_MMIO_READ, address);
+		err = bus_read(v->vm->mmio, &v->mmio, address, size, &value);
+		memcpy(run->mmio.data, &value, sizeof(value));
+	}
+	t->address = address;
+	t->value = value;
+	t->size = (uint16_t)size;
+	t->flags = run->mmio.is_write ? TRACE_WRITE : 0;
+	return err;
+}
+
+// What a device's answer means to the loop: 0 goes on, else the event is filled in.
+static int device_event(struct vcpu *v, const struct trace_record *t, int result,
+			struct vcpu_event *ret)
+{
+	if (likely(!result))
+		return 0;
+	ret->kind = result > 0 ? VCPU_DEVICE : VCPU_UPCALL_FAILED;
+	ret->exit_reason = v->run->exit_reason;
+	ret->code = result;
+	ret->address = t->address;
+	ret->value = t->value;
+	ret->size = t->size;
+	return 1;
+}
+
+static int handle_msr(struct vcpu *v, struct trace_record *t, struct vcpu_event *ret)
+{
+	struct kvm_run *run = v->run;
+	bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
+
+	hist_add(&v->hist, write ? HIST_MSR_WRITE : HIST_MSR_READ, run->msr.index);
+	v->io_pending = true;
+	t->address = run->msr.index;
+	t->value = write ? run->msr.data : 0;
+	t->size = 8;
+	t->flags = write ? TRACE_WRITE : 0;
+	*ret = (struct vcpu_event){ .kind = VCPU_MSR, .address = t->address, .value = t->value };
+	return 1;
+}
+
+static uint32_t event_kind(uint32_t reason)
+{
+	switch (reason) {
+	case KVM_EXIT_SHUTDOWN:
+		return VCPU_SHUTDOWN;
+	case KVM_EXIT_SYSTEM_EVENT:
+		return VCPU_SYSTEM_EVENT;
+	case KVM_EXIT_HLT:
+		return VCPU_HLT;
+	case KVM_EXIT_DEBUG:
+		return VCPU_DEBUG;
+	case KVM_EXIT_XEN:
+		return VCPU_XEN;
+	case KVM_EXIT_INTERNAL_ERROR:
+		return VCPU_INTERNAL_ERROR;
+	case KVM_EXIT_FAIL_ENTRY:
+		return VCPU_FAIL_ENTRY;
+	default:
+		return VCPU_UNKNOWN;
+	}
+}
+
+// One exit. 0: go on; 1: return *ret to Python.
+static int handle_exit(struct vcpu *v, struct vcpu_event *ret)
+{
+	uint32_t reason = v->run->exit_reason;
+	struct trace_record *t = trace_next(&v->trace);
+
+	*t = (struct trace_record){ .tsc = trace_tsc(), .reason = reason };
+	v->counters.exits++;
+	v->counters.reason[reason < VCPU_REASONS ? reason : VCPU_REASONS - 1]++;
+	switch (reason) {
+	case KVM_EXIT_IO:
+		return device_event(v, t, handle_pio(v, t), ret);
+	case KVM_EXIT_MMIO:
+		return device_event(v, t, handle_mmio(v, t), ret);
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		return handle_msr(v, t, ret);
+	case KVM_EXIT_IOAPIC_EOI:
+		t->value = v->run->eoi.vector;
+		if (v->vm->ioapic)
+			ioapic_eoi(v->vm->ioapic, v->run->eoi.vector);
+		return 0;
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+	case KVM_EXIT_INTR:
+		return 0;
+	case KVM_EXIT_XEN:
+		v->io_pending = true;
+		break;
+	}
+	*ret = (struct vcpu_event){ .kind = event_kind(reason), .exit_reason = reason };
+	return 1;
+}
+
+// Injects the PIC's interrupt if the guest can take it now, else asks for an exit when it can.
+// Context: own thread, vCPU 0 with a split irqchip.
+static void inject_pic(struct vcpu *v)
+{
+	struct pic *pic = v->vm->pic;
+	struct kvm_run *run = v->run;
+
+	if (pic_output(pic) && run->ready_for_interrupt_injection) {
+		int vector = pic_ack(pic);
+		struct kvm_interrupt irq = { .irq = (uint32_t)vector };
+		if (vector >= 0 && !ioctl(v->fd, KVM_INTERRUPT, &irq))
+			v->counters.injected++;
+		run->ready_for_interrupt_injection = 0;
+	}
+	run->request_interrupt_window = pic_output(pic) ? 1 : 0;
+}
+
+static uint32_t take_requests(struct vcpu *v)
+{
+	if (likely(!__atomic_load_n(&v->run->immediate_exit, __ATOMIC_RELAXED)))
+		return 0;
+	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	return atomic_exchange(&v->requests, 0);
+}
+
+int vcpu_complete_io(struct vcpu *v)
+{
+	struct vcpu_event ignored;
+
+	while (v->io_pending) {
+		v->io_pending = false;
+		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (!ioctl(v->fd, KVM_RUN, 0))
+			handle_exit(v, &ignored); // the next part of a split access
+		else if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	}
+	// Left set: requests stored meanwhile are collected by the next vcpu_run().
+	return 0;
+}
+
+// A return of KVM_RUN with an error. 0: go on.
+static int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
+{
+	if (err == EINTR) {
+		v->counters.interrupted++;
+		return 0;
+	}
+	if (err == EAGAIN) // a vCPU that waited for its SIPI has got it
+		return 0;
+	*ret = (struct vcpu_event){ .kind = VCPU_RUN_FAILED,
+				    .exit_reason = v->run->exit_reason,
+				    .code = -err };
+	return 1;
+}
+
+static void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
+{
+	for (;;) {
+		uint32_t requests = take_requests(v);
+		if (unlikely(requests & VCPU_REQUEST_COMMANDS)) {
+			*ret = (struct vcpu_event){ .kind = VCPU_KICKED };
+			return;
+		}
+		if (unlikely(v->vm->pic && v->id == 0))
+			inject_pic(v);
+
+		v->io_pending = false;
+		int err = ioctl(v->fd, KVM_RUN, 0);
+		if (unlikely(v->vm->ring))
+			v->counters.coalesced += vmcore_drain(v->vm);
+		if (err ? run_failed(v, errno, ret) : handle_exit(v, ret))
+			return;
+	}
+}
+
+void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret)
+{
+	struct kvm_run *run = v->run;
+
+	memset(ret, 0, sizeof(*ret));
+	switch (run->exit_reason) {
+	case KVM_EXIT_INTERNAL_ERROR:
+		ret->suberror = run->internal.suberror;
+		ret->ndata = run->internal.ndata < 16 ? run->internal.ndata : 16;
+		memcpy(ret->data, (void *)run->internal.data, sizeof(ret->data));
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		ret->entry_reason = run->fail_entry.hardware_entry_failure_reason;
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		ret->suberror = run->system_event.type;
+		break;
+	}
+}
+
+int vcpu_run(struct vcpu *v, struct vcpu_event *ret)
+{
+	pthread_mutex_lock(&v->thread_lock);
+	if (v->tid) {
+		pthread_mutex_unlock(&v->thread_lock);
+		return -EBUSY;
+	}
+	v->tid = (int)syscall(SYS_gettid);
+	pthread_mutex_unlock(&v->thread_lock);
+
+	if (unlikely(!v->first_entry_ns)) {
+		struct timespec now;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		v->first_entry_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	}
+	loop_until_event(v, ret);
+	v->counters.returns++;
+
+	pthread_mutex_lock(&v->thread_lock);
+	v->tid = 0;
+	pthread_mutex_unlock(&v->thread_lock);
+	return 0;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vCPU run loop: accesses are dispatched here, events that concern the VM's fate return to Python.
+//
+// vcpu_run() is called on the vCPU's own thread. Everything else here may be called from any thread.
+// A kick is never lost: the request is stored before kvm_run.immediate_exit, which the loop clears
+// before it collects requests, and the signal ends a KVM_RUN that had already begun.
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include <linux/kvm.h>
+
+#include "base.h"
+#include "bus.h"
+#include "hist.h"
+#include "trace.h"
+
+struct ioapic;
+struct pic;
+
+// What all vCPUs of a VM share.
+struct vmcore {
+	int vm_fd;
+	struct bus *pio, *mmio;
+	struct pic *pic; // split irqchip only
+	struct ioapic *ioapic; // split irqchip only
+
+	// The coalesced ring is one per VM, filled by any vCPU; draining it is serialized so that
+	// writes reach the devices in the order in which the guest made them.
+	pthread_mutex_t ring_lock;
+	struct kvm_coalesced_mmio_ring *ring;
+	uint32_t ring_max;
+	struct bus_reader ring_pio, ring_mmio;
+	uint64_t coalesced;
+	struct hist coalesced_hist;
+};
+
+enum vcpu_event_kind {
+	VCPU_KICKED = 1, // vcpu_kick(): commands are waiting
+	VCPU_DEVICE, // a device asks: code is an enum dev_event
+	VCPU_SHUTDOWN, // triple fault
+	VCPU_SYSTEM_EVENT,
+	VCPU_HLT, // without an in-kernel LAPIC only
+	VCPU_DEBUG,
+	VCPU_XEN,
+	VCPU_MSR, // a read or write of an MSR that Python filters
+	VCPU_INTERNAL_ERROR,
+	VCPU_FAIL_ENTRY,
+	VCPU_UPCALL_FAILED, // the exception is parked on the Python device
+	VCPU_RUN_FAILED, // KVM_RUN itself; code is -errno
+	VCPU_UNKNOWN, // an exit reason we do not know
+};
+
+struct vcpu_event {
+	uint32_t kind;
+	uint32_t exit_reason; // KVM_EXIT_*
+	int64_t code;
+	uint64_t address, value;
+	uint32_t size;
+};
+
+#define VCPU_REASONS 64
+
+struct vcpu_counters {
+	uint64_t exits; // returns of KVM_RUN that carried an exit
+	uint64_t interrupted; // returns of KVM_RUN because of a signal
+	uint64_t returns; // returns of vcpu_run() to Python
+	uint64_t injected; // KVM_INTERRUPT
+	uint64_t coalesced; // queued writes this vCPU drained
+	uint64_t reason[VCPU_REASONS]; // by KVM_EXIT_*; the last one collects larger numbers
+};
+
+enum vcpu_request {
+	VCPU_REQUEST_COMMANDS = 1, // return to Python
+	VCPU_REQUEST_INTERRUPT = 2, // the PIC's output changed
+};
+
+struct vcpu {
+	int fd;
+	uint32_t id;
+	struct vmcore *vm;
+	struct kvm_run *run;
+	uint32_t run_size;
+	struct bus_reader pio, mmio;
+	_Atomic uint32_t requests;
+	pthread_mutex_t thread_lock; // guards tid: a thread is signalled only while it is inside vcpu_run()
+	int tid;
+	bool io_pending; // the last exit wants a re-entry before the state is whole
+	uint64_t first_entry_ns; // CLOCK_MONOTONIC, 0 before the first KVM_RUN
+	struct vcpu_counters counters;
+	struct trace trace;
+	struct hist hist;
+};
+
+struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
+void vmcore_destroy(struct vmcore *vm);
+void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
+// Hands queued coalesced writes to their devices; returns how many there were.
+uint32_t vmcore_drain(struct vmcore *vm);
+
+// Maps kvm_run. fd stays the caller's. ring_page: KVM_CAP_COALESCED_MMIO's value, 0 for none.
+// NULL with errno set.
+struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size, uint32_t ring_page);
+void vcpu_destroy(struct vcpu *v);
+// Runs until an event. 0, or -EBUSY when another thread is inside.
+int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
+// Lets KVM finish the access of the last exit without running the guest, so that registers may be
+// read or written. Own thread only. 0 or -errno.
+int vcpu_complete_io(struct vcpu *v);
+void vcpu_kick(struct vcpu *v, uint32_t request);
+
+// What KVM said of the last exit, if it was an internal error, a failed entry or a system event.
+struct vcpu_failure {
+	uint32_t suberror, ndata; // KVM_EXIT_INTERNAL_ERROR; KVM_EXIT_SYSTEM_EVENT: type
+	uint64_t data[16];
+	uint64_t entry_reason; // KVM_EXIT_FAIL_ENTRY: hardware_entry_failure_reason
+};
+void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret);
+
+// The kick signal's empty handler, once per process. 0 or -errno.
+int vcpu_kick_signal_init(void);
+// Blocks every signal but the kick on the calling thread.
+void vcpu_thread_mask_signals(void);
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the vCPUs of a VM share, and the draining of the coalesced ring.
+#include <stdlib.h>
+
+#include "vcpu.h"
+
+struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio)
+{
+	struct vmcore *vm = calloc(1, sizeof(*vm));
+
+	if (!vm)
+		return NULL;
+	vm->vm_fd = vm_fd;
+	vm->pio = pio;
+	vm->mmio = mmio;
+	pthread_mutex_init(&vm->ring_lock, NULL);
+	if (bus_add_reader(pio, &vm->ring_pio) || bus_add_reader(mmio, &vm->ring_mmio)) {
+		vmcore_destroy(vm);
+		return NULL;
+	}
+	return vm;
+}
+
+void vmcore_destroy(struct vmcore *vm)
+{
+	bus_remove_reader(vm->pio, &vm->ring_pio);
+	bus_remove_reader(vm->mmio, &vm->ring_mmio);
+	pthread_mutex_destroy(&vm->ring_lock);
+	free(vm);
+}
+
+void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic)
+{
+	vm->pic = pic;
+	vm->ioapic = ioapic;
+}
+
+// Hands one queued write to its device. Context: ring_lock held. Only devices whose writes cannot
+// ask for anything are coalesced, so the answer carries nothing.
+static void replay(struct vmcore *vm, const struct kvm_coalesced_mmio *entry)
+{
+	uint32_t size = entry->len > 8 ? 8 : entry->len;
+	uint64_t value = 0;
+
+	memcpy(&value, entry->data, size);
+	hist_add(&vm->coalesced_hist, entry->pio ? HIST_PIO_WRITE : HIST_MMIO_WRITE,
+		 entry->phys_addr);
+	if (entry->pio)
+		bus_write(vm->pio, &vm->ring_pio, entry->phys_addr, size, value);
+	else
+		bus_write(vm->mmio, &vm->ring_mmio, entry->phys_addr, size, value);
+}
+
+uint32_t vmcore_drain(struct vmcore *vm)
+{
+	struct kvm_coalesced_mmio_ring *ring = vm->ring;
+	uint32_t n = 0;
+
+	if (!ring || __atomic_load_n(&ring->first, __ATOMIC_RELAXED) ==
+			     __atomic_load_n(&ring->last, __ATOMIC_RELAXED))
+		return 0;
+
+	LOCKED(&vm->ring_lock);
+	ring = vm->ring;
+	if (!ring)
+		return 0;
+	uint32_t at = ring->first;
+	while (at != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
+		replay(vm, &ring->coalesced_mmio[at]);
+		at = (at + 1) % vm->ring_max;
+		// Release: the kernel may reuse the slot only after we have read it.
+		__atomic_store_n(&ring->first, at, __ATOMIC_RELEASE);
+		n++;
+	}
+	vm->coalesced += n;
+	return n;
+}

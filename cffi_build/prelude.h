@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The extension's C side: every header the cdef speaks of, and the one place where C meets Python.
+#include <linux/kvm.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "compat.h"
+
+#include "bus.h"
+#include "gmem.h"
+#include "irq.h"
+#include "pydev.h"
+#include "vcpu.h"
+
+// One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.
+static long sys_ioctl(int fd, unsigned long request, void *argument)
+{
+	long result = ioctl(fd, request, argument);
+
+	return result < 0 ? -errno : result;
+}
+
+static long sys_ioctl_value(int fd, unsigned long request, unsigned long argument)
+{
+	long result = ioctl(fd, request, argument);
+
+	return result < 0 ? -errno : result;
+}
+
+// struct kvm_irqchip holds a union, which cffi cannot look into: typed views of its two members.
+struct ioapic_view {
+	uint64_t base_address;
+	uint32_t ioregsel, id, irr, pad;
+	uint64_t redirtbl[24];
+};
+
+_Static_assert(sizeof(struct ioapic_view) == sizeof(struct kvm_ioapic_state), "kvm_ioapic_state");
+
+static struct kvm_pic_state *irqchip_pic(struct kvm_irqchip *chip)
+{
+	return &chip->chip.pic;
+}
+
+static struct ioapic_view *irqchip_ioapic(struct kvm_irqchip *chip)
+{
+	return (struct ioapic_view *)&chip->chip.ioapic;
+}

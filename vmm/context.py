@@ -1,0 +1,34 @@
+"""What a device receives from the machine: everything it may touch, and nothing else."""
+
+from __future__ import annotations
+
+from vmm.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.bus import Bus
+    from vmm.config import VmConfig
+    from vmm.irq import IrqRouter
+    from vmm.loop import IoLoop
+    from vmm.memory import GuestMemory
+
+
+class DeviceContext(Record):
+    """The parts of one machine that its devices are built from.
+
+    `irq` is the `struct irq_hub *`, `clock` the `struct vclock *`, `core` the `struct vmcore *` of
+    the C core. `vm_fd` is the VM descriptor's number, -1 in tests without KVM.
+    """
+
+    config: VmConfig
+    pio: Bus
+    mmio: Bus
+    irq: Any
+    clock: Any
+    loop: IoLoop
+    core: Any
+    memory: GuestMemory
+    router: IrqRouter
+    vm_fd: int

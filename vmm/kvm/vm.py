@@ -1,0 +1,124 @@
+"""A VM descriptor: memory slots, irqchips, clock, capabilities that must be enabled."""
+
+from __future__ import annotations
+
+from vmm.kvm.vcpu import KvmVcpu
+from vmm.native import Fd, ffi, lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Vm:
+    """One method per ioctl. Addresses and sizes in bytes. Every method raises KvmError."""
+
+    def __init__(self, fd: Fd, vcpu_mmap_size: int) -> None:
+        self.fd = fd
+        self.vcpu_mmap_size = vcpu_mmap_size
+
+    def close(self) -> None:
+        self.fd.close()
+
+    def check_extension(self, name: str) -> int:
+        return self.fd.ioctl_value("KVM_CHECK_EXTENSION", getattr(lib, name))
+
+    def enable_cap(self, name: str, *args: int) -> None:
+        """KVM_ENABLE_CAP with up to four arguments."""
+        cap = ffi.new("struct kvm_enable_cap *", {"cap": getattr(lib, name)})
+        for index, value in enumerate(args):
+            cap.args[index] = value
+        self.fd.ioctl("KVM_ENABLE_CAP", cap, about=name)
+
+    def create_vcpu(self, vcpu_id: int) -> KvmVcpu:
+        number = self.fd.ioctl_value("KVM_CREATE_VCPU", vcpu_id, about=f"vCPU {vcpu_id}")
+        return KvmVcpu(Fd(number), vcpu_id)
+
+    def set_memory_region(
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0
+    ) -> None:
+        """KVM_SET_USER_MEMORY_REGION; size 0 deletes the slot."""
+        region = ffi.new(
+            "struct kvm_userspace_memory_region *",
+            {
+                "slot": slot,
+                "flags": flags,
+                "guest_phys_addr": gpa,
+                "memory_size": size,
+                "userspace_addr": hva,
+            },
+        )
+        self.fd.ioctl("KVM_SET_USER_MEMORY_REGION", region, about=f"slot {slot} at {gpa:#x}")
+
+    def set_tss_addr(self, gpa: int) -> None:
+        self.fd.ioctl_value("KVM_SET_TSS_ADDR", gpa)
+
+    def set_identity_map_addr(self, gpa: int) -> None:
+        self.fd.ioctl("KVM_SET_IDENTITY_MAP_ADDR", ffi.new("uint64_t *", gpa))
+
+    def create_irqchip(self) -> None:
+        """PIC pair, IO-APIC and local APICs in the kernel."""
+        self.fd.ioctl_value("KVM_CREATE_IRQCHIP")
+
+    def split_irqchip(self, pins: int) -> None:
+        """Local APICs in the kernel, PIC and a `pins`-pin IO-APIC in user space."""
+        self.enable_cap("KVM_CAP_SPLIT_IRQCHIP", pins)
+
+    def create_pit2(self) -> None:
+        """The in-kernel 8254, port 0x61 included."""
+        config = ffi.new("struct kvm_pit_config *", {"flags": lib.KVM_PIT_SPEAKER_DUMMY})
+        self.fd.ioctl("KVM_CREATE_PIT2", config)
+
+    def get_pit2(self) -> Any:
+        state = ffi.new("struct kvm_pit_state2 *")
+        self.fd.ioctl("KVM_GET_PIT2", state)
+        return state
+
+    def set_pit2(self, state: Any) -> None:
+        self.fd.ioctl("KVM_SET_PIT2", state)
+
+    def get_irqchip(self, chip_id: int) -> Any:
+        """KVM_GET_IRQCHIP: `lib.KVM_IRQCHIP_PIC_MASTER`, `_PIC_SLAVE` or `_IOAPIC`."""
+        chip = ffi.new("struct kvm_irqchip *", {"chip_id": chip_id})
+        self.fd.ioctl("KVM_GET_IRQCHIP", chip)
+        return chip
+
+    def set_irqchip(self, chip: Any) -> None:
+        self.fd.ioctl("KVM_SET_IRQCHIP", chip)
+
+    def irq_line(self, gsi: int, level: int) -> None:
+        self.fd.ioctl("KVM_IRQ_LINE", ffi.new("struct kvm_irq_level *", {"irq": gsi, "level": level}))
+
+    def signal_msi(self, address: int, data: int) -> int:
+        """KVM_SIGNAL_MSI: > 0 delivered, 0 blocked by the guest."""
+        msi = ffi.new(
+            "struct kvm_msi *",
+            {"address_lo": address & 0xFFFFFFFF, "address_hi": address >> 32, "data": data},
+        )
+        return self.fd.ioctl("KVM_SIGNAL_MSI", msi)
+
+    def ioeventfd(self, address: int, length: int, fd: int, *, pio: bool, attach: bool = True) -> None:
+        """KVM_IOEVENTFD: a write of `length` bytes (0: any) signals the eventfd instead of exiting."""
+        flags = (lib.KVM_IOEVENTFD_FLAG_PIO if pio else 0) | (
+            0 if attach else lib.KVM_IOEVENTFD_FLAG_DEASSIGN
+        )
+        event = ffi.new(
+            "struct kvm_ioeventfd *", {"addr": address, "len": length, "fd": fd, "flags": flags}
+        )
+        self.fd.ioctl("KVM_IOEVENTFD", event, about=f"{address:#x}")
+
+    def get_clock(self) -> Any:
+        """kvmclock: nanoseconds since the VM was created, and with newer kernels realtime and TSC."""
+        clock = ffi.new("struct kvm_clock_data *")
+        self.fd.ioctl("KVM_GET_CLOCK", clock)
+        return clock
+
+    def set_clock(self, nanoseconds: int) -> None:
+        self.fd.ioctl("KVM_SET_CLOCK", ffi.new("struct kvm_clock_data *", {"clock": nanoseconds}))
+
+    def set_tsc_khz(self, khz: int) -> None:
+        """The default for vCPUs created from here on (KVM_CAP_VM_TSC_CONTROL)."""
+        self.fd.ioctl_value("KVM_SET_TSC_KHZ", khz)
+
+    def get_stats_fd(self) -> Fd:
+        return Fd(self.fd.ioctl_value("KVM_GET_STATS_FD"))

@@ -1,0 +1,238 @@
+"""Guest memory: sealed memfd regions, their KVM slots, and bounds-checked access.
+
+Every region is a memfd sealed against resizing, so that another process may be handed it and can
+never take pages away under us. Access from here goes through the one C function, gmem_at().
+Python code that is not hot uses `GuestMemory`; a device gets an `accessor()` of its own, so that
+its accesses are counted, and can be windowed, apart from everybody else's.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from vmm import layout
+from vmm.errors import ConfigError, HostError
+from vmm.native import check, ffi, lib, made
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.kvm.vm import Vm
+
+HUGE_PAGE = 2 * layout.MIB
+F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
+MADV_COLLAPSE = 25  # Linux 6.1
+SHMEM_ENABLED = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+MAX_PIECES = 8
+
+
+class Region:
+    """One stretch of RAM: a memfd, its mapping here and its KVM slot."""
+
+    def __init__(self, gpa: int, size: int, backing: str, slot: int) -> None:
+        self.gpa, self.size, self.slot = gpa, size, slot
+        self.hugetlb = backing == "hugetlb"
+        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | (os.MFD_HUGETLB if self.hugetlb else 0)
+        self.fd = os.memfd_create(f"guest-ram-{gpa:#x}", flags)
+        try:
+            self._seal(size)
+            self.map = self._map(size)
+        except BaseException:
+            os.close(self.fd)
+            raise
+        if backing in ("auto", "thp"):
+            self.map.madvise(mmap.MADV_HUGEPAGE)
+        elif backing == "4k":
+            self.map.madvise(mmap.MADV_NOHUGEPAGE)
+        self._buffer = ffi.from_buffer(self.map)
+        self.hva = int(ffi.cast("uintptr_t", self._buffer))
+
+    def _seal(self, size: int) -> None:
+        import fcntl
+
+        os.ftruncate(self.fd, size)
+        fcntl.fcntl(self.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+    def _map(self, size: int) -> mmap.mmap:
+        try:
+            return mmap.mmap(self.fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        except (OSError, OverflowError) as error:
+            about = f"Mapping {size >> 20} MiB of guest memory failed: {error}"
+            if self.hugetlb:
+                raise HostError(
+                    f"{about}; reserve huge pages with "
+                    f"`sysctl vm.nr_hugepages={-(-size // HUGE_PAGE)}`"
+                ) from None
+            raise HostError(f"{about}; give the guest less with --mem") from None
+
+    def collapse(self, start: int, length: int) -> None:
+        """Asks for huge pages under [start, start + length) now, whatever the host's policy.
+
+        An optimization: shmem is 4 KiB-paged by default on most hosts, which costs a boot 15,000
+        exits. Not all kernels can (Linux 6.1 can), and none must.
+        """
+        first = -(-start // HUGE_PAGE) * HUGE_PAGE
+        last = (start + length) // HUGE_PAGE * HUGE_PAGE
+        for offset in range(first, last, HUGE_PAGE):
+            self.map[offset] = self.map[offset]  # an empty extent is not collapsed
+        if last > first:
+            try:
+                self.map.madvise(MADV_COLLAPSE, first, last - first)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        ffi.release(self._buffer)
+        self.map.close()
+        os.close(self.fd)
+
+
+class Accessor:
+    """Guest memory as one device may use it: counted, and refused outside RAM with ValueError."""
+
+    def __init__(self, memory: GuestMemory, name: str) -> None:
+        self.memory, self.name = memory, name
+        self.dev = ffi.new("struct gmem_dev *")
+
+    def _check(self, result: int, what: str, gpa: int, length: int) -> int:
+        if result < 0:
+            raise ValueError(
+                f"{self.name}: {what} of {length} bytes at {gpa:#x}: {os.strerror(-result)}"
+            )
+        return result
+
+    def read(self, gpa: int, length: int) -> bytes:
+        buffer = bytearray(min(length, self.memory.size))
+        result = lib.gmem_read(
+            self.memory.pointer, self.dev, gpa, ffi.from_buffer(buffer), length
+        ) if len(buffer) == length else -14
+        self._check(result, "read", gpa, length)
+        return bytes(buffer)
+
+    def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None:
+        result = lib.gmem_write(self.memory.pointer, self.dev, gpa, ffi.from_buffer(data), len(data))
+        self._check(result, "write", gpa, len(data))
+
+    def zero(self, gpa: int, length: int) -> None:
+        """Zeroes the range; RAM that nobody has used yet is zero already and stays untouched."""
+        if self.memory.fresh:
+            pieces = ffi.new("struct gmem_piece[]", MAX_PIECES)
+            result = lib.gmem_at(
+                self.memory.pointer, self.dev, gpa, length, lib.GMEM_WRITE, pieces, MAX_PIECES
+            )
+        else:
+            result = lib.gmem_zero(self.memory.pointer, self.dev, gpa, length)
+        self._check(result, "zeroing", gpa, length)
+
+    def load_file(self, gpa: int, fd: int, offset: int, length: int) -> None:
+        """Reads a file's bytes straight into guest memory; OSError if the file ends early."""
+        result = lib.gmem_pread(self.memory.pointer, self.dev, gpa, fd, offset, length)
+        if result in (-5, -9, -21):  # EIO, EBADF, EISDIR: the file's fault, not the address's
+            raise OSError(-result, os.strerror(-result))
+        self._check(result, "loading a file", gpa, length)
+
+    def view(self, gpa: int, length: int, *, write: bool = False) -> list[memoryview]:
+        """The range as memoryviews, one per region it touches. Valid until the map changes."""
+        pieces = ffi.new("struct gmem_piece[]", MAX_PIECES)
+        direction = lib.GMEM_WRITE if write else lib.GMEM_READ
+        count = lib.gmem_at(
+            self.memory.pointer, self.dev, gpa, length, direction, pieces, MAX_PIECES
+        )
+        self._check(count, "view", gpa, length)
+        views = [memoryview(ffi.buffer(p.hva, p.len)).cast("B") for p in pieces[0:count]]
+        return views if write else [view.toreadonly() for view in views]
+
+    def counts(self) -> dict[str, int]:
+        counts = ffi.new("struct gmem_counts *")
+        lib.gmem_counts(self.dev, counts)
+        return {"reads": counts.reads, "writes": counts.writes, "denied": counts.denied}
+
+
+class GuestMemory(Accessor):
+    """All of a guest's RAM. As an accessor it speaks for the VMM itself (the boot loader)."""
+
+    def __init__(self, size: int, backing: str = "auto", prealloc: bool = False) -> None:
+        self.size = size
+        self.backing = backing
+        self.fresh = True  # no byte was written by a guest yet
+        self.pointer = made(lib.gmem_create(), lib.gmem_destroy, "the memory map")
+        super().__init__(self, "vmm")
+        self.regions: list[Region] = []
+        self._vm: Vm | None = None
+        try:
+            for gpa, length in layout.ram_ranges(size):
+                self.add_ram(gpa, length)
+        except BaseException:
+            self.close()
+            raise
+        if prealloc:
+            self._prealloc()
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of the map; cached translations of an older one are void."""
+        return int(lib.gmem_generation(self.pointer))
+
+    def add_ram(self, gpa: int, size: int) -> Region:
+        if self.backing == "hugetlb" and size % HUGE_PAGE:
+            raise ConfigError(
+                f"--mem-backing hugetlb needs memory in multiples of 2 MiB, not {size >> 10} KiB"
+            )
+        region = Region(gpa, size, self.backing, slot=len(self.regions))
+        self.regions.append(region)
+        hva = ffi.cast("void *", region.hva)
+        check(lib.gmem_add(self.pointer, gpa, size, hva, 0), "gmem_add", f"{gpa:#x}")
+        if self._vm is not None:
+            self._vm.set_memory_region(region.slot, gpa, size, region.hva)
+        return region
+
+    def attach(self, vm: Vm) -> None:
+        """Gives every region to KVM as a memory slot."""
+        self._vm = vm
+        for region in self.regions:
+            vm.set_memory_region(region.slot, region.gpa, region.size, region.hva)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """(base, length) of RAM, ascending."""
+        return sorted((region.gpa, region.size) for region in self.regions)
+
+    def accessor(self, name: str) -> Accessor:
+        """Guest memory for one device."""
+        return Accessor(self, name)
+
+    def huge(self, gpa: int, length: int) -> None:
+        """Puts huge pages under a range that is about to be filled, where policy would not."""
+        if self.backing != "auto" or _shmem_policy() != "never":
+            return
+        for region in self.regions:
+            first, last = max(gpa, region.gpa), min(gpa + length, region.gpa + region.size)
+            if first < last:
+                region.collapse(first - region.gpa, last - first)
+
+    def remap(self, gpa: int) -> None:
+        """Takes the slot that holds `gpa` away from the guest and gives it back (pc-testdev)."""
+        for region in self.regions:
+            if region.gpa <= gpa < region.gpa + region.size and self._vm is not None:
+                self._vm.set_memory_region(region.slot, region.gpa, 0, region.hva)
+                self._vm.set_memory_region(region.slot, region.gpa, region.size, region.hva)
+
+    def _prealloc(self) -> None:
+        for region in self.regions:
+            region.map.madvise(23)  # MADV_POPULATE_WRITE, Linux 5.14
+
+    def close(self) -> None:
+        for region in self.regions:
+            region.close()
+        self.regions.clear()
+
+
+def _shmem_policy() -> str:
+    """The chosen word of shmem_enabled; "never" where the file cannot be read."""
+    try:
+        with open(SHMEM_ENABLED, encoding="ascii") as file:
+            return file.read().partition("[")[2].partition("]")[0]
+    except OSError:
+        return "never"
+

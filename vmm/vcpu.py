@@ -1,0 +1,132 @@
+"""A vCPU thread: calls lib.vcpu_run(), hands events to the machine, runs queued commands.
+
+KVM's vCPU ioctls block while the vCPU is in KVM_RUN, also while it waits for its SIPI. Whoever wants
+one done therefore queues a command: it runs on this thread between two KVM_RUNs, at once if parked.
+"""
+
+from __future__ import annotations
+
+import threading
+from _queue import Empty, SimpleQueue
+
+from vmm.errors import StateError
+from vmm.native import check, ffi, lib, made
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from vmm.gate import Gate
+    from vmm.kvm.vcpu import KvmVcpu
+
+
+class Command:
+    """Something to do on a vCPU's thread; `wait` gives its result or raises what it raised."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        try:
+            self.result = self.function()
+        except BaseException as error:  # the waiter raises it
+            self.error = error
+        self._done.set()
+
+    def cancel(self) -> None:
+        self.error = StateError("The vCPU has stopped; the command was not carried out")
+        self._done.set()
+
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def wait(self) -> Any:
+        self._done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Vcpu:
+    """One vCPU and its thread. `on_event(vcpu, event)` is called for each event, on the thread."""
+
+    def __init__(self, kvm: KvmVcpu, core: Any, run_size: int, ring_page: int) -> None:
+        self.kvm, self.id = kvm, kvm.id
+        pointer = lib.vcpu_create(core, kvm.fd.number, self.id, run_size, ring_page)
+        self.pointer = made(pointer, lib.vcpu_destroy, f"vCPU {self.id}")
+        self._commands: SimpleQueue[Command] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._ended = False
+        self.on_event: Callable[[Vcpu, Any], None] = lambda _vcpu, _event: None
+        self.on_failure: Callable[[BaseException], None] = lambda _error: None
+
+    def start(self, gate: Gate) -> None:
+        self._thread = threading.Thread(target=self._body, args=(gate,), name=f"vcpu{self.id}")
+        self._thread.start()
+
+    def _body(self, gate: Gate) -> None:
+        lib.vcpu_thread_mask_signals()
+        event = ffi.new("struct vcpu_event *")
+        try:
+            while self._pass(gate):
+                check(lib.vcpu_run(self.pointer, event), "vcpu_run", f"vCPU {self.id}")
+                if event.kind != lib.VCPU_KICKED:
+                    self.on_event(self, event)
+        except BaseException as error:  # the machine collects it and stops the others
+            self.on_failure(error)
+            while gate.park(self.id, self._run_commands):
+                gate.hold(self.id)
+        finally:
+            self._ended = True
+            self._cancel_commands()
+
+    def _pass(self, gate: Gate) -> bool:
+        """Commands, then the gate; False when the thread must end."""
+        if not self._commands.empty() or gate.must_park(self.id):
+            self.complete_io()
+            self._run_commands()
+        return not gate.must_park(self.id) or gate.park(self.id, self._run_commands)
+
+    def complete_io(self) -> None:
+        """Lets KVM finish the last access, so that registers read true."""
+        check(lib.vcpu_complete_io(self.pointer), "KVM_RUN", f"vCPU {self.id}")
+
+    def _run_commands(self) -> None:
+        while True:
+            try:
+                self._commands.get_nowait().run()
+            except Empty:
+                return
+
+    def _cancel_commands(self) -> None:
+        while True:
+            try:
+                self._commands.get_nowait().cancel()
+            except Empty:
+                return
+
+    def post(self, function: Callable[[], Any], gate: Gate) -> Command:
+        """Queues `function` for this vCPU's thread."""
+        command = Command(function)
+        self._commands.put(command)
+        if self._ended or self._thread is None:
+            self._cancel_commands()
+        self.kick()
+        gate.nudge()
+        return command
+
+    def kick(self) -> None:
+        lib.vcpu_kick(self.pointer, lib.VCPU_REQUEST_COMMANDS)
+
+    def join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def close(self) -> None:
+        """After join(): unmaps kvm_run and closes the descriptor."""
+        ffi.release(self.pointer)
+        self.kvm.close()
