@@ -33,7 +33,7 @@ class Option(Record):
     group: str = ""
     repeat: bool = False
     toml: str = ""  # key in a configuration file; "" where a file cannot set it
-    commands: tuple[str, ...] = ("boot",)
+    command: str = "boot"
 
     @property
     def long(self) -> str:
@@ -135,5 +135,18 @@ BOOT_OPTIONS: tuple[Option, ...] = (
 )
 # fmt: on
 
+# fmt: off
+OTHER_OPTIONS: tuple[Option, ...] = (
+    _row(OUTPUT, "--json", "flag", "", "", "Print JSON instead of a table.",
+         command="doctor", toml=""),
+    _row(OUTPUT, "-o --output", "path", "FILE.svg", "",
+         "Where to write the picture; stdout if not given.", command="plot", toml=""),
+)
+# fmt: on
+
 # What a configuration holds: the options a file can set, by field.
 FIELDS: dict[str, Option] = {option.name: option for option in BOOT_OPTIONS if option.toml}
+
+
+def options_of(command: str) -> tuple[Option, ...]:
+    return tuple(row for row in BOOT_OPTIONS + OTHER_OPTIONS if row.command == command)

@@ -1,0 +1,122 @@
+"""The exit report: how a machine ended, as JSON that programs may rely on.
+
+`SCHEMA` grows by one whenever a key changes its meaning or goes away; new keys may come any time.
+docs/exit-report.md explains each key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from vmm.errors import EXIT_REPORT, VmmError
+from vmm.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SCHEMA = 1
+CONSOLE_LINES = 40  # last lines of console output kept
+CONSOLE_LINE_MAX = 500  # characters of one of them
+
+
+class ReportError(VmmError):
+    """The report cannot be written; what it would have said is on stderr."""
+
+    exit_code = EXIT_REPORT
+
+
+class Ending(Record):
+    """Everything known at the end. Times in seconds."""
+
+    cause: str
+    code: int
+    phase: str  # configure, build, run or end: where the machine was when it ended
+    sentence: str  # for people
+    detail: Mapping[str, Any] = {}
+    console: bytes = b""  # the tail of what the guest printed
+    started: float = 0.0  # seconds since the epoch
+    wall: float = 0.0
+    cpu: float = 0.0
+    marks: Sequence[tuple[str, float]] = ()  # (name, seconds since the process started)
+    counters: Mapping[str, Any] = {}
+
+
+def as_json(ending: Ending, name: str, version: str) -> dict[str, object]:
+    """The report as a JSON object."""
+    from datetime import UTC, datetime
+
+    return {
+        "schema": SCHEMA,
+        "vmm": version,
+        "name": name,
+        "cause": ending.cause,
+        "code": ending.code,
+        "phase": ending.phase,
+        "sentence": ending.sentence,
+        "console": last_lines(ending.console),
+        "timings": {
+            "started": datetime.fromtimestamp(ending.started, UTC).isoformat(),
+            "wall": round(ending.wall, 6),
+            "cpu": round(ending.cpu, 6),
+            "marks": [{"name": name, "at": round(at, 6)} for name, at in ending.marks],
+        },
+        "counters": dict(ending.counters),
+        "detail": dict(ending.detail),
+    }
+
+
+def last_lines(tail: bytes, count: int = CONSOLE_LINES) -> list[str]:
+    """The last lines of console output as text; bytes that are no UTF-8 show as \\x.. escapes."""
+    lines = tail.decode(errors="backslashreplace").replace("\r", "").split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
+    return [line[:CONSOLE_LINE_MAX] for line in lines[-count:]]
+
+
+def write_report(path: str, report: Mapping[str, object]) -> None:
+    """Replaces `path` by the report, whole or not at all. Raises ReportError.
+
+    A path that names something else than a file (a pipe, /dev/stdout) is written to as it is.
+    """
+    data = (json.dumps(report, indent=2, default=str) + "\n").encode()
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise ReportError(f"cannot write the exit report {path}: {error.strerror}") from error
+
+
+def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
+    """`path` afterwards holds `data`, or what it held before and OSError says why."""
+    target = os.path.realpath(path)
+    if _is_special(target):
+        _write_all(os.open(target, os.O_WRONLY | os.O_CLOEXEC), data)
+        return
+    temporary = f"{target}.{os.urandom(6).hex()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(temporary, flags, mode)
+    try:
+        _write_all(fd, data, sync=True)
+        os.rename(temporary, target)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _write_all(fd: int, data: bytes, sync: bool = False) -> None:
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,162 @@
+"""What the control socket understands: one table, a row for each command.
+
+A new command is a function here (or in its own module) and a row in `VERBS`. Names with a hyphen
+or an underscore are QMP's own; the others are ours. One name differs in meaning from QEMU's:
+`stop` ends the machine; what QEMU calls `stop` is `pause`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vmm.errors import StateError
+from vmm.record import Record
+
+if TYPE_CHECKING:
+    from vmm.machine import Machine
+
+    from vmm.control.events import EventLog
+
+Arguments = dict[str, Any]
+
+
+class Target(Record):
+    """What commands act on."""
+
+    machine: Machine
+    events: EventLog
+    version: tuple[int, int, int]
+
+
+class Argument(Record):
+    name: str
+    kind: type
+    help: str
+    required: bool = False
+
+
+class Verb(Record):
+    """`run(target, arguments)` returns what goes out as "return"; None goes out as {}."""
+
+    name: str
+    run: Callable[[Target, Arguments], object]
+    help: str
+    arguments: tuple[Argument, ...] = ()
+
+
+class ArgumentError(Exception):
+    """Arguments that a command does not take, or that have the wrong type."""
+
+
+def call(verb: Verb, target: Target, arguments: object) -> object:
+    """Runs `verb` after checking `arguments` against its row."""
+    if not isinstance(arguments, dict):
+        raise ArgumentError(f"{verb.name}: arguments must be a JSON object")
+    known = {argument.name: argument for argument in verb.arguments}
+    for name, value in arguments.items():
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ArgumentError(f"{verb.name} has no argument {name!r}; {takes}")
+        kind = known[name].kind
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ArgumentError(f"{verb.name}: {name} must be of type {kind.__name__}")
+    for argument in verb.arguments:
+        if argument.required and argument.name not in arguments:
+            raise ArgumentError(f"{verb.name} needs the argument {argument.name!r}")
+    result = verb.run(target, arguments)
+    return {} if result is None else result
+
+
+def _pause(target: Target, _arguments: Arguments) -> None:
+    target.machine.pause()
+
+
+def _resume(target: Target, _arguments: Arguments) -> None:
+    target.machine.resume()
+
+
+def _stop(target: Target, arguments: Arguments) -> None:
+    target.machine.stop(arguments.get("reason", "control socket"))
+
+
+def _reset(target: Target, _arguments: Arguments) -> None:
+    target.machine.reset()
+
+
+def _power_button(target: Target, _arguments: Arguments) -> None:
+    target.machine.power_button()
+
+
+def _stats(target: Target, _arguments: Arguments) -> object:
+    return target.machine.stats()
+
+
+def _info(target: Target, _arguments: Arguments) -> object:
+    return target.machine.info()
+
+
+def _events(target: Target, arguments: Arguments) -> object:
+    return target.events.since(arguments.get("since", 0))
+
+
+def _version(target: Target, _arguments: Arguments) -> object:
+    return version(target.version)
+
+
+def _status(target: Target, _arguments: Arguments) -> object:
+    state = str(target.machine.state)
+    names = {"new": "prelaunch", "ready": "prelaunch", "stopped": "shutdown"}
+    return {"status": names.get(state, state), "running": state == "running"}
+
+
+def _commands(_target: Target, _arguments: Arguments) -> object:
+    return [
+        {
+            "name": verb.name,
+            "help": verb.help,
+            "arguments": [
+                {"name": a.name, "type": a.kind.__name__, "required": a.required, "help": a.help}
+                for a in verb.arguments
+            ],
+        }
+        for verb in VERBS.values()
+    ]
+
+
+def _capabilities(_target: Target, _arguments: Arguments) -> None:
+    raise StateError("capabilities are negotiated already")
+
+
+def version(numbers: tuple[int, int, int]) -> dict[str, object]:
+    """QMP's version object. Its clients look for the key `qemu`; `package` says who we are."""
+    major, minor, micro = numbers
+    return {
+        "qemu": {"major": major, "minor": minor, "micro": micro},
+        "package": f"vmm {major}.{minor}.{micro}",
+    }
+
+
+# fmt: off
+_ROWS = (
+    Verb(name="qmp_capabilities", run=_capabilities, help="End the negotiation; comes first.",
+         arguments=(Argument(name="enable", kind=list, help="Capabilities to use: none exist."),)),
+    Verb(name="pause", run=_pause, help="Stop all vCPUs until resume."),
+    Verb(name="resume", run=_resume, help="Let paused vCPUs run."),
+    Verb(name="cont", run=_resume, help="QMP's name for resume."),
+    Verb(name="stop", run=_stop, help="End the machine without asking the guest.",
+         arguments=(Argument(name="reason", kind=str, help="Goes into the exit report."),)),
+    Verb(name="quit", run=_stop, help="QMP's name for stop."),
+    Verb(name="reset", run=_reset, help="Restart the machine in place."),
+    Verb(name="system_reset", run=_reset, help="QMP's name for reset."),
+    Verb(name="system_powerdown", run=_power_button, help="Press the power button."),
+    Verb(name="stats", run=_stats, help="Counters, as --stats prints them."),
+    Verb(name="info", run=_info, help="What the machine is made of."),
+    Verb(name="events", run=_events, help="Events of the past, oldest first.",
+         arguments=(Argument(name="since", kind=int, help="Only those with a higher seq."),)),
+    Verb(name="query-version", run=_version, help="Version of this program."),
+    Verb(name="query-status", run=_status, help="Whether the machine runs."),
+    Verb(name="query-commands", run=_commands, help="This table."),
+)
+# fmt: on
+VERBS: dict[str, Verb] = {verb.name: verb for verb in _ROWS}
