@@ -116,7 +116,7 @@ def _check_modules(config: BootConfig, image: Image) -> None:
         raise image.source.refuse(
             f"is started as {image.protocol}, which takes no modules beside the initrd"
         )
-    if config.initrd is not None and image.protocol == "flat":
+    if config.initrd and image.protocol == "flat":
         raise image.source.refuse("is a flat image, which takes no initrd")
 
 

@@ -26,7 +26,7 @@ PAGE = 4096
 KEEP = 8  # kernels; the least recently made ones go first
 
 
-def folder(configured: str | None) -> str:
+def folder(configured: str) -> str:
     """Where unpacked kernels live; it need not exist yet."""
     base = configured or os.environ.get("VMM_CACHE")
     if not base:

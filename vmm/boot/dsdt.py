@@ -24,7 +24,7 @@ from vmm.boot.aml import (
     string,
 )
 from vmm.boot.records import AcpiConfig
-from vmm.boot.resources import EDGE_HIGH, interrupt, io, irq, template
+from vmm.boot.resources import LEVEL_HIGH, interrupt, io, irq, template
 
 COM_IRQS = (layout.GSI_COM1_3, layout.GSI_COM2_4, layout.GSI_COM1_3, layout.GSI_COM2_4)
 PRESENT = integer(0xF)  # _STA: present, enabled, shown, working
@@ -101,7 +101,7 @@ def _event_device(hotplug: bytes) -> bytes:
     return device(
         "GED",
         name("_HID", string("ACPI0013")),
-        name("_CRS", template(interrupt(EDGE_HIGH, layout.GSI_GED))),
+        name("_CRS", template(interrupt(LEVEL_HIGH, layout.GSI_GED))),
         region("EVTR", SYSTEM_IO, layout.PORT_GED, 4),
         field("EVTR", DWORD_ACCESS, ("EVTS", 32)),
         method("_EVT", 1, body, serialized=True),

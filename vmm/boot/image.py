@@ -113,12 +113,18 @@ def _identify(source: Source, protocol: str, kaslr: bool) -> Image:
 
         header = mbheader.find(source, head)
         if header is not None:
+            if header.addresses is None:
+                raise source.refuse(
+                    "has a multiboot header, but is no ELF file and gives no load addresses; "
+                    "link it as ELF or fill the header's address fields"
+                )
             image = Image(source, "multiboot", "multiboot")
             image.set_multiboot(header)
             return image
     if protocol != "auto":
         raise source.refuse(f"cannot be started as {protocol}: it is neither bzImage nor ELF")
-    if head[510:512] == bzimage.BOOT_FLAG and source.size <= FLAT_MAX:
+    # MZ: the stump of a bzImage, whose first sector is signed too.
+    if head[510:512] == bzimage.BOOT_FLAG and head[:2] != b"MZ" and source.size <= FLAT_MAX:
         return _flat(source)
     from vmm.boot.rubbish import describe
 

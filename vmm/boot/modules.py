@@ -20,16 +20,17 @@ class Module:
 
 
 def open_modules(config: BootConfig) -> list[Module]:
-    """Modules as multiboot names them: the whole "PATH ARGUMENTS" string."""
-    texts = list(config.modules)
-    if len(texts) > MODULES_MAX:
-        raise BootError(f"{len(texts)} boot modules are given; at most {MODULES_MAX} are supported")
+    """All module files, open; their strings are "PATH ARGUMENTS", as multiboot has them."""
+    if len(config.modules) > MODULES_MAX:
+        raise BootError(
+            f"{len(config.modules)} boot modules are given; at most {MODULES_MAX} are supported"
+        )
     opened: list[Module] = []
     try:
-        if config.initrd is not None:
+        if config.initrd:
             opened.append(Module(open_source(config.initrd, "initrd"), config.initrd))
-        for text in texts:
-            opened.append(Module(open_source(text.split(" ", 1)[0], "module"), text))
+        for path, args in config.modules:
+            opened.append(Module(open_source(path, "module"), f"{path} {args}" if args else path))
     except BootError:
         for module in opened:
             module.source.close()

@@ -44,11 +44,11 @@ class AcpiConfig(Record):
 
 
 class BootConfig(Record):
-    """What to boot. `modules` are "PATH ARGUMENTS" strings, handed over after the initrd."""
+    """What to boot. `modules` are (path, arguments), handed over after the initrd."""
 
     kernel: str
-    initrd: str | None = None
-    modules: tuple[str, ...] = ()
+    initrd: str = ""
+    modules: tuple[tuple[str, str], ...] = ()
     cmdline: str = ""
     protocol: str = "auto"  # one of PROTOCOLS
     kaslr: bool = False
@@ -59,7 +59,7 @@ class BootConfig(Record):
     reserved: tuple[
         tuple[int, int], ...
     ] = ()  # further (base, length) to reserve in the memory map
-    cache_dir: str | None = None  # default: $VMM_CACHE, $XDG_CACHE_HOME/vmm or ~/.cache/vmm
+    cache_dir: str = ""  # default: $VMM_CACHE, $XDG_CACHE_HOME/vmm or ~/.cache/vmm
 
 
 class Piece(Record):
