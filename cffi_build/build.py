@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 TOPICS = (
     "kvm",
     "core",
+    "io",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

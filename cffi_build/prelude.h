@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extension's C side: every header the cdef speaks of, and the one place where C meets Python.
 #include <linux/kvm.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include "compat.h"
 
 #include "bus.h"
+#include "chan.h"
+#include "coalesce.h"
+#include "debugcon.h"
 #include "gmem.h"
 #include "irq.h"
+#include "loop.h"
 #include "pydev.h"
+#include "timer.h"
+#include "uart.h"
 #include "vcpu.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.
