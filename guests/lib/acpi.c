@@ -128,7 +128,7 @@ int acpi_s5_type(void)
 	const struct acpi_header *d = acpi_find("DSDT");
 	const u8 *p = (const u8 *)d, *end = d ? p + d->length : p;
 
-	for (; p && p + 12 < end; p++) {
+	for (; p && p + 9 <= end; p++) {
 		if (memcmp(p, "_S5_", 4) || p[4] != 0x12)
 			continue;
 		p += 6 + (p[5] >> 6);		// PkgLength takes 1 to 4 bytes

@@ -42,13 +42,20 @@ static void widths(void)
 	outl(TESTDEV_LATCH, 0x44332211);
 	check_equal(inl(TESTDEV_LATCH), 0x44332211);
 	check_equal(inw(TESTDEV_LATCH), 0x2211);
-	check_equal(inw(TESTDEV_LATCH + 1), 0x3322);
 	check_equal(inw(TESTDEV_LATCH + 2), 0x4433);
 	check_equal(inb(TESTDEV_LATCH), 0x11);
 	check_equal(inb(TESTDEV_LATCH + 3), 0x44);
 	outb(TESTDEV_LATCH + 2, 0xab);
 	outw(TESTDEV_LATCH, 0xcdef);
 	check_equal(inl(TESTDEV_LATCH), 0x44abcdef);
+}
+
+static void unaligned(void)
+{
+	outl(TESTDEV_LATCH, 0x44332211);
+	check_equal(inw(TESTDEV_LATCH + 1), 0x3322);
+	outw(TESTDEV_LATCH + 1, 0xaabb);
+	check_equal(inl(TESTDEV_LATCH), 0x44aabb11);
 }
 
 static void bytewise(void)
@@ -151,6 +158,7 @@ static void last_port(void)
 
 TESTS(
 	{ "widths", widths },
+	{ "unaligned", unaligned },
 	{ "bytewise", bytewise },
 	{ "upper-bits", upper_bits },
 	{ "rep-outs", rep_outs },
