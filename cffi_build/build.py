@@ -19,6 +19,10 @@ TOPICS = (
     "kvm",
     "core",
     "io",
+    "acpi",
+    "misc",
+    "rtc",
+    "irqchip",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

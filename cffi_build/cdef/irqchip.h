@@ -1,0 +1,64 @@
+// The split irqchip and the GSI routing table: core/router.h pic.h ioapic.h split_sink.h.
+
+#define ROUTER_MAX_ROUTES ...
+#define ROUTER_MAX_GSI ...
+#define KVM_IRQ_ROUTING_IRQCHIP ...
+#define KVM_IRQ_ROUTING_MSI ...
+#define KVM_IRQ_ROUTING_XEN_EVTCHN ...
+struct router_entry {
+	uint32_t gsi, type;
+	uint32_t data; // MSI; for a chip the pin, for Xen the vCPU
+	...;
+};
+struct irq_router { ...; };
+struct irq_router *router_create(int vm_fd);
+void router_destroy(struct irq_router *r);
+int router_set_msi(struct irq_router *r, uint32_t gsi, uint64_t address, uint32_t data);
+int router_set_xen(struct irq_router *r, uint32_t gsi, uint32_t port, uint32_t vcpu, uint32_t priority);
+int router_add_pin(struct irq_router *r, uint32_t gsi, uint32_t chip, uint32_t pin);
+void router_clear(struct irq_router *r, uint32_t gsi);
+int router_commit(struct irq_router *r);
+uint32_t router_entries(struct irq_router *r, struct router_entry *ret, uint32_t n);
+uint64_t router_commits(struct irq_router *r);
+
+struct pic { struct dev dev; ...; };
+struct pic_state {
+	uint32_t version;
+	uint8_t output;
+	uint8_t lines[2], irr[2], imr[2], isr[2], elcr[2], base[2], lowest[2], init[2];
+	uint8_t icw4[2], single[2], level_mode[2], auto_eoi[2], rotate_on_auto_eoi[2];
+	uint8_t special_mask[2], special_fully_nested[2], poll[2], read_isr[2];
+	...;
+};
+enum pic_region { PIC_MASTER, PIC_SLAVE, PIC_ELCR, ... };
+struct pic *pic_create(void);
+void pic_destroy(struct pic *p);
+void pic_reset(struct pic *p);
+void pic_save(struct pic *p, struct pic_state *ret);
+int pic_load(struct pic *p, const struct pic_state *state);
+void pic_set_intr(struct pic *p, void (*intr)(void *opaque, int level), void *opaque);
+void pic_set_line(struct pic *p, uint32_t line, int level);
+bool pic_output(struct pic *p);
+int pic_ack(struct pic *p);
+
+struct ioapic { struct dev dev; uint32_t pins; uint64_t route_failures; ...; };
+struct ioapic_state { uint32_t version, pins, select, id; uint64_t lines; uint64_t rte[...]; ...; };
+struct ioapic_route { uint64_t address; uint32_t data, masked; uint64_t delivered; ...; };
+struct ioapic *ioapic_create(uint32_t pins);
+void ioapic_destroy(struct ioapic *a);
+void ioapic_reset(struct ioapic *a);
+void ioapic_save(struct ioapic *a, struct ioapic_state *ret);
+int ioapic_load(struct ioapic *a, const struct ioapic_state *state);
+void ioapic_set_msi(struct ioapic *a, int (*msi)(void *, uint64_t, uint32_t), void *opaque);
+void ioapic_use_kvm(struct ioapic *a, int vm_fd);
+void ioapic_set_router(struct ioapic *a, struct irq_router *router);
+void ioapic_set_line(struct ioapic *a, uint32_t pin, int level);
+void ioapic_eoi(struct ioapic *a, uint8_t vector);
+int ioapic_set_resample(struct ioapic *a, uint32_t pin, int fd);
+uint32_t ioapic_routes(struct ioapic *a, struct ioapic_route *ret, uint32_t n);
+
+struct split_sink { ...; };
+struct split_sink *split_sink_create(struct pic *pic, struct ioapic *ioapic);
+void split_sink_destroy(struct split_sink *s);
+void split_sink_attach(struct split_sink *s, struct irq_hub *hub);
+void split_sink_detach(struct split_sink *s, struct irq_hub *hub);

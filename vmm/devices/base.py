@@ -1,0 +1,103 @@
+"""The Python side that every device in C shares: lifetime, bus claims, state as plain data.
+
+A C device `x` offers `x_reset`, `x_save`, `x_load` and a `struct x_state` that holds nothing but
+integers and arrays of them; cffi's field table turns that struct into a dict and back.
+"""
+
+from __future__ import annotations
+
+from vmm.errors import StateError
+from vmm.native import ffi, lib, made
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from vmm.bus import Bus
+
+    Claim = tuple[str, int, int, int]  # address space ("pio" or "mmio"), base, length, region
+
+
+class CDevice:
+    """One device in C: `pointer` is its struct, `name` its place in saved states.
+
+    Subclasses set `kind`, the prefix of the C functions, and call `__init__` with what `x_create`
+    returned. The pointer is freed by `close()`, which first takes the device off the buses.
+    """
+
+    kind = ""
+
+    def __init__(self, name: str, pointer: Any, claims: Sequence[Claim], kind: str = "") -> None:
+        self.name = name
+        self.kind = kind or self.kind
+        self.pointer = made(pointer, getattr(lib, f"{self.kind}_destroy"), name)
+        self.claims = tuple(claims)
+        self._buses: list[tuple[Bus, int, int]] = []
+
+    def claim(self, pio: Bus, mmio: Bus) -> None:
+        """Puts the device on the buses. VmmError if another one answers there already."""
+        dev = ffi.addressof(self.pointer, "dev")
+        for space, base, length, region in self.claims:
+            bus = pio if space == "pio" else mmio
+            bus.claim(base, length, dev, self.name, region, keep=self)
+            self._buses.append((bus, base, length))
+
+    def close(self) -> None:
+        """Off the buses, then freed. No vCPU may be inside the device. May be repeated."""
+        while self._buses:
+            bus, base, length = self._buses.pop()
+            bus.release(base, length)
+        if self.pointer is not None:
+            ffi.release(self.pointer)
+            self.pointer = None
+
+    def reset(self) -> None:
+        """The state after power-on; what a battery keeps stays."""
+        getattr(lib, f"{self.kind}_reset")(self.pointer)
+
+    def counters(self) -> dict[str, int]:
+        """Numbers for statistics; none unless a subclass has some."""
+        return {}
+
+    def save(self) -> dict[str, int | list[int]]:
+        """Every field of `struct x_state`, `version` among them."""
+        state = self._new_state()
+        getattr(lib, f"{self.kind}_save")(self.pointer, state)
+        return {
+            name: list(value) if isinstance(value, ffi.CData) else value
+            for name, value in ((name, getattr(state, name)) for name in self._field_names(state))
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Takes back what `save()` gave. StateError, with the device unchanged, if it cannot be."""
+        state = self._new_state()
+        names = self._field_names(state)
+        if set(saved) != set(names):
+            wrong = ", ".join(sorted(set(saved) ^ set(names)))
+            raise StateError(f"The saved state of {self.name} does not fit: fields {wrong}")
+        try:
+            for name in names:
+                self._set_field(state, name, saved[name])
+        except (TypeError, OverflowError, ValueError, IndexError) as error:
+            raise StateError(f"The saved state of {self.name} does not fit: {error}") from error
+        if getattr(lib, f"{self.kind}_load")(self.pointer, state) < 0:
+            raise StateError(
+                f"The saved state of {self.name} does not fit: "
+                f"version {saved['version']} or values that the device cannot have"
+            )
+
+    def _new_state(self) -> Any:
+        return ffi.new(f"struct {self.kind}_state *")
+
+    def _field_names(self, state: Any) -> list[str]:
+        return [name for name, _field in ffi.typeof(state).item.fields]
+
+    def _set_field(self, state: Any, name: str, value: Any) -> None:
+        field = getattr(state, name)
+        if not isinstance(field, ffi.CData):
+            setattr(state, name, value)
+        elif len(field) != len(value):
+            raise ValueError(f"{name} has {len(value)} elements instead of {len(field)}")
+        else:
+            field[0 : len(field)] = value
