@@ -1,0 +1,142 @@
+"""The I/O loop: a thread inside lib.loop_run(), where C serves descriptors, timers and channels.
+
+Python sees only what concerns it: events that C posted (a console escape, a panic line, a peer that
+left), descriptors registered with serve(), and functions handed over with call(). Their callbacks
+run on the loop's thread, one at a time, and the C side waits meanwhile, so they are short.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from vmm.errors import VmmError
+from vmm.native import check, ffi, lib, made
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    EventCallback = Callable[[int, Any], None]
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+class IoLoop:
+    """One loop and its thread. `pointer` is the C loop.
+
+    A callback's exception goes to `on_failure`, and the loop goes on; by default it ends run().
+    """
+
+    def __init__(self, name: str = "io0") -> None:
+        self.name = name
+        self.pointer = made(lib.loop_create(), lib.loop_destroy, "the I/O loop")
+        self.on_failure: Callable[[BaseException], None] = _raise
+        # Held over a callback and over every change of the tables: what was removed cannot run
+        # any more. Never remove a source while holding a lock that its callback takes.
+        self._lock = threading.RLock()
+        self._events: dict[tuple[int, Any], EventCallback] = {}
+        self._served: dict[int, tuple[int, Callable[[], None]]] = {}  # token -> handle, callback
+        self._next_token = 1
+        self._calls: list[Callable[[], None]] = []
+        self._thread: threading.Thread | None = None
+
+    # --- registering, from any thread
+
+    def on(self, kind: int, callback: EventCallback, source: Any = None) -> None:
+        """Calls `callback(value, source)` for events of `kind` (lib.LOOP_*).
+
+        With a `source` (a C pointer) only for that one's, and in preference to a general callback.
+        """
+        with self._lock:
+            self._events[kind, source] = callback
+
+    def off(self, kind: int, source: Any = None) -> None:
+        with self._lock:
+            self._events.pop((kind, source), None)
+
+    def serve(self, fd: int, events: int, callback: Callable[[], None]) -> int:
+        """Calls `callback()` whenever `fd` has one of `events` (lib.EPOLLIN ...).
+
+        Returns a token for unserve().
+        Level-triggered: the callback takes what is there, or it is called again at once. The loop
+        watches a duplicate, so `fd` may be closed at any time. KvmError if it cannot be polled.
+        """
+        with self._lock:
+            token = self._next_token
+            self._next_token += 1
+            handle = check(
+                lib.loop_add_call(self.pointer, fd, events, token), "epoll_ctl", f"descriptor {fd}"
+            )
+            self._served[token] = handle, callback
+            return token
+
+    def unserve(self, token: int) -> None:
+        """The callback cannot run any more when this returns."""
+        with self._lock:
+            handle, _callback = self._served.pop(token, (-1, None))
+        lib.loop_remove(self.pointer, handle)
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Runs `function` once on the loop's thread, soon; returns at once."""
+        with self._lock:
+            self._calls.append(function)
+        lib.loop_wake(self.pointer)
+
+    # --- running
+
+    def start(self) -> None:
+        """Runs the loop on a thread of its own that takes no signals."""
+        if self._thread is not None:
+            raise VmmError(f"The loop {self.name} runs already")
+        self._thread = threading.Thread(target=self._thread_body, name=self.name)
+        self._thread.start()
+
+    def _thread_body(self) -> None:
+        lib.vcpu_thread_mask_signals()
+        self.run()
+
+    def run(self) -> None:
+        """Serves until stop(). On the calling thread."""
+        event = ffi.new("struct loop_event *")
+        while True:
+            check(lib.loop_run(self.pointer, event), "epoll_wait", self.name)
+            if event.kind == lib.LOOP_STOPPED:
+                return
+            with self._lock:
+                for callback in self._due(event):
+                    try:
+                        callback()
+                    except Exception as error:
+                        self.on_failure(error)
+
+    def _due(self, event: Any) -> list[Callable[[], None]]:
+        kind, value, source = event.kind, event.value, event.source
+        if kind == lib.LOOP_WAKE:
+            calls, self._calls = self._calls, []
+            return calls
+        if kind == lib.LOOP_CALL:
+            served = self._served.get(value)
+            return [] if served is None else [served[1]]
+        found = self._events.get((kind, source)) or self._events.get((kind, None))
+        return [] if found is None else [lambda: found(value, source)]
+
+    def stop(self) -> None:
+        """Ends run(); waits for the thread of start(). Queued events are served first."""
+        lib.loop_stop(self.pointer)
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def close(self) -> None:
+        """Stops the thread if it runs. The C loop goes with this object, after its last user."""
+        if self._thread is not None:
+            self.stop()
+
+    def counters(self) -> dict[str, int]:
+        """Wake-ups, handlers called, events posted and refused since the start."""
+        counters = ffi.new("struct loop_counters *")
+        lib.loop_counters(self.pointer, counters)
+        return {name: getattr(counters, name) for name in dir(counters)}
