@@ -1,8 +1,8 @@
 """Interrupt routing: which GSI does what, and which eventfd raises it. A facade over core/router.c.
 
-With the in-kernel irqchip, GSIs below 24 are the chips' pins. With the split one they belong to our
-I/O APIC, which keeps its level-triggered pins' messages in the same table (KVM looks there for the
-vectors whose EOI it reports), and no irqfd may use them. All GSIs above are free for MSIs and events.
+With the in-kernel irqchip, GSIs below 24 are the chips' pins. With the split one they belong to
+our I/O APIC, which keeps its level-triggered pins' messages in the same table (KVM looks there for
+the vectors whose EOI it reports), and no irqfd may use them. All others are free for MSIs and events.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class IrqRouter:
     def attach(self, gsi: int, fd: int, resample_fd: int = -1) -> None:
         """Writing the eventfd `fd` raises the GSI from here on (KVM_IRQFD).
 
-        With `resample_fd` the line stays high until the guest's EOI, which lowers it and signals that
-        eventfd. The GSI must be routed, and the route committed, before.
+        With `resample_fd` the line stays high until the guest's EOI, which lowers it and signals
+        that eventfd. The GSI must be routed, and the route committed, before.
         """
         if self.split and gsi < self.pins:
             raise HostError(

@@ -7,6 +7,7 @@
 #define KVM_IRQ_ROUTING_XEN_EVTCHN ...
 struct router_entry {
 	uint32_t gsi, type;
+	uint64_t address; // MSI; for a chip its number, for Xen its port
 	uint32_t data; // MSI; for a chip the pin, for Xen the vCPU
 	...;
 };
