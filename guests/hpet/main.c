@@ -43,9 +43,8 @@ static void start(u64 mode)
 	stop();
 	for (pin = 23; pin && !(routes & (1u << pin)); pin--)
 		;
-	apic_enable();
+	irq_begin();
 	irq_count_on(VEC);
-	irq_reset();
 	ioapic_route(pin, VEC, apic_id());
 	write64(COUNTER, 0);
 	write64(TIMER(timer), mode | T_INTERRUPT | pin << 9);

@@ -36,6 +36,7 @@ static void start(void)
 
 	if (arg_flag("x2apic"))
 		check(apic_use_x2apic());
+	irq_begin();
 	trap_set(VEC_AP, on_ap);
 	trap_set(2, on_nmi);
 	irq_count_on(VEC_LOW);

@@ -23,9 +23,8 @@ static void setup(void)
 {
 	u32 pin;
 
-	apic_enable();
+	irq_begin();
 	pic_init(VEC_PIC);
-	apic_write(APIC_LVT_LINT0, LVT_MASKED);
 	for (pin = 0; pin < 16; pin++) {
 		ioapic_route(pin, IOAPIC_MASKED, 0);
 		if (pin != 0 && pin != 2 && pin != 8)
@@ -33,7 +32,6 @@ static void setup(void)
 	}
 	irq_count_on(VEC);
 	irq_count_on(VEC2);
-	irq_reset();
 }
 
 /* A level handler that quiets its source at the STUCK-th call. */

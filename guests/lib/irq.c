@@ -9,6 +9,7 @@ u32 irq_counts[256], irq_total;
 u8 irq_order[IRQ_ORDER];
 static u8 pic_first;
 
+#define PIC_VECTOR 0x20
 #define DRAIN_US 3000	// where guest kernel mode is emulated, a pending interrupt is not looked for at every instruction
 
 static void note(u64 vector)
@@ -30,6 +31,14 @@ static void on_pic(struct frame *f)
 {
 	note(f->vector);
 	pic_eoi((unsigned int)(f->vector - pic_first));
+}
+
+void irq_begin(void)
+{
+	apic_enable();
+	pic_init(PIC_VECTOR);
+	apic_write(APIC_LVT_LINT0, LVT_MASKED);
+	irq_reset();
 }
 
 void irq_count_on(u8 vector)

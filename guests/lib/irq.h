@@ -11,6 +11,8 @@ extern u32 irq_counts[256];
 extern u8 irq_order[IRQ_ORDER];	/* vectors as they came */
 extern u32 irq_total;
 
+/* Enables this CPU's APIC and shuts up the 8259 pair, which firmware may have left running: IRQ n would come on vector n + 8. */
+void irq_begin(void);
 void irq_count_on(u8 vector);		/* counts and sends EOI to the local APIC */
 void irq_count_pic(u8 first, u8 n);	/* counts and sends EOI to the 8259 pair; vector - first is the IRQ */
 void irq_reset(void);

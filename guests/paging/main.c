@@ -8,7 +8,7 @@
 #define D (1ull << 6)
 #define LARGE (1ull << 7)
 #define NX (1ull << 63)
-#define RESERVED (1ull << 51)
+#define RESERVED_2M (1ull << 13)	/* must be zero in an entry that maps 2 MiB */
 #define PF_PRESENT 1
 #define PF_WRITE 2
 #define PF_RESERVED 8
@@ -118,8 +118,9 @@ static void no_execute_with_handler(void)
 
 static void reserved_bit(void)
 {
-	map((u64)frame[0] | P | W | RESERVED);
-	check_equal(touch_read(WINDOW), VEC_PF);
+	map(0);
+	w_pd[1] = P | W | LARGE | RESERVED_2M;
+	check_equal(touch_read(WINDOW + (2 << 20)), VEC_PF);
 	check_equal(fault_error(), PF_PRESENT | PF_RESERVED);
 }
 

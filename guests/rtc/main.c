@@ -57,7 +57,7 @@ static u64 now(void)
 
 static void irq_setup(void)
 {
-	apic_enable();
+	irq_begin();
 	irq_count_on(VEC);
 	put(REG_B, HOUR24);
 	get(REG_C);

@@ -30,10 +30,9 @@ static void setup(void)
 {
 	if (arg_flag("x2apic"))
 		check(apic_use_x2apic());
-	apic_enable();
+	irq_begin();
 	pic_init(VEC_PIC);
 	irq_count_on(VEC_TIMER);
-	irq_reset();
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 }
 
