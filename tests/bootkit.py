@@ -21,6 +21,7 @@ class Memory:
         self.size = size
         self.chunks: list[tuple[int, bytes]] = []
         self.zeroed: list[tuple[int, int]] = []
+        self.expected: list[tuple[int, int]] = []
 
     def ranges(self) -> list[tuple[int, int]]:
         return layout.ram_ranges(self.size)
@@ -33,6 +34,9 @@ class Memory:
 
     def zero(self, gpa: int, length: int) -> None:
         self.zeroed.append((gpa, length))
+
+    def huge(self, gpa: int, length: int) -> None:
+        self.expected.append((gpa, length))
 
     def load_file(self, gpa: int, fd: int, offset: int, length: int) -> None:
         data = os.pread(fd, length, offset)

@@ -169,6 +169,16 @@ def test_a_bare_kernel_gets_a_header_of_its_own(base: BootConfig, tmp_path: Path
     assert memory.read(layout.ZERO_PAGE + 0x211, 1) == b"\1"
 
 
+def test_huge_pages_are_asked_for_before_the_kernel_is_copied(base: BootConfig) -> None:
+    unpacked, packed = bootkit.Memory(), bootkit.Memory()
+
+    load(base, unpacked)
+    load(replace(base, kaslr=True), packed)
+
+    assert unpacked.expected == [(0x100_0000, 0x20_0000 + 100_008 + 70_000)]
+    assert packed.expected == [(0x100_0000, len(bootkit.bzimage()) - 5 * 512)]
+
+
 def test_without_acpi_there_is_no_rsdp_pointer(base: BootConfig) -> None:
     memory = bootkit.Memory()
 

@@ -63,10 +63,10 @@ def string(text: str) -> bytes:
 
 
 def eisa_id(text: str) -> bytes:
-    """A seven-character EISA id such as PNP0501, compressed to a DWordConst (19.6.37)."""
+    """A seven-character EISA id such as PNP0501, compressed to an integer (19.6.37)."""
     a, b, c = (ord(letter) - 0x40 for letter in text[:3])
     packed = (a << 26 | b << 21 | c << 16 | int(text[3:], 16)).to_bytes(4, "big")
-    return b"\x0c" + packed
+    return integer(int.from_bytes(packed, "little"))
 
 
 def buffer(data: bytes) -> bytes:

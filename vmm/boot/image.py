@@ -53,7 +53,10 @@ class Image:
 
     def put_segments(self, loader: Loader) -> None:
         """Load every PT_LOAD segment at its physical address."""
-        for s in self.elf.loads():
+        loads = self.elf.loads()
+        start = min(s.paddr for s in loads)
+        loader.expect(start, self.elf.end() - start)
+        for s in loads:
             name = f"kernel segment {s.paddr:#x}"
             loader.put_file(name, s.paddr, self.source, (s.offset, s.filesz), s.memsz)
 

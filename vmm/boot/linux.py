@@ -41,6 +41,7 @@ def load_bzimage(
     align = header.kernel_alignment
     base = max(header.pref_address, layout.HIGH_MEMORY) + align - 1 & ~(align - 1)
     part = (header.code_offset, header.code_size)
+    loader.expect(base, header.code_size)
     loader.put_file("kernel", base, image.source, part, max(header.init_size, header.code_size))
     return _enter(loader, config, image, initrd, rsdp, base + bzimage.ENTRY64)
 

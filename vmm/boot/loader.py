@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         def ranges(self) -> list[tuple[int, int]]: ...
         def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None: ...
         def zero(self, gpa: int, length: int) -> None: ...
+        def huge(self, gpa: int, length: int) -> None: ...
         def load_file(self, gpa: int, fd: int, offset: int, length: int) -> None: ...
 
 
@@ -49,6 +50,12 @@ class Loader:
     def put(self, name: str, base: int, data: bytes) -> None:
         self.claim(name, base, len(data))
         self.memory.write(base, data)
+
+    def expect(self, base: int, length: int) -> None:
+        """Announce that much will be written there: fresh memory can get huge pages first."""
+        inside = any(start <= base and base + length <= start + size for start, size in self.ram)
+        if self.fresh and inside:
+            self.memory.huge(base, length)
 
     def put_file(
         self, name: str, base: int, source: Source, part: tuple[int, int], memsz: int

@@ -1,0 +1,74 @@
+"""What guests find in memory, as reviewed text: ACPI, SMBIOS and MP tables, memory maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import bootkit, iasl
+from tests.golden import golden
+from vmm import layout
+from vmm.boot import AcpiConfig, BootConfig, acpi, load, mptable, smbios
+from vmm.boot.e820 import memory_map
+
+LEGACY = AcpiConfig(
+    reduced=False,
+    apic_ids=(0, 1),
+    com_ports=(0, 1, 2, 3),
+    ged=False,
+    rtc=True,
+    i8042=True,
+    hpet=True,
+    pic=True,
+)
+MACHINES = {"default": AcpiConfig(apic_ids=(0, 1)), "legacy": LEGACY}
+KINDS = {1: "usable", 2: "reserved"}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_acpi_tables(machine: str, tmp_path: Path) -> None:
+    tables = acpi.tables(MACHINES[machine])
+
+    text = "".join(f"{name}\n{golden.hexdump(table)}\n" for name, table in tables.items())
+    golden.check(f"acpi-{machine}.hex", text)
+    for name in ("DSDT", "FACP", "APIC", "HPET"):
+        if name in tables:
+            golden.check(
+                f"acpi-{machine}-{name.lower()}.dsl", iasl.disassemble(tables[name], tmp_path, name)
+            )
+
+
+def test_smbios_structures() -> None:
+    golden.check("smbios-2cpu-6g.hex", golden.hexdump(smbios.build(layout.ram_ranges(6 << 30), 2)))
+
+
+def test_mp_table() -> None:
+    golden.check("mptable-2cpu.hex", golden.hexdump(mptable.build((0, 1))))
+
+
+@pytest.mark.parametrize("mib", [256, 6144])
+def test_memory_map(mib: int) -> None:
+    entries = memory_map(layout.ram_ranges(mib * layout.MIB))
+
+    lines = [f"{a:016x}-{a + n - 1:016x} {KINDS[kind]}\n" for a, n, kind in entries]
+    golden.check(f"e820-{mib}m.txt", "".join(lines))
+
+
+@pytest.mark.parametrize("protocol", ["elf64", "linux", "pvh"])
+@pytest.mark.parametrize("mib", [256, 6144])
+def test_placement(mib: int, protocol: str, tmp_path: Path) -> None:
+    config = BootConfig(
+        kernel=bootkit.write(tmp_path / "kernel", bootkit.bzimage()),
+        initrd=bootkit.write(tmp_path / "initrd", bytes(5000)),
+        cmdline="console=ttyS0 quiet",
+        protocol=protocol,
+        acpi=AcpiConfig(),
+        cache_dir=str(tmp_path),
+    )
+
+    result = load(config, bootkit.Memory(mib * layout.MIB))
+
+    pieces = sorted(result.pieces, key=lambda piece: piece.base)
+    lines = [f"{p.base:012x}-{p.base + p.length - 1:012x} {p.name}\n" for p in pieces]
+    golden.check(f"placement-{protocol}-{mib}m.txt", "".join(lines))
