@@ -24,8 +24,8 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
     )
     return BootConfig(
         kernel=config.kernel,
-        initrd=config.initrd or None,
-        modules=tuple(f"{m.path} {m.args}".rstrip() for m in config.modules),
+        initrd=config.initrd,
+        modules=tuple((m.path, m.args) for m in config.modules),
         cmdline=config.append,
         protocol=config.boot_protocol,
         kaslr=config.kaslr,
