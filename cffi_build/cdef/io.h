@@ -67,6 +67,7 @@ void chan_watch_panic(struct chan *c, bool on);
 size_t chan_put(struct chan *c, const uint8_t *buf, size_t len);
 bool chan_can_put(struct chan *c);
 void chan_rx_resume(struct chan *c);
+bool chan_has_peer(struct chan *c);
 uint64_t chan_flush(struct chan *c, int timeout_ms);
 size_t chan_tail(struct chan *c, uint8_t *ret, size_t len);
 void chan_counters(struct chan *c, struct chan_counters *ret);

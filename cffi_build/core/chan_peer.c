@@ -193,6 +193,12 @@ void chan_peer_in_ended(struct chan *c)
 		chan_peer_lost(c, 0);
 }
 
+bool chan_has_peer(struct chan *c)
+{
+	LOCKED(&c->io);
+	return present(&c->peer);
+}
+
 void chan_peer_close(struct chan *c)
 {
 	struct chan_peer old;

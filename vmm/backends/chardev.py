@@ -1,0 +1,302 @@
+"""Byte channels on the host: what `--console` names, attached to a C channel (core/chan.h).
+
+stdio and pty are terminals, file and null take output only, socket waits for callers, connect
+calls. Nothing here changes a descriptor that a shell shares with us: terminals and pipes are opened
+anew for non-blocking use, and the terminal's mode is given back by vmm.host.tty.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from vmm.errors import HostError
+from vmm.native import ffi, lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from vmm.host.tty import RawTerminal
+    from vmm.loop import IoLoop
+    from vmm.values import ConsoleConfig
+
+LIMIT = 16 << 20  # bytes of output kept for a slow reader
+SUN_PATH_MAX = 107  # bytes of a UNIX socket's path (unix(7))
+STDIN, STDOUT = 0, 1
+FLUSH_SLICE = 200  # ms in C at a time, so that signals are seen
+PATIENCE = {"stdio": 10.0, "pty": 1.0, "socket": 5.0, "connect": 5.0}  # s, see Chan.patience
+
+
+class Chan:
+    """One channel. `pointer` goes to the C device; `path` is the pty's or socket's name, else "".
+
+    `patience` is how long close() waits, in seconds, for a reader that takes nothing; one that
+    takes something is waited for as long as it needs.
+    """
+
+    def __init__(self, loop: IoLoop, overflow: str = "block", limit: int = LIMIT) -> None:
+        """overflow: "block" or "drop"; limit: bytes of output kept, 4 KiB to 1 GiB."""
+        policy = lib.CHAN_BLOCK if overflow == "block" else lib.CHAN_DROP
+        pointer = lib.chan_create(loop.pointer, limit, policy)
+        if pointer == ffi.NULL:
+            raise HostError(f"Making a console channel failed: {os.strerror(ffi.errno)}")
+        self.pointer = ffi.gc(pointer, lib.chan_destroy)
+        self.loop = loop  # outlives the C channel
+        self.kind, self.path = "null", ""
+        self.patience = 0.0
+        self.lost = 0  # bytes of output that close() had to give up
+        self._closers: list[Callable[[], None]] = []
+
+    def own(self, close: Callable[[], None]) -> None:
+        """Calls `close` when the channel closes, last one first."""
+        self._closers.append(close)
+
+    def attach(self, in_fd: int, out_fd: int) -> None:
+        """The peer's descriptors, -1 for none; they belong to the channel from here on."""
+        self._check(lib.chan_attach(self.pointer, in_fd, out_fd), "Attaching")
+
+    def listen(self, fd: int) -> None:
+        """A listening socket, the channel's from here on."""
+        self._check(lib.chan_listen(self.pointer, fd), "Listening on")
+
+    def _check(self, result: int, what: str) -> None:
+        if result < 0:
+            raise HostError(f"{what} the {self.kind} console failed: {os.strerror(-result)}")
+
+    def put(self, data: bytes) -> int:
+        """Output as a guest would write it; how many bytes were taken."""
+        return int(lib.chan_put(self.pointer, data, len(data)))
+
+    def set_escape(self, on: bool) -> None:
+        """Ctrl-A in the input starts an escape, posted as LOOP_ESCAPE."""
+        lib.chan_set_escape(self.pointer, on)
+
+    def watch_panic(self, on: bool) -> None:
+        """The kernel's panic line in the output is posted as LOOP_PANIC_LINE."""
+        lib.chan_watch_panic(self.pointer, on)
+
+    def tail(self) -> bytes:
+        """The last bytes put, at most 16 KiB; also after close()."""
+        if self.pointer is None:
+            return self._tail
+        buffer = ffi.new("uint8_t[]", lib.CHAN_TAIL)
+        return bytes(ffi.buffer(buffer, lib.chan_tail(self.pointer, buffer, lib.CHAN_TAIL)))
+
+    def counters(self) -> dict[str, int]:
+        """Bytes in, out, dropped, buffered; writes, wake-ups, peers."""
+        if self.pointer is None:
+            return self._counters
+        counters = ffi.new("struct chan_counters *")
+        lib.chan_counters(self.pointer, counters)
+        return {name: getattr(counters, name) for name in dir(counters)}
+
+    def flush(self) -> int:
+        """Waits until the peer has taken everything, see `patience`; bytes left."""
+        import time
+
+        left = int(lib.chan_flush(self.pointer, 0))
+        end = time.monotonic() + self.patience
+        while left and time.monotonic() < end:
+            before = left
+            left = int(lib.chan_flush(self.pointer, FLUSH_SLICE))
+            if left < before:
+                end = time.monotonic() + self.patience
+            elif not self._has_peer():
+                break
+        return left
+
+    def _has_peer(self) -> bool:
+        return bool(lib.chan_has_peer(self.pointer))
+
+    def close(self) -> None:
+        """Flushes, detaches, gives terminal and socket path back. May be repeated."""
+        try:
+            if self.pointer is not None:
+                self.lost = self.flush()
+        finally:
+            if self.pointer is not None:
+                self._tail, self._counters = self.tail(), self.counters()
+                ffi.release(self.pointer)
+                self.pointer = None
+            while self._closers:
+                self._closers.pop()()
+
+
+def open_console(
+    config: ConsoleConfig, loop: IoLoop, overflow: str = "block", limit: int = LIMIT
+) -> Chan:
+    """The channel that `config` names. HostError if the host does not give it.
+
+    A terminal on stdin is put into raw mode, and Ctrl-A escapes are on there.
+    """
+    chan = Chan(loop, overflow, limit)
+    chan.kind = config.kind
+    chan.patience = PATIENCE.get(config.kind, 0.0)
+    try:
+        OPENERS[config.kind](chan, config.path)
+    except BaseException:
+        chan.close()
+        raise
+    return chan
+
+
+def _open_null(chan: Chan, _path: str) -> None:
+    chan.attach(-1, -1)
+
+
+def _open_stdio(chan: Chan, _path: str) -> None:
+    in_fd, out_fd = _private(STDIN, os.O_RDONLY), _private(STDOUT, os.O_WRONLY)
+    chan.attach(in_fd, out_fd)
+    if in_fd >= 0 and os.isatty(STDIN):
+        from vmm.host.tty import RawTerminal
+
+        terminal: RawTerminal = RawTerminal(STDIN)
+        chan.own(terminal.close)
+        terminal.enter()
+        chan.set_escape(True)
+
+
+def _private(fd: int, access: int) -> int:
+    """Our own descriptor of what `fd` refers to, -1 if it is closed.
+
+    Terminals and pipes are opened again, because O_NONBLOCK belongs to the open file and the shell
+    shares that. A file is not: its offset and O_APPEND are shared on purpose. Where opening is not
+    allowed (a terminal of another user), the C side copes with a blocking descriptor.
+    """
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return -1
+    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+        try:
+            return os.open(
+                f"/proc/self/fd/{fd}", access | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            )
+        except OSError:
+            pass
+    return os.dup(fd)
+
+
+def _open_pty(chan: Chan, _path: str) -> None:
+    import termios
+
+    from vmm.host.tty import raw_attributes
+
+    try:
+        master, slave = os.openpty()
+    except OSError as error:
+        raise HostError(
+            f"Opening a pseudo-terminal for the console failed: {error.strerror}"
+        ) from error
+    # Held open: a master without slave reports a hang-up, and what it had buffered is gone.
+    chan.own(lambda: os.close(slave))
+    attributes = raw_attributes(termios.tcgetattr(slave))
+    attributes[1] &= ~termios.OPOST
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    os.set_blocking(master, False)
+    chan.path = os.ttyname(slave)
+    chan.attach(master, master)
+
+
+def _open_file(chan: Chan, path: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            flags = os.O_RDWR  # neither waits for a reader nor fails without one
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise _failed("Opening", path, error) from error
+    try:
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _failed("Opening", path, error) from error
+    chan.path = path
+    chan.attach(-1, fd)
+
+
+def _failed(what: str, path: str, error: OSError, advice: str = "") -> HostError:
+    return HostError(f"{what} {path} for the console failed: {error.strerror}{advice}")
+
+
+def _unix_socket(path: str) -> Any:
+    import _socket
+
+    if len(os.fsencode(path)) > SUN_PATH_MAX:
+        raise HostError(
+            f"The console's socket path is longer than {SUN_PATH_MAX} bytes: {path}; "
+            "use a shorter one"
+        )
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+
+
+def _open_socket(chan: Chan, path: str) -> None:
+    _remove_stale(path)
+    listener = _unix_socket(path)
+    try:
+        os.fchmod(listener.fileno(), 0o600)  # before bind() gives the path this mode
+        listener.bind(path)
+        listener.listen(1)
+        made = os.stat(path)
+    except OSError as error:
+        listener.close()
+        raise _failed("Listening on", path, error) from error
+    listener.setblocking(False)
+    chan.own(lambda: _unlink_if(path, made.st_dev, made.st_ino))
+    chan.path = path
+    chan.listen(listener.detach())
+
+
+def _remove_stale(path: str) -> None:
+    """Unlinks a socket without a listener. HostError if the path is otherwise taken."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # bind() says what is wrong, if anything is
+    if not stat.S_ISSOCK(mode):
+        raise HostError(f"{path} is there already and is not a socket; remove it or name another")
+    probe = _unix_socket(path)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+    except OSError as error:
+        raise _failed("Listening on", path, error) from error
+    else:
+        raise HostError(f"Another process listens on {path}; name another socket for the console")
+    finally:
+        probe.close()
+
+
+def _unlink_if(path: str, device: int, inode: int) -> None:
+    try:
+        now = os.stat(path)
+        if (now.st_dev, now.st_ino) == (device, inode):
+            os.unlink(path)
+    except OSError:
+        return  # somebody was faster
+
+
+def _open_connect(chan: Chan, path: str) -> None:
+    caller = _unix_socket(path)
+    try:
+        caller.connect(path)
+    except OSError as error:
+        caller.close()
+        raise _failed("Connecting to", path, error, "; start the listener first") from error
+    caller.setblocking(False)
+    fd = caller.detach()
+    chan.path = path
+    chan.attach(fd, fd)
+
+
+OPENERS: dict[str, Callable[[Chan, str], None]] = {
+    "null": _open_null,
+    "stdio": _open_stdio,
+    "pty": _open_pty,
+    "file": _open_file,
+    "socket": _open_socket,
+    "connect": _open_connect,
+}

@@ -1,0 +1,44 @@
+"""The VM's coalesced I/O zones: writes that KVM queues without an exit (core/coalesce.h)."""
+
+from __future__ import annotations
+
+from vmm.native import check, ffi, lib, made
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.loop import IoLoop
+
+
+class Coalesce:
+    """All zones of one VM. `pointer` goes to the C devices that switch their own zones.
+
+    Close it after the devices and before the loop and the VM's descriptor.
+    """
+
+    def __init__(self, vm_fd: int, clock: Any, loop: IoLoop, core: Any) -> None:
+        """`vm_fd` -1 where KVM lacks KVM_CAP_COALESCED_PIO: no zone ever goes on then."""
+        drain = ffi.cast("uint32_t(*)(void *)", ffi.addressof(lib, "vmcore_drain"))
+        self._keep = (clock, loop, core)
+        self.pointer = made(
+            lib.coalesce_create(vm_fd, clock, loop.pointer, drain, core),
+            lib.coalesce_destroy,
+            "the coalesced I/O zones",
+        )
+        self._zones: list[Any] = []
+
+    def always(self, port: int, size: int) -> None:
+        """For ports where a write is always followed by an exit soon: index registers."""
+        zone = ffi.new("struct coalesce_zone *")
+        lib.coalesce_zone_init(zone, self.pointer, port, size, True, False)
+        self._zones.append(zone)
+        check(lib.coalesce_zone_set(zone, True), "KVM_REGISTER_COALESCED_MMIO", f"port {port:#x}")
+
+    def close(self) -> None:
+        """Takes all zones back. May be repeated."""
+        while self._zones:
+            lib.coalesce_zone_deinit(self._zones.pop())
+        if self.pointer is not None:
+            ffi.release(self.pointer)
+            self.pointer = None

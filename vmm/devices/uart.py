@@ -1,0 +1,84 @@
+"""COM ports and the debug console: the channel on the host's side, the C device on the guest's."""
+
+from __future__ import annotations
+
+from vmm.devices.base import CDevice
+from vmm.native import ffi, lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmm.backends.chardev import Chan
+    from vmm.coalesce import Coalesce
+    from vmm.context import DeviceContext
+
+
+class SerialPort(CDevice):
+    """A 16550A at `port` with `gsi`. Owns its channel: closing the device flushes and closes it."""
+
+    kind = "uart"
+
+    def __init__(
+        self,
+        name: str,
+        context: DeviceContext,
+        chan: Chan,
+        port: int,
+        gsi: int,
+        coalesce: Coalesce | None = None,
+    ) -> None:
+        setup = ffi.new(
+            "struct uart_setup *",
+            {
+                "hub": context.irq,
+                "gsi": gsi,
+                "clock": context.clock,
+                "loop": context.loop.pointer,
+                "chan": chan.pointer,
+                "coalesce": ffi.NULL if coalesce is None else coalesce.pointer,
+                "port": port,
+            },
+        )
+        self.chan = chan
+        super().__init__(name, lib.uart_create(setup), [("pio", port, lib.UART_PORTS, 0)])
+
+    def send_break(self) -> None:
+        """A break condition on the line: Linux takes the next character as a SysRq command."""
+        lib.uart_send_break(self.pointer)
+
+    def tail(self) -> bytes:
+        """The last bytes the guest wrote, at most 16 KiB."""
+        return self.chan.tail()
+
+    def counters(self) -> dict[str, int]:
+        """What went through, and the channel's own numbers with a prefix."""
+        counters = ffi.new("struct uart_counters *")
+        lib.uart_counters(self.pointer, counters)
+        own = {name: getattr(counters, name) for name in dir(counters)}
+        return own | {f"chan_{name}": value for name, value in self.chan.counters().items()}
+
+    def close(self) -> None:
+        super().close()
+        self.chan.close()
+
+
+class DebugConsole(CDevice):
+    """The debug console: every byte written to `port` goes to the channel."""
+
+    kind = "debugcon"
+
+    def __init__(self, name: str, chan: Chan, port: int, coalesce: Coalesce | None = None) -> None:
+        group = ffi.NULL if coalesce is None else coalesce.pointer
+        self.chan = chan
+        pointer = lib.debugcon_create(chan.pointer, group, port)
+        super().__init__(name, pointer, [("pio", port, 1, 0)])
+
+    def tail(self) -> bytes:
+        """The last bytes the guest wrote, at most 16 KiB."""
+        return self.chan.tail()
+
+    def counters(self) -> dict[str, int]:
+        return self.chan.counters()
+
+    def close(self) -> None:
+        super().close()
+        self.chan.close()
