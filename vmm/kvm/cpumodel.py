@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmm.values import CpuConfig
 
 EXTENDED_BASE = 0x80000000
+LINEAR_48, LINEAR_57 = 48, 57  # bits of a linear address: leaf 0x80000008 EAX[15:8]
 
 # `--cpu none`: leaves that stay, and the signature shown in leaf 1: a K8 for AMD's name, a Core 2
 # for others, so that no kernel looks for the model-specific registers of a processor it is not.
@@ -85,11 +86,14 @@ def _clear(rows: Rows, feature: Feature) -> None:
 
 
 def _follow(rows: Rows, known: dict[str, Feature]) -> None:
-    """Takes away the leaves and extended-state components of features that are gone."""
+    """Takes away what belonged to features that are gone: leaves, state components, widths."""
     for function, name in features.LEAVES.items():
         if not _has(rows, known[name]):
             for key in [key for key in rows if key[0] == function]:
                 del rows[key]
+    sizes = rows.get((0x80000008, 0))
+    if sizes is not None and not _has(rows, known["la57"]) and sizes[EAX] >> 8 & 0xFF == LINEAR_57:
+        sizes[EAX] += LINEAR_48 - LINEAR_57 << 8
     if (0xD, 0) not in rows:
         return
     if not _has(rows, known["xsave"]):
