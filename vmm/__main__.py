@@ -38,10 +38,7 @@ def guarded(command: Callable[[], int], debug: bool = False) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_SIGNAL
-    except KeyboardInterrupt:
-        say("interrupted")
-        return EXIT_SIGNAL
-    except Exception as error:
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         if debug:
             import traceback
 
@@ -51,11 +48,13 @@ def guarded(command: Callable[[], int], debug: bool = False) -> int:
 
 def explain(error: BaseException) -> int:
     """Says what `error` means, first cause first, and returns the exit code that belongs to it."""
-    first, *others = list(causes(error))
-    code = _say_error(first)
+    first, *others = causes(error)
+    for problem in problems_of(first):
+        say(problem)
     for other in others:
-        _say_error(other, "also: ")
-    return code
+        for problem in problems_of(other):
+            say(f"also: {problem}")
+    return exit_code(first)
 
 
 def causes(error: BaseException) -> list[BaseException]:
@@ -65,21 +64,26 @@ def causes(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _say_error(error: BaseException, lead: str = "") -> int:
+def problems_of(error: BaseException) -> tuple[str, ...]:
+    """What to tell the user: a sentence for each problem."""
     if isinstance(error, ConfigError):
-        for problem in error.problems:
-            say(lead + problem)
-        return error.exit_code
+        return error.problems
     if isinstance(error, VmmError):
-        say(lead + str(error))
+        return (str(error),)
+    if isinstance(error, KeyboardInterrupt):
+        return (str(error) or "interrupted",)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (f"cannot use {error.filename}: {error.strerror}",)
+    return (f"internal error: {type(error).__name__}: {error}; --debug shows where",)
+
+
+def exit_code(error: BaseException) -> int:
+    if isinstance(error, VmmError):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        say(lead + "interrupted")
         return EXIT_SIGNAL
     if isinstance(error, OSError) and error.filename is not None:
-        say(f"{lead}cannot use {error.filename}: {error.strerror}")
         return EXIT_HOST
-    say(f"{lead}internal error: {type(error).__name__}: {error}; --debug shows where")
     return EXIT_INTERNAL
 
 

@@ -44,10 +44,15 @@ class _Scanner:
             for flag in (*option.flags, option.off):
                 if flag:
                     self.flags[flag] = option
+        self.texts: dict[str, list[tuple[Option, str, str]]] = {}
         self.values: dict[str, object] = {}
         self.problems: list[str] = []
 
     def run(self) -> None:
+        self._read_words()
+        self._convert()
+
+    def _read_words(self) -> None:
         while self.words:
             word = self.words.pop()
             if word == "--":
@@ -99,15 +104,20 @@ class _Scanner:
             self.problems.append(f"{flag} wants a value: {flag} {option.metavar}")
 
     def _value(self, option: Option, flag: str, text: str) -> None:
-        try:
-            value = read(option, text)
-        except ValueError as error:
-            self.problems.append(f"{flag} {error}")
-            return
-        if option.repeat:
-            self.values[option.name] = (*self.values.get(option.name, ()), value)  # type: ignore[misc]
-        else:
-            self.values[option.name] = value
+        """Keeps a value as text; of one that does not add up only the last is looked at."""
+        earlier = self.texts.get(option.name, []) if option.repeat else []
+        self.texts[option.name] = [*earlier, (option, flag, text)]
+
+    def _convert(self) -> None:
+        for name, uses in self.texts.items():
+            values = []
+            for option, flag, text in uses:
+                try:
+                    values.append(read(option, text))
+                except ValueError as error:
+                    self.problems.append(f"{flag} {error}")
+            if len(values) == len(uses):
+                self.values[name] = tuple(values) if uses[0][0].repeat else values[0]
 
     def _unknown(self, flag: str) -> None:
         self.problems.append(f"there is no option {flag}{nearest(flag, self.flags)}")

@@ -59,14 +59,17 @@ class Logger:
     def error(self, name: str, /, **fields: object) -> None:
         self._log("error", name, fields)
 
-    def limited(self, name: str, /, level: str = "warning", **fields: object) -> None:
+    def limited(
+        self, name: str, /, level: str = "warning", depth: int = 1, **fields: object
+    ) -> None:
         """A line the guest can cause: a few per call site and interval, the others counted.
 
-        The next line of that site that passes carries the count as `swallowed`.
+        The next line of that site that passes carries the count as `swallowed`. `depth` counts
+        the frames between here and the call site.
         """
         if LEVELS[level] < self.threshold:
             return
-        frame = sys._getframe(1)
+        frame = sys._getframe(depth)
         site = (frame.f_code.co_filename, frame.f_lineno, name)
         limit = self._limits.get(site)
         if limit is None:
@@ -189,3 +192,41 @@ def _write_stderr(line: str) -> None:
             data = data[os.write(2, data) :]
     except OSError:
         pass  # nobody listens; the guest runs on
+
+
+# The process's own logger: devices and threads have no other way to it. Nothing else is shared.
+_root = Logger()
+
+
+def configure(level: str, format: str) -> None:
+    """What `--log-level` and `--log-format` say; once, before the machine is built."""
+    global _root  # noqa: PLW0603 - the one place that sets it
+    _root = Logger(level, format)
+
+
+def bind(**fields: object) -> Logger:
+    return _root.bind(**fields)
+
+
+def event(name: str, /, **fields: object) -> None:
+    _root.event(name, **fields)
+
+
+def debug(name: str, /, **fields: object) -> None:
+    _root.debug(name, **fields)
+
+
+def warning(name: str, /, **fields: object) -> None:
+    _root.warning(name, **fields)
+
+
+def error(name: str, /, **fields: object) -> None:
+    _root.error(name, **fields)
+
+
+def limited(name: str, /, level: str = "warning", **fields: object) -> None:
+    _root.limited(name, level, 2, **fields)
+
+
+def close() -> None:
+    _root.close()

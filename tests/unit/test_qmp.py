@@ -65,9 +65,16 @@ class Setup:
         self.path = str(path / "control.sock")
         self.server = ControlServer(self.path, target)
         self.server.start()
+        self.peers: list[Peer] = []
 
     def connect(self, negotiate: bool = True) -> Peer:
-        return Peer(self.path, negotiate)
+        self.peers.append(Peer(self.path, negotiate))
+        return self.peers[-1]
+
+    def close(self) -> None:
+        self.server.close()
+        for peer in self.peers:
+            peer.close()
 
 
 class Peer:
@@ -108,12 +115,13 @@ class Peer:
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Iterator[Setup]:
-    before = set(os.listdir("/proc/self/fd"))
+    fds, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     made = Setup(tmp_path)
     yield made
-    made.server.close()
+    made.close()
     assert not os.path.exists(made.path)
-    assert len(os.listdir("/proc/self/fd")) <= len(before) + 2 * CLIENTS_MAX
+    assert len(os.listdir("/proc/self/fd")) == fds
+    assert threading.active_count() == threads
 
 
 # --- framing --------------------------------------------------------------------------------------
@@ -383,6 +391,7 @@ def test_the_last_event_before_the_end_is_delivered(tmp_path: Path) -> None:
 
     assert peer.read()["event"] == "SHUTDOWN"
     assert peer.ended()
+    peer.close()
 
 
 def test_an_event_after_the_end_is_harmless(tmp_path: Path) -> None:
@@ -493,7 +502,7 @@ def test_a_socket_left_by_a_dead_process_is_replaced(tmp_path: Path) -> None:
     setup = Setup(tmp_path)
 
     assert setup.connect().ask({"execute": "query-status"})
-    setup.server.close()
+    setup.close()
 
 
 def test_a_socket_in_use_is_left_alone(setup: Setup) -> None:

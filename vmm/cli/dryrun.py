@@ -1,4 +1,4 @@
-"""`vmm boot --dry-run`: would this configuration find its files? Touches no device, makes nothing."""
+"""`vmm boot --dry-run`: would this configuration find its files? Makes and starts nothing."""
 
 from __future__ import annotations
 

@@ -83,9 +83,9 @@ def tree() -> click.Group:
 @click.pass_context
 def _without_command(ctx: click.Context, version: bool) -> None:
     if version:
-        from importlib.metadata import version as installed
+        from vmm.control.version import text
 
-        click.echo(f"vmm {installed('vmm')}")
+        click.echo(f"vmm {text()}")
         ctx.exit(0)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

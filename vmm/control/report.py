@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from vmm.errors import EXIT_REPORT, VmmError
+from vmm.errors import EXIT_REPORT, HostError, VmmError
 from vmm.record import Record
 
 if TYPE_CHECKING:
@@ -44,13 +44,15 @@ class Ending(Record):
     counters: Mapping[str, Any] = {}
 
 
-def as_json(ending: Ending, name: str, version: str) -> dict[str, object]:
+def as_json(ending: Ending, name: str) -> dict[str, object]:
     """The report as a JSON object."""
     from datetime import UTC, datetime
 
+    from vmm.control.version import text
+
     return {
         "schema": SCHEMA,
-        "vmm": version,
+        "vmm": text(),
         "name": name,
         "cause": ending.cause,
         "code": ending.code,
@@ -74,6 +76,18 @@ def last_lines(tail: bytes, count: int = CONSOLE_LINES) -> list[str]:
     while lines and not lines[-1]:
         lines.pop()
     return [line[:CONSOLE_LINE_MAX] for line in lines[-count:]]
+
+
+def check_place(path: str) -> None:
+    """HostError if a report could not be written to `path`, so that no guest runs in vain."""
+    target = os.path.realpath(path)
+    place = target if os.path.exists(target) else os.path.dirname(target)
+    if os.path.isdir(target):
+        raise HostError(f"cannot write the exit report {path}: it is a directory")
+    if not os.path.exists(place):
+        raise HostError(f"cannot write the exit report {path}: there is no directory {place}")
+    if not os.access(place, os.W_OK):
+        raise HostError(f"cannot write the exit report {path}: no permission to write {place}")
 
 
 def write_report(path: str, report: Mapping[str, object]) -> None:

@@ -14,9 +14,8 @@ from vmm.errors import StateError
 from vmm.record import Record
 
 if TYPE_CHECKING:
-    from vmm.machine import Machine
-
     from vmm.control.events import EventLog
+    from vmm.machine import Machine
 
 Arguments = dict[str, Any]
 
@@ -77,7 +76,7 @@ def _resume(target: Target, _arguments: Arguments) -> None:
 
 
 def _stop(target: Target, arguments: Arguments) -> None:
-    target.machine.stop(arguments.get("reason", "control socket"))
+    target.machine.stop(reason=arguments.get("reason", "control socket"))
 
 
 def _reset(target: Target, _arguments: Arguments) -> None:

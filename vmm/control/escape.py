@@ -1,0 +1,87 @@
+"""The console's escape key: Ctrl-A, then a letter, speaks to the machine instead of the guest.
+
+`Scanner` is the model of what the C core does to console input, byte by byte (the two are compared
+in tests). `Keys` does what a letter stands for; it runs on the I/O thread.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vmm.machine import Machine
+
+ESCAPE = 0x01  # Ctrl-A
+
+KEYS = {
+    "x": "end the machine",
+    "c": "show its status",
+    "b": "send a serial break",
+    "n": "next console",
+    "h": "show these keys",
+}
+HELP = "".join(
+    f"Ctrl-A {key:<7}{text}\n" for key, text in (*KEYS.items(), ("Ctrl-A", "send Ctrl-A itself"))
+)
+
+
+class Scanner:
+    """Takes escapes out of console input. State: whether the last byte was the escape key."""
+
+    def __init__(self) -> None:
+        self.escaped = False
+
+    def feed(self, data: bytes) -> tuple[bytes, list[int]]:
+        """(bytes for the guest, commands), in order; the key twice stands for one to the guest."""
+        guest = bytearray()
+        commands: list[int] = []
+        for byte in data:
+            if byte == ESCAPE:
+                self.escaped = not self.escaped
+                if self.escaped:
+                    continue
+            if self.escaped:
+                self.escaped = False
+                commands.append(byte)
+            else:
+                guest.append(byte)
+        return bytes(guest), commands
+
+
+class Keys:
+    """What the letters do to `machine`. `show` writes lines where the user sees them."""
+
+    def __init__(self, machine: Machine, show: Callable[[str], None]) -> None:
+        self._machine = machine
+        self._show = show
+
+    def press(self, byte: int) -> None:
+        """Does what the key stands for; an unknown one shows the help. Never raises."""
+        key = chr(byte).lower()
+        try:
+            if key == "x":
+                self._machine.stop(reason="Ctrl-A x")
+            elif key == "c":
+                self._show(status_line(self._machine))
+            elif key == "b":
+                self._machine.send_break()
+            elif key == "n":
+                self._show(f"console: {self._machine.next_console()}\n")
+            else:
+                self._show(HELP)
+        except Exception as error:  # the I/O thread must live on
+            self._show(f"Ctrl-A {key if key.isprintable() else hex(byte)}: {error}\n")
+
+
+def status_line(machine: Machine) -> str:
+    """One line: name, state, vCPUs, exits so far."""
+    stats = machine.stats()
+    vcpus = stats.get("vcpus")
+    exits = sum(vcpu["exits"] for vcpu in vcpus) if isinstance(vcpus, list) else 0
+    return f"{machine.config.name}: {machine.state}, {machine.config.cpus} vCPU, {exits:,} exits\n"
+
+
+def terminal_lines(text: str) -> str:
+    """`text` for a terminal in raw mode, begun on a line of its own."""
+    return "\r\n" + text.replace("\n", "\r\n")

@@ -1,0 +1,190 @@
+"""From a checked VmConfig to an exit code: build, run, tell, report.
+
+Nothing here is imported before it is needed: the report after the guest has ended, the control
+socket only with --state-dir.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns, time
+
+from vmm import log
+from vmm.errors import EXIT_OK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from vmm.config import VmConfig
+    from vmm.control.session import StateSession
+    from vmm.machine import Machine
+    from vmm.outcome import Outcome
+
+
+def run_machine(config: VmConfig, stop_before: str = "") -> int:
+    """Runs the machine to its end and returns the exit code; errors are reported, then raised."""
+    run = Run(config)
+    try:
+        return run.until_end(stop_before)
+    except (Exception, KeyboardInterrupt) as error:
+        run.report_error(error)
+        raise
+    finally:
+        log.close()
+
+
+class Run:
+    """One run: when it began, how far it got, and what is known of the machine when it ends."""
+
+    def __init__(self, config: VmConfig) -> None:
+        self.config = config
+        self.started = time()
+        self.clock = monotonic_ns()
+        self.phase = "configure"
+        self.facts: dict[str, Any] = {}
+
+    def until_end(self, stop_before: str) -> int:
+        log.configure(self.config.log_level, self.config.log_format)
+        if self.config.exit_report:
+            from vmm.control.report import check_place
+
+            check_place(self.config.exit_report)
+        session = self._session()
+        try:
+            return self._build_and_run(stop_before, session)
+        finally:
+            if session is not None:
+                session.close()
+
+    def _session(self) -> StateSession | None:
+        if not self.config.state_dir:
+            return None
+        from vmm.control.session import StateSession
+
+        return StateSession(self.config)
+
+    def _build_and_run(self, stop_before: str, session: StateSession | None) -> int:
+        from vmm.control.signals import Signals
+        from vmm.machine import Machine
+
+        self.phase = "build"
+        with Signals() as signals, Machine(self.config) as machine:
+            if stop_before == "run":
+                self._show(machine.info())
+                return EXIT_OK
+            if session is not None:
+                session.serve(machine)
+            signals.end(machine)
+            self._listen_to_keys(machine)
+            self.phase = "run"
+            try:
+                outcome = machine.run()
+            finally:
+                self._gather(machine)
+            self.phase = "end"
+        return self._tell(outcome)
+
+    def _listen_to_keys(self, machine: Machine) -> None:
+        from vmm.native import lib
+
+        def press(value: int, _source: object) -> None:
+            from vmm.control.escape import Keys, terminal_lines
+
+            Keys(machine, lambda text: _write_stderr(terminal_lines(text))).press(value)
+
+        machine.hardware.loop.on(lib.LOOP_ESCAPE, press)
+
+    def _gather(self, machine: Machine) -> None:
+        """What the report and the user want to know, while the machine still exists."""
+        if self.config.stats or self._report_paths():
+            self.facts["counters"] = machine.stats()
+            self.facts["console"] = machine.console_tail()
+            self.facts["marks"] = [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
+        if self.config.stats:
+            self._show(self.facts["counters"])
+
+    def _tell(self, outcome: Outcome) -> int:
+        from vmm.control.ending import QUIET, sentence
+
+        text = sentence(outcome.cause, outcome.detail)
+        if outcome.cause not in QUIET:
+            _say(text)
+        return self._report(outcome.cause, outcome.code, text, outcome.detail)
+
+    def report_error(self, error: BaseException) -> None:
+        """The report of a run that an exception ended; what cannot be written is only said."""
+        from vmm.__main__ import causes, exit_code, problems_of
+        from vmm.errors import GuestCrash
+
+        first = causes(error)[0]
+        detail: dict[str, Any] = {"error": type(first).__name__}
+        if isinstance(first, GuestCrash):
+            from vmm.crash import as_text
+
+            detail.update(first.report)
+            _write_stderr(as_text(first.report) + "\n")
+            cause = "crash"
+        elif isinstance(first, KeyboardInterrupt):
+            cause = "signal"
+        else:
+            cause = "error"
+        self._report(cause, exit_code(first), "; ".join(problems_of(first)), detail)
+
+    def _report_paths(self) -> list[str]:
+        paths = [self.config.exit_report] if self.config.exit_report else []
+        if self.config.state_dir:
+            paths.append(f"{self.config.state_dir}/report.json")
+        return paths
+
+    def _report(self, cause: str, code: int, text: str, detail: Mapping[str, Any]) -> int:
+        """Writes every report asked for; the code to end with."""
+        paths = self._report_paths()
+        if not paths:
+            return code
+        from time import CLOCK_PROCESS_CPUTIME_ID, clock_gettime
+
+        from vmm.control import report
+
+        ending = report.Ending(
+            cause=cause,
+            code=code,
+            phase=self.phase,
+            sentence=text,
+            detail=detail,
+            started=self.started,
+            wall=(monotonic_ns() - self.clock) / 1e9,
+            cpu=clock_gettime(CLOCK_PROCESS_CPUTIME_ID),
+            **self.facts,
+        )
+        body = report.as_json(ending, self.config.name)
+        for path in paths:
+            try:
+                report.write_report(path, body)
+            except report.ReportError as error:
+                _say(str(error))
+                _say(f"how it ended: {text} (code {ending.code})")
+                code = error.exit_code
+        return code
+
+    def _show(self, snapshot: Mapping[str, Any]) -> None:
+        from vmm import stats
+
+        text = stats.as_json(snapshot) if self.config.json else stats.as_table(snapshot)
+        _write_stderr(text + "\n")
+
+
+def _say(sentence: str) -> None:
+    from vmm.__main__ import say
+
+    say(sentence)
+
+
+def _write_stderr(text: str) -> None:
+    import sys
+
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
