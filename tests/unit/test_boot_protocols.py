@@ -11,6 +11,7 @@ from tests import bootkit
 from vmm import layout
 from vmm.boot import AcpiConfig, BootConfig, BootResult, load, prepare
 from vmm.boot.e820 import RAM, RESERVED
+from vmm.boot.plan import plan
 from vmm.errors import BootError
 from vmm.record import replace
 
@@ -488,3 +489,16 @@ def test_a_read_error_while_loading_becomes_a_sentence(base: BootConfig) -> None
 
     with pytest.raises(BootError, match="could not be read: Input/output error"):
         load(base, memory)
+
+
+def test_a_plan_equals_what_loading_does(base: BootConfig) -> None:
+    memory = bootkit.Memory()
+
+    planned = plan(base, memory.size)
+
+    assert replace(load(base, memory), warm=False) == planned
+
+
+def test_a_plan_finds_the_same_faults(base: BootConfig) -> None:
+    with pytest.raises(BootError, match="not RAM in a VM with 16 MiB"):
+        plan(base, 16 * MIB)
