@@ -15,6 +15,7 @@
 #include "time.h"
 #include "trap.h"
 #include "types.h"
+#include "user.h"
 
 /* Runs on the BSP with interrupts off; its value goes to isa-debug-exit. Default: ktap_run(). */
 int guest_main(void);

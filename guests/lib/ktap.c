@@ -27,6 +27,8 @@ int ktap_run(void)
 			printf("ok %u %s # SKIP by command line\n", i + 1, tests[i].name);
 			continue;
 		}
+		if (arg_flag("trace"))
+			printf("# running %s\n", tests[i].name);
 		failures = 0;
 		tests[i].fn();
 		if (failures > FAILURES_SHOWN)

@@ -11,7 +11,10 @@ struct test {
 	void (*fn)(void);
 };
 
-/* Each guest defines these; names listed in "skip=a,b" on the command line are reported as SKIP and not run. */
+/*
+ * Each guest defines these; names listed in "skip=a,b" on the command line are reported as SKIP and not run;
+ * "trace" names each before it runs.
+ */
 extern const struct test tests[];
 extern const unsigned int tests_count;
 

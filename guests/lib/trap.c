@@ -46,6 +46,11 @@ void trap_init(void)
 	trap_load();
 }
 
+void trap_user_gate(unsigned int vector)
+{
+	idt[vector].type |= 3 << 5;
+}
+
 void trap_set(unsigned int vector, trap_fn fn)
 {
 	WRITE_ONCE(handlers[vector], fn);

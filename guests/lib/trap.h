@@ -25,6 +25,7 @@ typedef void (*trap_fn)(struct frame *f);
 
 void trap_init(void);	/* builds the IDT, loads it */
 void trap_load(void);	/* loads it on another CPU */
+void trap_user_gate(unsigned int vector);	/* lets ring 3 call it by INT */
 /* NULL gives back the default: exceptions panic, interrupts are counted as spurious. */
 void trap_set(unsigned int vector, trap_fn fn);
 void panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
