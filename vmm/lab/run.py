@@ -18,7 +18,7 @@ from vmm.errors import EXIT_TIMEOUT
 from vmm.lab import image, kernel, qemu
 from vmm.lab.config import LabConfig, check
 from vmm.lab.session import CommandTimeout, Session, Trouble, say, tail, write_all
-from vmm.lab.terminal import Terminal
+from vmm.lab.terminal import Left, Terminal
 
 ATTEMPTS = 2
 
@@ -62,6 +62,9 @@ def _run(config: LabConfig, *, interactive: bool) -> int:
         except Stopped as stopped:
             say(f"stopped by {signal.Signals(stopped.signum).name}")
             return 128 + stopped.signum
+        except Left:
+            say("left")
+            return 128 + signal.SIGINT
         except BrokenPipeError:
             return 128 + signal.SIGPIPE
     raise AssertionError("unreachable")

@@ -46,6 +46,7 @@ class Session:
         self.console = bytearray()
         self.console_sink: Callable[[bytes], None] = lambda data: None
         self.note: Callable[[str], None] = lambda text: None
+        self.on_job: Callable[[], None] = lambda: None
         self.stage = "start"
         self.status: int | None = None
         self._sinks: dict[str, Callable[[bytes], None]] = {
@@ -139,6 +140,8 @@ class Session:
             word, _, rest = line.decode(errors="replace").partition(" ")
             if word == "stage":
                 self.stage = rest
+                if self.started:
+                    self.on_job()
             elif word == "note":
                 self.note(rest)
             elif word == "fault":
