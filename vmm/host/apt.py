@@ -1,8 +1,9 @@
 """Debian packages downloaded and unpacked into the cache: nothing is installed, no root is needed.
 
-apt runs with a configuration of its own: lists, archives and package status live in the cache, the
-sources are the system's mirror for one release plus its backports, signatures are checked against the
-system's keyring. /etc/apt and /var/lib/apt are read at most (proxies, certificates), never written.
+apt runs with a configuration of its own: lists, archives and package status live in the cache,
+the sources are the system's mirror for one release plus its backports, signatures are checked
+against the system's keyring. /etc/apt and /var/lib/apt are read at most (proxies, certificates),
+never written.
 
 The private status file is empty, so apt resolves a package down to libc. What comes out is a small
 root folder whose programs run with their own loader and libraries (`Root.command`), whatever the
@@ -67,7 +68,7 @@ class Root(Record):
     path: Path
 
     def command(self, program: str, *arguments: str) -> list[str]:
-        """The argument vector that runs `program` (a path inside the root) with the root's own libc."""
+        """The argument vector that runs `program`, a path in the root, with the root's libc."""
         libraries = ":".join(str(self.path / folder) for folder in LIBRARIES)
         loader = str(self.path / LOADER)
         name = os.path.basename(program)
@@ -94,14 +95,16 @@ class Apt:
         return parse_uris(output)
 
     def unpack(self, debs: Sequence[Deb], into: Path) -> None:
-        """Downloads (signatures and hashes checked by apt) and unpacks the files into one folder."""
+        """Downloads (apt checks signatures and hashes) and unpacks into one folder."""
         total = sum(deb.size for deb in debs)
         cache.say(f"downloading {len(debs)} packages, {total / 1e6:.1f} MB")
         downloads = self._folder / "downloads"
         shutil.rmtree(downloads, ignore_errors=True)
         downloads.mkdir(parents=True)
         names = [f"{deb.name}={deb.version}" for deb in debs]
-        self._run(["apt-get", "download", "-q"], names, "download packages", cwd=downloads, loud=True)
+        self._run(
+            ["apt-get", "download", "-q"], names, "download packages", cwd=downloads, loud=True
+        )
         cache.say(f"unpacking {len(debs)} packages")
         for deb in sorted(downloads.glob("*.deb")):
             self._run(["dpkg-deb", "-x", str(deb)], [str(into)], f"unpack {deb.name}", plain=True)
@@ -145,7 +148,7 @@ class Apt:
         loud: bool = False,
         plain: bool = False,
     ) -> str:
-        """Runs apt-get (with the private configuration, unless `plain`) or dpkg-deb; returns stdout."""
+        """Runs apt-get with the private configuration, or a `plain` tool; returns stdout."""
         if not plain:
             command = [command[0], "-c", str(self._configuration()), *command[1:]]
         show = loud and sys.stderr.isatty()
@@ -160,7 +163,9 @@ class Apt:
                 check=False,
             )
         except FileNotFoundError as error:
-            raise HostError(f"cannot {purpose}: {command[0]} is not here; this needs Debian") from error
+            raise HostError(
+                f"cannot {purpose}: {command[0]} is not here; this needs Debian"
+            ) from error
         if done.returncode != 0:
             last = (done.stderr or b"").decode(errors="replace").strip().splitlines()
             why = next((line for line in last if line.startswith("E: ")), last[-1] if last else "")
@@ -184,7 +189,7 @@ def parse_uris(text: str) -> list[Deb]:
 
 
 def drop_special_bits(folder: Path) -> None:
-    """Clears set-user-id, set-group-id and sticky: what was unpacked is data, not an installed system."""
+    """Clears set-user-id, set-group-id and sticky: this is data, not an installed system."""
     for parent, _, names in os.walk(folder):
         for name in (".", *names):
             path = os.path.join(parent, name)
@@ -199,7 +204,8 @@ def unpacked(
     wanted: Callable[[Deb], bool] = lambda deb: True,
     finish: Callable[[Path], None] = lambda path: None,
 ) -> Path:
-    """The cache entry holding `packages` (with dependencies, those that are `wanted`), made if missing.
+    """The cache entry holding `packages` (with dependencies, those that are `wanted`), made if
+    missing.
 
     `finish` may complete the entry before it becomes visible.
     """

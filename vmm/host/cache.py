@@ -1,8 +1,8 @@
 """The cache folder: finished entries that appear at once, made by one process at a time.
 
-An entry is a folder. It is filled under a temporary name while a lock is held and renamed when it is
-complete, so whoever sees an entry sees all of it, and a killed run leaves only a temporary folder that
-the next one removes. Nothing here ever changes a finished entry.
+An entry is a folder. It is filled under a temporary name while a lock is held and renamed when it
+is complete, so whoever sees an entry sees all of it, and a killed run leaves only a temporary
+folder that the next one removes. Nothing here ever changes a finished entry.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 
 
 def _keyring(value: str | None) -> str | None:
-    """The first keyring file named by Signed-By; a fingerprint or a key written inline names none."""
+    """The first keyring file Signed-By names; a fingerprint or an inline key names none."""
     path = (value or "").replace(",", " ").split()
     return path[0] if path and path[0].startswith("/") else None
 
@@ -104,7 +104,7 @@ def system_sources(etc: Path = Path("/etc/apt")) -> list[Source]:
 
 
 def choose_mirror(sources: Iterable[Source], release: str) -> Source:
-    """The system's source for `release` itself, else any source that carries Debian's main archive."""
+    """The system's source for `release` itself, else any that carries Debian's main archive."""
     usable = [s for s in sources if not s.components or "main" in s.components]
     for source in usable:
         if source.suite.strip("/") == release:

@@ -1,4 +1,9 @@
-"""`python -m vmm.lab run|shell [options] [-- CMD...]`: the lab without the rest of the command line."""
+"""`python -m vmm.lab`: the lab without the rest of the command line, for use before anything is
+built.
+
+run [options] -- CMD, shell [options] [-- CMD]: the lab. fetch: fill the cache. headers: fill it,
+then print the include folder of the lab's kernel.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,12 @@ import sys
 
 from vmm.errors import VmmError
 from vmm.lab import LabConfig, lab_run, lab_shell
+from vmm.lab.kernel import kernel
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="vmm lab", allow_abbrev=False)
-    made.add_argument("verb", choices=("run", "shell"))
+    made.add_argument("verb", choices=("run", "shell", "fetch", "headers"))
     made.add_argument("-m", "--mem", type=size, default=LabConfig().mem, metavar="SIZE")
     made.add_argument("-c", "--cpus", type=int, default=LabConfig().cpus)
     made.add_argument("--device", action="append", default=[], metavar="QEMU_DEVICE")
@@ -40,8 +46,21 @@ def size(text: str) -> int:
 def main(argv: list[str]) -> int:
     end = argv.index("--") if "--" in argv else len(argv)
     words = parser().parse_args(argv[:end])
-    config = LabConfig(
-        command=tuple(argv[end + 1 :]),
+    try:
+        if words.verb in ("fetch", "headers"):
+            found = kernel()
+            print(found.headers if words.verb == "headers" else found.version)
+            return 0
+        config = configured(words, argv[end + 1 :])
+        return lab_run(config) if words.verb == "run" else lab_shell(config)
+    except VmmError as error:
+        print(f"vmm lab: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def configured(words: argparse.Namespace, command: list[str]) -> LabConfig:
+    return LabConfig(
+        command=tuple(command),
         mem=words.mem,
         cpus=words.cpus,
         devices=tuple(words.device),
@@ -56,11 +75,6 @@ def main(argv: list[str]) -> int:
         console=words.console,
         quiet=words.quiet,
     )
-    try:
-        return lab_run(config) if words.verb == "run" else lab_shell(config)
-    except VmmError as error:
-        print(f"vmm lab: {error}", file=sys.stderr)
-        return error.exit_code
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ EXIT_COMMAND_SIGNAL = 128  # + the signal that ended the command, as shells have
 class LabConfig(Record):
     """One run. Sizes are bytes, times seconds."""
 
-    command: tuple[str, ...] = ()  # argument vector, found through PATH; a shell's words need `sh -c`
+    command: tuple[
+        str, ...
+    ] = ()  # argument vector, found through PATH; a shell's words need `sh -c`
     mem: int = 4 << 30
     cpus: int = 2
     devices: tuple[str, ...] = ()  # each one QEMU -device argument: more PCI devices for L1
@@ -40,16 +42,22 @@ def check(config: LabConfig, *, interactive: bool) -> None:
     if any("\0" in word for word in (*config.command, *config.env, *config.kernel_args)):
         problems.append("a NUL byte cannot be part of a command, a variable or a kernel argument")
     if not MEM_MIN <= config.mem <= MEM_MAX:
-        problems.append(f"--mem must be {MEM_MIN >> 20}M to {MEM_MAX >> 30}G, not {config.mem} bytes")
+        problems.append(
+            f"--mem must be {MEM_MIN >> 20}M to {MEM_MAX >> 30}G, not {config.mem} bytes"
+        )
     if not 1 <= config.cpus <= CPUS_MAX:
         problems.append(f"--cpus must be 1 to {CPUS_MAX}, not {config.cpus}")
     if config.timeout is not None and config.timeout <= 0:
         problems.append(f"--timeout must be more than 0 seconds, not {config.timeout:g}")
     if config.boot_patience <= 0:
-        problems.append(f"--boot-patience must be more than 0 seconds, not {config.boot_patience:g}")
+        problems.append(
+            f"--boot-patience must be more than 0 seconds, not {config.boot_patience:g}"
+        )
     if config.out is not None and not os.path.isdir(config.out):
         problems.append(f"--out {config.out} is not a folder")
-    problems += [f"--device needs a QEMU device, not {d!r}" for d in config.devices if not d.strip()]
+    problems += [
+        f"--device needs a QEMU device, not {d!r}" for d in config.devices if not d.strip()
+    ]
     problems += [f"--env needs NAME or NAME=VALUE, not {e!r}" for e in config.env if e[:1] in "="]
     if problems:
         raise ConfigError(*problems)

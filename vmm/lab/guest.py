@@ -29,7 +29,7 @@ def guest_vmlinux() -> Path:
 
 
 def guest_modules(names: Sequence[str]) -> list[Entry]:
-    """Members that make the guest load these modules of its kernel, with all they need, at start."""
+    """Members that make the guest load these modules, with all they need, at start."""
     found = kernel()
     paths = load_order(found, names)
     files = [f"{module_name(path)}.ko" for path in paths]

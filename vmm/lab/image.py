@@ -60,7 +60,9 @@ def _base(root: apt.Root, found: Kernel, init: bytes) -> bytes:
     return initramfs.pack(members)
 
 
-def job(config: LabConfig, found: Kernel, cwd: str, here: dict[str, str], interactive: bool) -> bytes:
+def job(
+    config: LabConfig, found: Kernel, cwd: str, here: dict[str, str], interactive: bool
+) -> bytes:
     """The second archive: the command as a shell script, and variables for init.sh."""
     settings = {
         "OUT": "1" if config.out else "0",
@@ -71,8 +73,9 @@ def job(config: LabConfig, found: Kernel, cwd: str, here: dict[str, str], intera
     return initramfs.pack(
         [
             initramfs.file("lab/config", shell_variables(settings).encode()),
-            initramfs.file("lab/job", script(config, cwd, here, interactive).encode(
-                errors="surrogateescape")),
+            initramfs.file(
+                "lab/job", script(config, cwd, here, interactive).encode(errors="surrogateescape")
+            ),
         ]
     )
 
@@ -90,6 +93,5 @@ def script(config: LabConfig, cwd: str, here: dict[str, str], interactive: bool)
     variables = [f"{name}={value}" for name, value in environment(config, here).items()]
     words = ["/.vmm-lab/busybox", "env", "-i", *variables, *command]
     return (
-        f"cd {shlex.quote(cwd)} || exit 1\n"
-        f"exec {' '.join(shlex.quote(word) for word in words)}\n"
+        f"cd {shlex.quote(cwd)} || exit 1\nexec {' '.join(shlex.quote(word) for word in words)}\n"
     )

@@ -1,7 +1,8 @@
 """newc cpio archives, the format of initramfs images: the only writer of them in the project.
 
-Format: Documentation/driver-api/early-userspace/buffer-format.rst of Linux. Archives are reproducible
-(times and owners are 0) and uncompressed, because unpacking would cost the guest's time.
+Format: Documentation/driver-api/early-userspace/buffer-format.rst of Linux. Archives are
+reproducible (times and owners are 0) and uncompressed, because unpacking would cost the guest's
+time.
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ def character_device(name: str, major: int, minor: int, mode: int = 0o600) -> En
 
 
 def pack(entries: Iterable[Entry]) -> bytes:
-    """The archive of `entries` in the order given; missing parent directories are added before them.
+    """The archive of `entries` in the order given; missing parent directories are added before
+    them.
 
-    Archives can be joined: the kernel unpacks one after another. ValueError for a name or a size that
-    the format cannot hold.
+    Archives can be joined: the kernel unpacks one after another. ValueError for a name or a size
+    that the format cannot hold.
     """
     members = list(entries)
     named = {_clean(member.name) for member in members}

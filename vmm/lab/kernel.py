@@ -20,7 +20,9 @@ KERNEL = ("linux-image-amd64", "linux-libc-dev")
 SETUP_HEADER_END = 0x250  # the header's fields up to payload_length
 MODULE_MAX = 64 << 20  # bytes of one unpacked module; the largest real one is below 10 MiB
 SIGNATURE = b"~Module signature appended~\n"
-SIGNATURE_INFO = 12  # struct module_signature: id_type, lengths, be32 sig_len in the last four bytes
+SIGNATURE_INFO = (
+    12  # struct module_signature: id_type, lengths, be32 sig_len in the last four bytes
+)
 
 
 class Kernel(Record):
@@ -52,7 +54,9 @@ def kernel() -> Kernel:
     root = apt.unpacked("kernel", KERNEL, wanted=_of_kernel, finish=finish)
     images = sorted((root / "boot").glob("vmlinuz-*"))
     if len(images) != 1:
-        raise HostError(f"{root} holds {len(images)} kernels instead of one; remove it and try again")
+        raise HostError(
+            f"{root} holds {len(images)} kernels instead of one; remove it and try again"
+        )
     version = images[0].name.removeprefix("vmlinuz-")
     return Kernel(
         version=version,
@@ -79,7 +83,8 @@ def _depmod(kmod: apt.Root, root: Path) -> None:
 def payload(image: bytes) -> bytes:
     """The compressed kernel inside a bzImage (Linux x86 boot protocol, payload_offset and _length).
 
-    The four bytes at its end, the unpacked size, are left out. HostError if the header is not sound.
+    The four bytes at its end, the unpacked size, are left out. HostError if the header is not
+    sound.
     """
     if len(image) < SETUP_HEADER_END or image[0x202:0x206] != b"HdrS":
         raise HostError("the package's kernel is not a bzImage")
@@ -102,11 +107,14 @@ def _extract(zstd: apt.Root, root: Path) -> None:
             check=False,
         )
     if done.returncode != 0:
-        raise HostError(f"cannot unpack {image.name}: {done.stderr.decode(errors='replace').strip()}")
+        raise HostError(
+            f"cannot unpack {image.name}: {done.stderr.decode(errors='replace').strip()}"
+        )
 
 
 def parse_dep(text: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """modules.dep(5): module name -> (its path, the paths it needs, in the order the file has them).
+    """modules.dep(5): module name -> (its path, the paths it needs, in the order the file has
+    them).
 
     Names are written with underscores, as the kernel does.
     """
@@ -126,8 +134,8 @@ def module_name(path: str) -> str:
 def closure(table: dict[str, tuple[str, tuple[str, ...]]], names: Iterable[str]) -> list[str]:
     """Paths of `names` and all they need, each once, every module after the ones it needs.
 
-    modules.dep lists a module's needs transitively with the deepest last, so reversed is load order.
-    A name that is not in the table is built into the kernel or unknown: KeyError.
+    modules.dep lists a module's needs transitively with the deepest last, so reversed is load
+    order. A name that is not in the table is built into the kernel or unknown: KeyError.
     """
     order: dict[str, None] = {}
     for name in names:

@@ -1,8 +1,8 @@
 """The emulated machine L1 runs on: QEMU's command line and its process.
 
-q35 with TCG, an AMD CPU with nested SVM and an emulated Intel IOMMU, so that kvm_amd, VFIO and vhost
-exist inside whatever the host has. The kernel is entered through PVH (the unpacked ELF), which saves
-decompression and most of the firmware's work.
+q35 with TCG, an AMD CPU with nested SVM and an emulated Intel IOMMU, so that kvm_amd, VFIO and
+vhost exist inside whatever the host has. The kernel is entered through PVH (the unpacked ELF),
+which saves decompression and most of the firmware's work.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def command(config: LabConfig, files: Files) -> list[str]:
 
 
 def share(tag: str, path: str, options: str) -> list[str]:
-    """One folder exported to L1 through 9p; commas in a path are doubled for QEMU's option parser."""
+    """One folder exported to L1 through 9p; QEMU's option parser wants commas doubled."""
     escaped = path.replace(",", ",,")
     return ["-virtfs", f"local,path={escaped},mount_tag={tag},security_model=none,{options}"]
 
@@ -100,7 +100,7 @@ class Machine:
             pass_fds=pass_fds,
             start_new_session=True,
             env={**os.environ, "QEMU_MODULE_DIR": str(root.path / MODULES)},
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - the lab has one thread
         )
         assert self._process.stdout is not None
         self.messages = self._process.stdout  # QEMU's own complaints

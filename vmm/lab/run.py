@@ -1,8 +1,8 @@
 """`vmm lab run` and `vmm lab shell`: boot L1, run the job, give back its exit status.
 
-Exit statuses: the command's own (128 + n when signal n ended it); 124 when --timeout ran out; 4 when
-the lab itself failed (said on stderr); 2 for a configuration that cannot work; 128 + n when signal n
-ended the lab.
+Exit statuses: the command's own (128 + n when signal n ended it); 124 when --timeout ran out; 4
+when the lab itself failed (said on stderr); 2 for a configuration that cannot work; 128 + n when
+signal n ended the lab.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
 from vmm.errors import EXIT_TIMEOUT
+from vmm.host.apt import Root
 from vmm.lab import image, kernel, qemu
 from vmm.lab.config import LabConfig, check
 from vmm.lab.session import CommandTimeout, Session, Trouble, say, tail, write_all
@@ -72,7 +73,7 @@ def _run(config: LabConfig, *, interactive: bool) -> int:
 
 def _boot(
     config: LabConfig,
-    root: kernel.apt.Root,
+    root: Root,
     found: kernel.Kernel,
     archives: tuple[bytes, bytes],
     interactive: bool,
@@ -109,8 +110,9 @@ def _watch(config: LabConfig, session: Session, stack: ExitStack, interactive: b
     if config.console == "-":
         session.console_sink = lambda data: write_all(2, data)
     elif config.console is not None:
-        sink = stack.enter_context(open(config.console, "ab", buffering=0))
-        session.console_sink = lambda data: write_all(sink.fileno(), data)
+        sink = os.open(config.console, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        stack.callback(os.close, sink)
+        session.console_sink = lambda data: write_all(sink, data)
     if interactive:
         stack.enter_context(Terminal(session))
     try:

@@ -1,8 +1,8 @@
 """One boot of L1 seen from outside: its channels, its progress, its end.
 
-L1 tells each step on the control channel (see init.sh). A step that takes too long, a QEMU that uses no
-CPU time while L1 counts instructions, a QEMU that ends: each is a `Trouble` that says whether the
-command had begun, because only before that may the lab try again.
+L1 tells each step on the control channel (see init.sh). A step that takes too long, a QEMU that
+uses no CPU time while L1 counts instructions, a QEMU that ends: each is a `Trouble` that says
+whether the command had begun, because only before that may the lab try again.
 """
 
 from __future__ import annotations
@@ -197,7 +197,9 @@ def tail(console: bytearray, lines: int = 15) -> str:
     """The console's last lines, printable, for a report."""
     text = console.decode(errors="replace").replace("\r", "")
     kept = [line for line in text.splitlines() if line.strip()][-lines:]
-    return "\n".join("  L1| " + "".join(c if c.isprintable() else "?" for c in line) for line in kept)
+    return "\n".join(
+        "  L1| " + "".join(c if c.isprintable() else "?" for c in line) for line in kept
+    )
 
 
 def say(text: str) -> None:

@@ -1,0 +1,79 @@
+# Thin names over the real commands. Set-up is a chain of stages, each with a stamp in build/stamps, so
+# that a second run takes seconds. `make help` lists the names.
+
+PYTHON := /usr/bin/python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+STAMPS := build/stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv acpica-tools
+NATIVE_SOURCES := $(wildcard cffi_build/*.py cffi_build/*.h cffi_build/*/*.h cffi_build/*/*.c)
+# Headers of the lab's kernel, newer than the system's; the folder with linux/ and asm/ in it.
+HEADERS = VMM_UAPI_INCLUDE=$$($(PYTHON) -m vmm.lab headers)
+
+.DEFAULT_GOAL := all
+.PHONY: all help boot test test-all check bench fuzz golden guests lint format clean distclean
+.DELETE_ON_ERROR:
+
+all: $(STAMPS)/native guests ## build everything: environment, C core, guests
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+boot: all ## boot a stock Linux kernel to a shell (here, or in the lab)
+	@$(BIN)/python -m vmm.lab.bootcmd
+
+test: all ## every test; those this host cannot run go to the lab
+	@echo "vmm: running the tests" >&2
+	$(BIN)/python -m pytest $(TESTFLAGS)
+
+test-all: all ## as test, with every combination instead of the pairwise choice
+	@echo "vmm: running the tests, all combinations" >&2
+	VMM_TESTS=all $(BIN)/python -m pytest $(TESTFLAGS)
+
+lint: $(STAMPS)/native ## ruff, ruff format, mypy --strict, warnings of the C core
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint ## lint and the tests that need no KVM; under a minute
+	$(BIN)/python -m pytest -q tests/unit tests/native tests/abi tests/golden
+
+golden: $(STAMPS)/native ## rewrite the golden dumps; review them with git diff
+	VMM_GOLDEN=refresh $(BIN)/python -m pytest -q tests/golden
+
+format: $(STAMPS)/deps ## reformat the Python sources
+	$(BIN)/ruff format .
+
+guests: $(STAMPS)/packages ## the tiny guests
+	@$(MAKE) --no-print-directory -C guests
+
+clean: ## remove what was built; the environment and the cache of packages stay
+	rm -rf build vmm/_native*.so vmm/_native.*.c *.egg-info
+	$(MAKE) --no-print-directory -C guests clean
+
+distclean: clean ## remove the environment too
+	rm -rf $(VENV)
+
+# --- Set-up -------------------------------------------------------------------------------------
+
+$(STAMPS)/packages: scripts/system-packages.sh Makefile
+	@echo "vmm: looking for system packages" >&2
+	@sh scripts/system-packages.sh $(PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/venv: $(STAMPS)/packages
+	@echo "vmm: making the virtual environment .venv" >&2
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q 'setuptools>=66' wheel 'cffi>=1.17'
+	@touch $@
+
+$(STAMPS)/deps: pyproject.toml setup.py $(STAMPS)/venv
+	@echo "vmm: installing vmm and what it depends on into .venv, building the C core" >&2
+	@$(HEADERS) && export VMM_UAPI_INCLUDE && $(PIP) install --no-build-isolation -e '.[dev]'
+	@touch $@ $(STAMPS)/native
+
+$(STAMPS)/native: $(NATIVE_SOURCES) | $(STAMPS)/deps
+	@echo "vmm: building the C core" >&2
+	@$(HEADERS) && export VMM_UAPI_INCLUDE && $(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
