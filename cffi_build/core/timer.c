@@ -55,10 +55,15 @@ int64_t vclock_ns(struct vclock *c)
 	}
 }
 
+// Between the two, readers wait: no time is read after the one the clock will be set from.
 // Context: c->lock held.
-static void set_relation(struct vclock *c, int64_t frozen, int64_t offset)
+static void change_begin(struct vclock *c)
 {
 	atomic_fetch_add(&c->sequence, 1);
+}
+
+static void change_end(struct vclock *c, int64_t frozen, int64_t offset)
+{
 	atomic_store(&c->frozen, frozen);
 	atomic_store(&c->offset, offset);
 	atomic_fetch_add(&c->sequence, 1);
@@ -99,8 +104,9 @@ void vclock_stop(struct vclock *c)
 	LOCKED(&c->lock);
 	if (c->manual || atomic_load(&c->frozen) >= 0)
 		return;
-	int64_t now = vclock_ns(c);
-	set_relation(c, now > 0 ? now : 0, atomic_load(&c->offset));
+	change_begin(c);
+	int64_t offset = atomic_load(&c->offset), now = monotonic_ns() + offset;
+	change_end(c, now > 0 ? now : 0, offset);
 	program_all(c);
 }
 
@@ -111,7 +117,8 @@ void vclock_run(struct vclock *c)
 
 	if (c->manual || frozen < 0)
 		return;
-	set_relation(c, -1, frozen - monotonic_ns());
+	change_begin(c);
+	change_end(c, -1, frozen - monotonic_ns());
 	program_all(c);
 }
 
@@ -120,7 +127,8 @@ void vclock_set(struct vclock *c, int64_t ns)
 	LOCKED(&c->lock);
 	bool stands = atomic_load(&c->frozen) >= 0;
 
-	set_relation(c, stands ? ns : -1, ns - monotonic_ns());
+	change_begin(c);
+	change_end(c, stands ? ns : -1, ns - monotonic_ns());
 	program_all(c);
 }
 

@@ -158,6 +158,7 @@ void uart_transmit(struct uart *u)
 	u->counters.tx_bytes += n;
 	s->tx_count = (uint8_t)(had - n);
 	memmove(s->tx, s->tx + n, s->tx_count);
+	memset(s->tx + s->tx_count, 0, n);
 	if (had && !s->tx_count)
 		s->thre_pending = 1;
 }
@@ -205,10 +206,13 @@ static void write_fcr(struct uart *u, uint8_t value)
 	s->fcr = value & UART_FCR_ENABLE_FIFO ? value & FCR_KEPT : 0;
 	if (toggled || clear & UART_FCR_CLEAR_RCVR) {
 		s->rx_count = 0;
+		memset(s->rx, 0, sizeof(s->rx));
+		memset(s->rx_flags, 0, sizeof(s->rx_flags));
 		restart_timeout(u);
 	}
 	if ((toggled || clear & UART_FCR_CLEAR_XMIT) && s->tx_count) {
 		s->tx_count = 0;
+		memset(s->tx, 0, sizeof(s->tx));
 		s->thre_pending = 1;
 	}
 	if (!may_coalesce(u))
@@ -246,16 +250,14 @@ static void write_mcr(struct uart *u, uint8_t value)
 static uint8_t read_rbr(struct uart *u)
 {
 	struct uart_state *s = &u->s;
-	uint8_t value = s->rx[0]; // empty: whatever came last
+	uint8_t value = s->rx[0]; // 0 when empty: what lies beyond rx_count is kept zero
 
 	if (!s->rx_count)
 		return value;
 	s->rx_count--;
-	s->rx_flags[0] = 0;
-	for (uint8_t i = 0; i < s->rx_count; i++) {
-		s->rx[i] = s->rx[i + 1];
-		s->rx_flags[i] = s->rx_flags[i + 1];
-	}
+	memmove(s->rx, s->rx + 1, UART_FIFO - 1);
+	memmove(s->rx_flags, s->rx_flags + 1, UART_FIFO - 1);
+	s->rx[UART_FIFO - 1] = s->rx_flags[UART_FIFO - 1] = 0;
 	restart_timeout(u);
 	uart_resume_input(u);
 	return value;

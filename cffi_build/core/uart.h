@@ -38,7 +38,7 @@ struct uart_state {
 	uint8_t thre_pending; // transmitter-empty interrupt, not yet read from IIR
 	uint8_t timed_out; // character time-out interrupt
 	uint8_t rx_count, tx_count;
-	uint8_t rx[UART_FIFO];
+	uint8_t rx[UART_FIFO]; // here and below: zero beyond the count
 	uint8_t rx_flags[UART_FIFO]; // LSR bits of each byte: break only
 	uint8_t tx[UART_FIFO];
 	int64_t deadline; // of the character time-out, ns on the vclock, -1 for none

@@ -115,6 +115,9 @@ static bool possible(const struct uart_state *s)
 	for (size_t i = 0; i < UART_FIFO; i++) {
 		if (s->rx_flags[i] & ~UART_LSR_BI)
 			return false;
+		if ((i >= s->rx_count && (s->rx[i] || s->rx_flags[i])) ||
+		    (i >= s->tx_count && s->tx[i]))
+			return false;
 	}
 	return s->rx_count || (s->deadline == -1 && !s->timed_out);
 }
