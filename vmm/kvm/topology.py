@@ -52,3 +52,9 @@ def apic_id(topology: Topology, vcpu_id: int) -> int:
     core, thread = divmod(vcpu_id, topology.threads)
     socket, core = divmod(core, topology.cores)
     return socket << topology.socket_shift() | core << topology.thread_bits() | thread
+
+
+def apic_ids(cpu: CpuConfig, cpus: int) -> tuple[int, ...]:
+    """The APIC id of each vCPU, in the order of their numbers. ConfigError as in `of`."""
+    topology = of(cpu, cpus)
+    return tuple(apic_id(topology, vcpu_id) for vcpu_id in range(cpus))
