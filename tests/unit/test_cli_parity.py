@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 from hypothesis import example, given, settings
@@ -53,7 +54,9 @@ good_values = {
     "cpu": st.sampled_from(["host", "none,+x2apic,-avx,topology=1:1:1"]),
     "rtc": st.sampled_from(["utc", "2024-01-01T00:00:00"]),
 }
-wild_values = st.sampled_from(["", "-", "x", "=", "0", "-1", "1Z", "host,", "file:", "ü", "--", "-h"])
+wild_values = st.sampled_from(
+    ["", "-", "x", "=", "0", "-1", "1Z", "host,", "file:", "ü", "--", "-h"]
+)
 
 
 def values_of(row: Option) -> st.SearchStrategy[str]:
@@ -91,11 +94,9 @@ with_oddities = st.lists(st.one_of(known, known, odd), max_size=6)
 
 
 def contrived(argv: Sequence[str]) -> bool:
-    """`--append -- word`: click cannot tell a `--` that is a value from the one that ends options."""
-    return any(
-        before in [*(flag for row in BOOT_OPTIONS for flag in row.flags)] and word == "--"
-        for before, word in zip(argv, argv[1:], strict=False)
-    )
+    """`--append -- word`: click cannot tell a `--` that is a value from the end of options."""
+    flags = {flag for row in BOOT_OPTIONS for flag in row.flags}
+    return any(before in flags and word == "--" for before, word in pairwise(argv))
 
 
 @settings(max_examples=2000)

@@ -70,8 +70,15 @@ def click_option(row: Option) -> click.Option:
 class TableCommand(click.Command):
     """A command whose help shows options by group and whose words must follow `--`."""
 
-    def __init__(self, rows: Sequence[Option], words: str = "", **settings: Any) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Option],
+        words: str = "",
+        arguments: Sequence[click.Argument] = (),
+        **settings: Any,
+    ) -> None:
         params: list[click.Parameter] = [click_option(row) for row in rows if row.name != "help"]
+        params.extend(arguments)
         if words:
             params.append(
                 click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED, metavar=f"[-- {words}]")

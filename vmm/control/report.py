@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SCHEMA = 1
+OPEN_FILES = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/")
 CONSOLE_LINES = 40  # last lines of console output kept
 CONSOLE_LINE_MAX = 500  # characters of one of them
 
@@ -80,9 +81,8 @@ def last_lines(tail: bytes, count: int = CONSOLE_LINES) -> list[str]:
 
 def check_place(path: str) -> None:
     """HostError if a report could not be written to `path`, so that no guest runs in vain."""
-    target = os.path.realpath(path)
-    place = target if os.path.exists(target) else os.path.dirname(target)
-    if os.path.isdir(target):
+    place = path if os.path.exists(path) else os.path.dirname(os.path.realpath(path))
+    if os.path.isdir(path):
         raise HostError(f"cannot write the exit report {path}: it is a directory")
     if not os.path.exists(place):
         raise HostError(f"cannot write the exit report {path}: there is no directory {place}")
@@ -104,10 +104,10 @@ def write_report(path: str, report: Mapping[str, object]) -> None:
 
 def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
     """`path` afterwards holds `data`, or what it held before and OSError says why."""
-    target = os.path.realpath(path)
-    if _is_special(target):
-        _write_all(os.open(target, os.O_WRONLY | os.O_CLOEXEC), data)
+    if _is_special(path):
+        _write_all(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), data)
         return
+    target = os.path.realpath(path)
     temporary = f"{target}.{os.urandom(6).hex()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, mode)
@@ -120,6 +120,9 @@ def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
 
 
 def _is_special(path: str) -> bool:
+    """What a rename must not replace: devices, pipes, and files that are open under a number."""
+    if path.startswith(OPEN_FILES):
+        return True
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
