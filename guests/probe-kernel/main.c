@@ -205,6 +205,17 @@ static void msrs(void)
 	}
 }
 
+/* The checks hardware makes, and a TSC that can be set. */
+static void exact_msrs(void)
+{
+	u64 now = rdtsc();
+
+	check_equal(wrmsr_try(MSR_PAT, 0x0202020202020202), VEC_GP);	// no such memory type
+	wrmsr(MSR_TSC, now + (1ull << 40));
+	check(rdtsc() >= now + (1ull << 40));
+	wrmsr(MSR_TSC, now);
+}
+
 static void speculation_msrs(void)
 {
 	u64 v;
@@ -441,6 +452,7 @@ TESTS(
 	{ "swapgs", swapgs },
 	{ "fsgsbase", fsgsbase },
 	{ "msrs", msrs },
+	{ "exact-msrs", exact_msrs },
 	{ "speculation-msrs", speculation_msrs },
 	{ "invalidate", invalidate },
 	{ "pcid", pcid },

@@ -64,14 +64,6 @@ _start:
 	mov $0xff, %al
 	out %al, $0x21
 
-	/* vector 0x80 is one that hypervisors have given a meaning of their own */
-	movw $handler, 0x80 * 4
-	movw $0, 0x80 * 4 + 2
-	movb $0, handled
-	int $0x80
-	mov $int80_name, %si
-	call verdict_of_handler
-
 	mov failed, %al
 	out %al, $0xf4
 3:	cli
@@ -112,13 +104,12 @@ print:
 
 handled:	.byte 0
 failed:		.byte 0
-plan:		.asciz "KTAP version 1\n1..5\n"
+plan:		.asciz "KTAP version 1\n1..4\n"
 not_text:	.asciz "not "
 ok_text:	.asciz "ok "
 code_name:	.asciz "1 code\n"
 int_name:	.asciz "2 software-interrupt\n"
 irq_name:	.asciz "3 hardware-interrupt\n"
 hlt_name:	.asciz "4 halt-wakes\n"
-int80_name:	.asciz "5 software-interrupt-0x80\n"
 
 	.section .note.GNU-stack, "", @progbits
