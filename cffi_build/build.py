@@ -23,6 +23,8 @@ TOPICS = (
     "misc",
     "rtc",
     "irqchip",
+    "legacy",
+    "testdev",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

@@ -87,3 +87,8 @@ class Gate:
     @property
     def stopped(self) -> bool:
         return self._stopped
+
+    @property
+    def parked(self) -> int:
+        """How many vCPUs are at the gate right now."""
+        return self._parked

@@ -36,11 +36,20 @@ def check(result: int, call: str, about: str = "") -> int:
     return result
 
 
-def made(pointer: Any, destroy: Callable[[Any], None], what: str) -> Any:
-    """A C object that its `destroy` frees with the Python one; VmmError if C had no memory for it."""
+def made(pointer: Any, destroy: Callable[[Any], None], what: str, *keep: Any) -> Any:
+    """A C object that its `destroy` frees with the Python one; VmmError if C had no memory for it.
+
+    `keep` are the objects whose C side this one points to: they live at least as long.
+    """
     if pointer == ffi.NULL:
         raise VmmError(f"Creating {what} failed: out of memory")
-    return ffi.gc(pointer, destroy)
+
+    def destroy_then_let_go(p: Any) -> None:
+        destroy(p)
+        kept.clear()
+
+    kept = list(keep)
+    return ffi.gc(pointer, destroy_then_let_go)
 
 
 class Fd:

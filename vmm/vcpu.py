@@ -57,7 +57,7 @@ class Vcpu:
     def __init__(self, kvm: KvmVcpu, core: Any, run_size: int, ring_page: int) -> None:
         self.kvm, self.id = kvm, kvm.id
         pointer = lib.vcpu_create(core, kvm.fd.number, self.id, run_size, ring_page)
-        self.pointer = made(pointer, lib.vcpu_destroy, f"vCPU {self.id}")
+        self.pointer = made(pointer, lib.vcpu_destroy, f"vCPU {self.id}", core)
         self._commands: SimpleQueue[Command] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ended = False
@@ -121,6 +121,16 @@ class Vcpu:
 
     def kick(self) -> None:
         lib.vcpu_kick(self.pointer, lib.VCPU_REQUEST_COMMANDS)
+
+    def failure(self) -> Any:
+        """`struct vcpu_failure`: what KVM said of the last exit, if it was a failure or system event."""
+        failure = ffi.new("struct vcpu_failure *")
+        lib.vcpu_failure(self.pointer, failure)
+        return failure
+
+    def refuse_msr(self) -> None:
+        """Answers a filtered MSR access with #GP."""
+        lib.vcpu_refuse_msr(self.pointer)
 
     def join(self) -> None:
         if self._thread is not None:

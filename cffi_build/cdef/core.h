@@ -8,10 +8,13 @@ int eventfd(unsigned int value, int flags);
 
 // --- gmem
 struct gmem;
-struct gmem_dev { ...; };
+enum gmem_dir { GMEM_READ, GMEM_WRITE, ... };
+struct gmem_dev {
+	int (*window)(void *opaque, uint64_t gpa, uint64_t len, enum gmem_dir dir);
+	void *window_opaque; ...;
+};
 struct gmem_counts { uint64_t reads, writes, denied; };
 struct gmem_piece { void *hva; uint64_t len; ...; };
-enum gmem_dir { GMEM_READ, GMEM_WRITE, ... };
 #define GMEM_READONLY ...
 struct gmem *gmem_create(void);
 void gmem_destroy(struct gmem *m);
@@ -107,6 +110,7 @@ struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_si
 void vcpu_destroy(struct vcpu *v);
 int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
 int vcpu_complete_io(struct vcpu *v);
+void vcpu_refuse_msr(struct vcpu *v);
 void vcpu_kick(struct vcpu *v, uint32_t request);
 int vcpu_kick_signal_init(void);
 void vcpu_thread_mask_signals(void);

@@ -63,3 +63,28 @@ struct split_sink *split_sink_create(struct pic *pic, struct ioapic *ioapic);
 void split_sink_destroy(struct split_sink *s);
 void split_sink_attach(struct split_sink *s, struct irq_hub *hub);
 void split_sink_detach(struct split_sink *s, struct irq_hub *hub);
+
+#define PIT_HZ ...
+#define PIT_MIN_IRQ_NS ...
+enum pit_region { PIT_COUNTERS, PIT_PORT61, ... };
+struct pit { struct dev dev; ...; };
+struct pit_state {
+	uint32_t version;
+	uint8_t mode[3], access[3], bcd[3], gate[3], loaded[3], triggered[3];
+	uint8_t have_low[3], read_high[3], low[3], latched[3], status_latched[3], status[3];
+	uint16_t latch[3];
+	uint32_t reload[3], pending[3];
+	uint64_t start[3], held[3];
+	uint8_t port61, line;
+	...;
+};
+struct pit *pit_create(struct irq_hub *hub, uint32_t gsi, struct vclock *clock, struct loop *loop);
+void pit_destroy(struct pit *p);
+void pit_reset(struct pit *p);
+void pit_save(struct pit *p, struct pit_state *ret);
+int pit_load(struct pit *p, const struct pit_state *state);
+void pit_set_irq_off(struct pit *p, bool off);
+
+// The hub's chip as a pair of functions; tests bring their own.
+struct irq_sink { void (*set)(void *chip, uint32_t gsi, int level); void *chip; ...; };
+void irq_hub_set_sink(struct irq_hub *h, struct irq_sink sink);

@@ -313,6 +313,11 @@ static void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 	}
 }
 
+void vcpu_refuse_msr(struct vcpu *v)
+{
+	v->run->msr.error = 1;
+}
+
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret)
 {
 	struct kvm_run *run = v->run;

@@ -106,6 +106,8 @@ int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
 // Lets KVM finish the access of the last exit without running the guest, so that registers may be
 // read or written. Own thread only. 0 or -errno.
 int vcpu_complete_io(struct vcpu *v);
+// The MSR access of the last exit ends in #GP. Own thread, before the next run.
+void vcpu_refuse_msr(struct vcpu *v);
 void vcpu_kick(struct vcpu *v, uint32_t request);
 
 // What KVM said of the last exit, if it was an internal error, a failed entry or a system event.

@@ -1,0 +1,3 @@
+"""All tests: where they run is decided by tests/where.py."""
+
+pytest_plugins = ["tests.where"]

@@ -1,0 +1,120 @@
+"""From what happened, on a vCPU or in the loop, to what the machine does about it.
+
+Runs on the vCPU's or the loop's thread. A vCPU whose event the machine must resolve holds itself at
+the gate first, so that the guest does not run on past its own reset.
+"""
+
+from __future__ import annotations
+
+from vmm import crash
+from vmm.errors import GuestCrash, KvmError, VmmError
+from vmm.native import lib
+from vmm.outcome import Outcome, debug_exit, outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.loop import IoLoop
+    from vmm.machine import Machine
+    from vmm.vcpu import Vcpu
+
+SYSTEM_EVENT_SHUTDOWN, SYSTEM_EVENT_RESET, SYSTEM_EVENT_CRASH = 1, 2, 3  # KVM_SYSTEM_EVENT_*
+
+
+class EventDecoder:
+    """Decodes for one machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    # --- vCPU threads
+
+    def vcpu_event(self, vcpu: Vcpu, event: Any) -> None:
+        kind = event.kind
+        if kind == lib.VCPU_DEVICE:
+            self._device_event(vcpu, event)
+        elif kind == lib.VCPU_SYSTEM_EVENT:
+            self._system_event(vcpu)
+        elif kind == lib.VCPU_MSR:
+            vcpu.refuse_msr()
+        elif kind == lib.VCPU_UPCALL_FAILED:
+            raise self._parked()
+        elif kind == lib.VCPU_RUN_FAILED:
+            raise KvmError("KVM_RUN", -event.code, f"vCPU {vcpu.id}")
+        else:
+            self._crash(vcpu, event)
+
+    def _device_event(self, vcpu: Vcpu, event: Any) -> None:
+        machine, code = self.machine, event.code
+        if code == lib.DEV_EVENT_CRASH_LOADED:
+            return self._log("guest.crash_kernel_runs", vcpu)
+        if code == lib.DEV_EVENT_SLEEP:
+            return self._log("guest.sleep_state_refused", vcpu)
+        machine.gate.hold(vcpu.id)
+        if code == lib.DEV_EVENT_POWER_OFF:
+            machine.post(machine.late_or(outcome("power-off")))
+        elif code == lib.DEV_EVENT_RESET:
+            machine.post(machine.guest_reset)
+        elif code == lib.DEV_EVENT_DEBUG_EXIT:
+            machine.post(debug_exit(event.value))
+        elif code == lib.DEV_EVENT_PANIC:
+            machine.post(outcome("panic", seen="pvpanic"))
+        elif code == lib.DEV_EVENT_REMAP:
+            gpa = event.value
+            machine.post(lambda: machine.remap(gpa))
+        else:
+            raise VmmError(f"A device asked for something unknown: event {code}")
+        return None
+
+    def _system_event(self, vcpu: Vcpu) -> None:
+        self.machine.gate.hold(vcpu.id)
+        kind = vcpu.failure().suberror
+        if kind == SYSTEM_EVENT_RESET:
+            self.machine.post(self.machine.guest_reset)
+        elif kind == SYSTEM_EVENT_CRASH:
+            self.machine.post(outcome("panic", seen="KVM system event"))
+        else:
+            self.machine.post(outcome("power-off"))
+
+    def _crash(self, vcpu: Vcpu, event: Any) -> None:
+        """Triple fault, KVM internal error, failed entry, an exit we cannot handle."""
+        machine = self.machine
+        machine.gate.hold(vcpu.id)
+        vcpu.complete_io()
+        report = crash.report(vcpu, machine.hardware.memory, event)
+        what = {
+            lib.VCPU_SHUTDOWN: "triple fault",
+            lib.VCPU_INTERNAL_ERROR: "KVM internal error",
+            lib.VCPU_FAIL_ENTRY: "failed entry",
+            lib.VCPU_HLT: "halt without a local APIC",
+        }.get(event.kind, f"unknown exit {crash.exit_name(event.exit_reason)}")
+        error = GuestCrash(
+            f"The guest crashed: {what} on vCPU {vcpu.id} at "
+            f"rip {report['registers']['rip']:#x}",  # type: ignore[index]
+            report,
+        )
+        machine.errors.append(error)
+        machine.post(Outcome(cause="crash", code=error.exit_code, detail={"what": what, **report}))
+
+    def _parked(self) -> BaseException:
+        for device in self.machine.hardware.python_devices:
+            error = device.take_parked()
+            if error is not None:
+                return error
+        return VmmError("A device in Python failed without saying why")
+
+    def _log(self, event: str, vcpu: Vcpu) -> None:
+        from vmm import log
+
+        log.event(event, vm=self.machine.config.name, vcpu=vcpu.id)
+
+    # --- the loop's thread
+
+    def watch_loop(self, loop: IoLoop) -> None:
+        """Registers for the loop's own events."""
+        loop.on(lib.LOOP_PANIC_LINE, self._panic_line)
+
+    def _panic_line(self, _value: int, _source: object) -> None:
+        machine = self.machine
+        machine.post(lambda: machine.panic(outcome("panic", seen="console")))

@@ -1,0 +1,161 @@
+"""The parts of one machine: KVM objects, memory, buses, devices, vCPUs; built, reset, closed.
+
+Built in the order of dependence, closed in reverse. Nothing here runs: threads and the question of
+how it all ends belong to `machine.py`.
+"""
+
+from __future__ import annotations
+
+from vmm import layout
+from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus
+from vmm.context import DeviceContext
+from vmm.errors import HostError
+from vmm.irq import IrqRouter
+from vmm.kvm import caps, clock, cpuid, irqchip_state, state, topology
+from vmm.kvm.regs import enter
+from vmm.kvm.system import System
+from vmm.loop import IoLoop
+from vmm.memory import GuestMemory
+from vmm.native import check, ffi, lib, made
+from vmm.vcpu import Vcpu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from vmm.boot import EntryState
+    from vmm.config import VmConfig
+    from vmm.devices.base import CDevice
+
+MCE_BANKS = 1  # each costs a stock kernel six MSR accesses at boot; 0 is refused
+
+
+class Hardware:
+    """Everything between the configuration and the first KVM_RUN."""
+
+    def __init__(self, config: VmConfig) -> None:
+        self.config = config
+        self._closers: list[Callable[[], None]] = []
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self) -> None:
+        config = self.config
+        self.system = self._own(System())
+        self.caps = caps.probe(self.system.fd)
+        for cap in caps.missing(self.caps):
+            raise HostError(f"KVM here lacks {cap.name}, needed for {cap.purpose}; see `vmm doctor`")
+        self.vm = self._own(self.system.create_vm())
+        self.memory = self._own(GuestMemory(config.mem, config.mem_backing, config.mem_prealloc))
+        self.memory.attach(self.vm)
+        self._make_irqchip()
+        self.pio, self.mmio = Bus("port", PIO_LIMIT), Bus("address", MMIO_LIMIT)
+        vm_fd = self.vm.fd.number
+        core = lib.vmcore_create(vm_fd, self.pio.pointer, self.mmio.pointer)
+        buses = (self.pio.pointer, self.mmio.pointer)
+        self.core = made(core, lib.vmcore_destroy, "the vCPUs' shared part", *buses)
+        self._closers.append(lambda: ffi.release(self.core))  # before the buses, whatever refers to it
+        self.hub = made(lib.irq_hub_create(), lib.irq_hub_destroy, "the interrupt lines")
+        self.clock = made(lib.vclock_create(False), lib.vclock_destroy, "the clock")
+        self.loop = self._own(IoLoop())
+        self.router = IrqRouter(self.vm, split=config.irqchip == "split", pins=config.ioapic_pins)
+        self.devices: list[CDevice] = []
+        self._closers.append(self._close_devices)
+        self._make_devices()
+        self.vcpus: list[Vcpu] = []
+        self._closers.append(self._close_vcpus)
+        self._make_vcpus()
+
+    def _own(self, part: Any) -> Any:
+        self._closers.append(part.close)
+        return part
+
+    def _make_irqchip(self) -> None:
+        """The irqchip must exist before the first vCPU; the in-kernel PIT wants the in-kernel PIC."""
+        config = self.config
+        self.vm.set_tss_addr(layout.KVM_TSS)
+        if self.caps["KVM_CAP_SET_IDENTITY_MAP_ADDR"]:
+            self.vm.set_identity_map_addr(layout.KVM_IDENTITY_MAP)
+        if config.irqchip == "kernel":
+            self.vm.create_irqchip()
+            if self.caps["KVM_CAP_PIT2"]:
+                self.vm.create_pit2()
+            return
+        if not self.caps["KVM_CAP_SPLIT_IRQCHIP"]:
+            raise HostError("KVM here lacks KVM_CAP_SPLIT_IRQCHIP; use --irqchip kernel")
+        self.vm.split_irqchip(config.ioapic_pins)
+
+    def _make_devices(self) -> None:
+        from vmm.devices.platform import build_platform
+
+        self.context = DeviceContext(
+            config=self.config,
+            pio=self.pio,
+            mmio=self.mmio,
+            irq=self.hub,
+            clock=self.clock,
+            loop=self.loop,
+            core=self.core,
+            memory=self.memory,
+            router=self.router,
+            vm_fd=self.vm.fd.number,
+        )
+        self.devices = build_platform(self.context)
+
+    def _make_vcpus(self) -> None:
+        config = self.config
+        supported = self.system.supported_cpuid()
+        self.apic_ids = topology.apic_ids(config.cpu, config.cpus)
+        run_size = self.vm.vcpu_mmap_size
+        ring_page = self.caps["KVM_CAP_COALESCED_MMIO"]
+        table: cpuid.CpuidTable | None = None
+        check(lib.vcpu_kick_signal_init(), "sigaction")
+        for vcpu_id, apic_id in enumerate(self.apic_ids):
+            kvm = self.vm.create_vcpu(apic_id)
+            if self.caps["KVM_CAP_MCE"]:
+                kvm.setup_mce(MCE_BANKS)
+            if config.tsc_khz is not None:
+                clock.set_tsc_khz(kvm, config.tsc_khz, self.caps)
+            if table is None:  # the TSC's frequency is known once a vCPU exists
+                khz = clock.tsc_khz(kvm)
+                table = cpuid.prepare(supported, config.cpu, config.cpus, self.caps, khz)
+            kvm.set_cpuid2(table.for_vcpu(vcpu_id))
+            self.vcpus.append(Vcpu(kvm, self.core, run_size, ring_page))
+
+    def enter(self, entry: EntryState) -> None:
+        """The boot vCPU's first registers; the others wait for INIT and SIPI."""
+        enter(self.vcpus[0].kvm, entry)
+
+    def remember_reset_state(self) -> None:
+        """Keeps each vCPU's and in-kernel chip's present state as the one reset() returns to."""
+        indices = self.system.msr_indices()
+        self._reset_vcpus = [state.save(v.kvm, indices, self.caps) for v in self.vcpus]
+        self._reset_chips = irqchip_state.save(self.vm, self.config.irqchip, self.caps)
+
+    def reset(self) -> None:
+        """Everything but the contents of RAM as after building. All vCPUs must be parked."""
+        for device in self.devices:
+            device.reset()
+        irqchip_state.load(self.vm, self._reset_chips)
+        for vcpu, saved in zip(self.vcpus, self._reset_vcpus, strict=True):
+            state.reset(vcpu.kvm, saved)
+
+    def device(self, name: str) -> CDevice | None:
+        """The device of that name, if this machine has it."""
+        return next((device for device in self.devices if device.name == name), None)
+
+    def _close_vcpus(self) -> None:
+        for vcpu in reversed(self.vcpus):
+            vcpu.close()
+
+    def _close_devices(self) -> None:
+        for device in reversed(self.devices):
+            device.close()
+
+    def close(self) -> None:
+        while self._closers:
+            self._closers.pop()()

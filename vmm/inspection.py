@@ -1,0 +1,114 @@
+"""Looking at a machine: counters and state as plain data, for --stats, the control socket and tests.
+
+Counters are read while vCPUs run: each is exact, together they are only nearly of one moment.
+"""
+
+from __future__ import annotations
+
+from vmm.crash import exit_name
+from vmm.native import lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.machine import Machine
+    from vmm.vcpu import Vcpu
+
+SPACES = {
+    1: "pio-read",
+    2: "pio-write",
+    3: "mmio-read",
+    4: "mmio-write",
+    5: "msr-read",
+    6: "msr-write",
+}
+
+
+def histogram(hist: Any) -> list[dict[str, object]]:
+    """Accesses by space and address, most frequent first; what did not fit is `other`."""
+    rows: list[dict[str, Any]] = [
+        {"space": SPACES[slot.key & 7], "address": slot.key >> 3, "count": slot.count}
+        for slot in hist.slot
+        if slot.key
+    ]
+    rows.sort(key=lambda row: (-row["count"], row["space"], row["address"]))
+    if hist.other:
+        rows.append({"space": "other", "address": 0, "count": hist.other})
+    return rows
+
+
+def vcpu_stats(vcpu: Vcpu) -> dict[str, object]:
+    """One vCPU's exits by reason and by address."""
+    counters = vcpu.pointer.counters
+    last = lib.VCPU_REASONS - 1
+    return {
+        "id": vcpu.id,
+        "exits": counters.exits,
+        "interrupted": counters.interrupted,
+        "returns": counters.returns,
+        "injected": counters.injected,
+        "coalesced": counters.coalesced,
+        "reasons": {
+            "other" if n == last else exit_name(n): counters.reason[n]
+            for n in range(lib.VCPU_REASONS)
+            if counters.reason[n]
+        },
+        "accesses": histogram(vcpu.pointer.hist),
+    }
+
+
+def stats(machine: Machine) -> dict[str, object]:
+    """Every counter of a machine. `upcalls` counts entries into Python made by guest accesses."""
+    hardware = machine.hardware
+    upcalls = [device.counts() for device in hardware.python_devices]
+    return {
+        "vcpus": [vcpu_stats(vcpu) for vcpu in hardware.vcpus],
+        "coalesced": {
+            "writes": hardware.core.coalesced,
+            "accesses": histogram(hardware.core.coalesced_hist),
+        },
+        "bus": {"pio": hardware.pio.counts(), "mmio": hardware.mmio.counts()},
+        "upcalls": {
+            "count": sum(counts["upcalls"] for counts in upcalls)
+            + sum(vcpu.pointer.counters.returns for vcpu in hardware.vcpus),
+            "worst_ns": max((counts["worst_ns"] for counts in upcalls), default=0),
+        },
+        "memory": hardware.memory.counts(),
+        "devices": {d.name: d.counters() for d in hardware.devices},
+        "resets": machine.resets,
+    }
+
+
+def kvm_stats(machine: Machine) -> dict[str, object]:
+    """KVM's own counters (KVM_GET_STATS_FD) of the VM and of each vCPU, where the kernel has them."""
+    from vmm.kvm import stats as kvm
+
+    hardware = machine.hardware
+    if not hardware.caps["KVM_CAP_BINARY_STATS_FD"]:
+        return {}
+    return {
+        "vm": kvm.read(hardware.vm.get_stats_fd()),
+        "vcpus": [kvm.read(vcpu.kvm.get_stats_fd()) for vcpu in hardware.vcpus],
+    }
+
+
+def info(machine: Machine) -> dict[str, object]:
+    """What the machine is and in which state."""
+    config, hardware = machine.config, machine.hardware
+    return {
+        "name": config.name,
+        "state": machine.state,
+        "machine": config.machine,
+        "irqchip": config.irqchip,
+        "vcpus": config.cpus,
+        "memory": [{"base": base, "size": size} for base, size in hardware.memory.ranges()],
+        "kernel": {
+            "path": config.kernel,
+            "format": machine.boot.format,
+            "protocol": machine.boot.protocol,
+        },
+        "pieces": [{"name": p.name, "base": p.base, "size": p.length} for p in machine.boot.pieces],
+        "devices": [device.name for device in hardware.devices],
+        "resets": machine.resets,
+    }

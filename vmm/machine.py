@@ -1,0 +1,308 @@
+"""A machine: hardware, threads, lifecycle, and how it ends.
+
+States: new -> ready -> running <-> paused -> stopped. `run()` does it all on the calling thread;
+`start()` puts the managing loop on a thread of its own for callers who want to script. vCPU and I/O
+threads never change the machine themselves: they post what must happen to the managing thread, whose
+mailbox is the only queue, and hold themselves at the gate until it is done.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from _queue import Empty, SimpleQueue
+
+from vmm.boot import prepare
+from vmm.bootplan import boot_config
+from vmm.errors import KvmError, StateError, VmmError
+from vmm.events import EventDecoder
+from vmm.gate import Gate
+from vmm.hardware import Hardware
+from vmm.kvm import clock, topology
+from vmm.native import lib
+from vmm.outcome import Outcome, outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vmm.boot import BootResult
+    from vmm.config import VmConfig
+    from vmm.vcpu import Vcpu
+
+PANIC_GRACE = 0.5  # seconds in which the rest of a panic message may reach the console
+
+
+class Machine:
+    """One virtual machine. Use as a context manager: leaving it stops and closes everything.
+
+    `on_event(name, fields)` is called on the managing thread for pause, resume, reset and the end;
+    `timeline` lists (mark, CLOCK_MONOTONIC nanoseconds).
+    """
+
+    def __init__(self, config: VmConfig) -> None:
+        self.config = config
+        self.state = "new"
+        self.timeline: list[tuple[str, int]] = []
+        self.resets = 0
+        self.result: Outcome | None = None
+        self.errors: list[BaseException] = []
+        self.on_event: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
+        self._mail: SimpleQueue[Outcome | Callable[[], None]] = SimpleQueue()
+        self._lifecycle = threading.RLock()  # pause, resume, reset and stop, one at a time
+        self._manager: threading.Thread | None = None
+        self._token: object = None
+        self._deadline = float("inf")
+        self._late: Outcome | None = None  # what an expired deadline means, if not a timeout
+        self.gate = Gate(config.cpus)
+
+    # --- building and closing
+
+    def __enter__(self) -> Machine:
+        self._mark("start")
+        apic_ids = topology.apic_ids(self.config.cpu, self.config.cpus)
+        self.images = prepare(boot_config(self.config, apic_ids))
+        try:
+            self._mark("images-ready")
+            self.hardware = Hardware(self.config)
+            try:
+                self._mark("hardware-ready")
+                self._load_images()
+            except BaseException:
+                self.hardware.close()
+                raise
+        except BaseException:
+            self.images.close()
+            raise
+        self.state = "ready"
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops the machine if it runs, and gives everything back."""
+        if self.state in ("new", "closed"):
+            return
+        if self.state != "stopped":
+            self._halt_threads()
+        if self._manager is not None and self._manager is not threading.current_thread():
+            self._manager.join()
+        self.state = "closed"
+        self.hardware.close()
+        self.images.close()
+
+    def _load_images(self) -> None:
+        hardware = self.hardware
+        if self.config.reboot == "reset":
+            hardware.remember_reset_state()
+        self.boot: BootResult = self.images.load(hardware.memory, fresh=hardware.memory.fresh)
+        hardware.memory.fresh = False
+        hardware.enter(self.boot.entry)
+        self._mark("images-loaded")
+
+    def _mark(self, name: str) -> None:
+        self.timeline.append((name, time.monotonic_ns()))
+
+    # --- running
+
+    def run(self) -> Outcome:
+        """Starts, manages until it ends, stops; raises what ended it if that was an error."""
+        self._launch()
+        return self._manage()
+
+    def start(self) -> None:
+        """Like run(), on a thread; see wait()."""
+        self._launch()
+        self._manager = threading.Thread(target=self._manage_quietly, name="manager")
+        self._manager.start()
+
+    def wait(self, timeout: float | None = None) -> Outcome:
+        """The outcome of a started machine. TimeoutError if it still runs after `timeout` s."""
+        if self._manager is None:
+            raise StateError("The machine was not started; use run() or start()")
+        self._manager.join(timeout)
+        if self._manager.is_alive():
+            raise TimeoutError(f"{self.config.name} still runs after {timeout} s")
+        self._raise_errors()
+        assert self.result is not None
+        return self.result
+
+    def _launch(self) -> None:
+        self._need("start", "ready")
+        events = EventDecoder(self)
+        events.watch_loop(self.hardware.loop)
+        self.hardware.loop.start()
+        for vcpu in self.hardware.vcpus:
+            vcpu.on_event, vcpu.on_failure = events.vcpu_event, self.fail
+            vcpu.start(self.gate)
+        if self.config.timeout is not None:
+            self._deadline = time.monotonic() + self.config.timeout
+        self.state = "running"
+        self._mark("running")
+        self.gate.open()
+
+    def _manage_quietly(self) -> None:
+        try:
+            self._manage()
+        except Exception:  # kept in self.errors; wait() raises it
+            return
+
+    def _manage(self) -> Outcome:
+        ended: Outcome | None = None
+        while ended is None:
+            try:
+                left = self._deadline - time.monotonic()
+                message = self._mail.get(timeout=None if left == float("inf") else max(left, 0))
+                if isinstance(message, Outcome):
+                    ended = message
+                else:
+                    message()
+            except Empty:
+                ended = self._late or outcome("timeout", seconds=self.config.timeout)
+            except Exception as error:
+                self.fail(error)
+        self.result = ended
+        self._mark(ended.cause)
+        self._halt_threads()
+        self.on_event("STOP", {"cause": ended.cause, "code": ended.code})
+        self._raise_errors()
+        return ended
+
+    def _halt_threads(self) -> None:
+        """Gate shut for good, vCPUs kicked and joined, then the loop."""
+        with self._lifecycle:
+            if self.state in ("running", "paused"):
+                self.gate.stop()
+                self._kick_all()
+                for vcpu in self.hardware.vcpus:
+                    vcpu.join()
+                lib.vmcore_drain(self.hardware.core)
+                self.hardware.loop.stop()
+            self.state = "stopped"
+
+    def _kick_all(self) -> None:
+        for vcpu in self.hardware.vcpus:
+            vcpu.kick()
+
+    def _raise_errors(self) -> None:
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise BaseExceptionGroup("several threads failed", self.errors)
+
+    # --- what threads ask for
+
+    def post(self, message: Outcome | Callable[[], None]) -> None:
+        """Queues an outcome or an action for the managing thread. Any thread, also a signal handler."""
+        self._mail.put(message)
+
+    def fail(self, error: BaseException) -> None:
+        """A thread's exception: the machine ends with it."""
+        self.errors.append(error)
+        code = error.exit_code if isinstance(error, VmmError) else KvmError.exit_code
+        self.post(Outcome(cause="error", code=code, detail={"error": str(error)}))
+
+    def panic(self, ended: Outcome) -> None:
+        """The guest panicked: ends soon, when the rest of its message is out."""
+        if self._late is None:
+            self._late = ended
+            self._deadline = min(self._deadline, time.monotonic() + PANIC_GRACE)
+
+    def late_or(self, ended: Outcome) -> Outcome:
+        """A guest that panicked and then powered off or reset itself has panicked."""
+        return self._late or ended
+
+    # --- control, from any thread
+
+    def _need(self, action: str, *states: str) -> None:
+        if self.state not in states:
+            raise StateError(f"Cannot {action} a machine that is {self.state}")
+
+    def pause(self) -> None:
+        """Returns when no vCPU is in the guest and the guest's clocks stand still."""
+        with self._lifecycle:
+            self._need("pause", "running")
+            self.gate.close(self._kick_all)
+            lib.vclock_stop(self.hardware.clock)
+            self._token = clock.paused(self.hardware.vm, [v.kvm for v in self.hardware.vcpus])
+            self.state = "paused"
+        self.on_event("PAUSE", {})
+
+    def resume(self) -> None:
+        with self._lifecycle:
+            self._need("resume", "paused")
+            clock.resumed(self.hardware.vm, [v.kvm for v in self.hardware.vcpus], self._token)
+            lib.vclock_run(self.hardware.clock)
+            self.state = "running"
+            self.gate.open()
+        self.on_event("RESUME", {})
+
+    def reset(self) -> None:
+        """In place: vCPUs, devices and images return to their start; RAM keeps its contents."""
+        with self._lifecycle:
+            self._need("reset", "running", "paused")
+            self.gate.close(self._kick_all)
+            try:
+                if self.config.reboot != "reset":
+                    raise StateError("--reboot exit keeps no state to reset to")
+                self.hardware.reset()
+                self.boot = self.images.load(self.hardware.memory, fresh=False)
+                self.hardware.enter(self.boot.entry)
+                self.resets += 1
+                self._mark("reset")
+            finally:
+                self.gate.release()
+                self.gate.open()
+        self.on_event("RESET", {"resets": self.resets})
+
+    def guest_reset(self) -> None:
+        """The guest asked for a reset (managing thread): --reboot decides."""
+        if self._late is not None or self.config.reboot == "exit":
+            self.post(self.late_or(outcome("reset")))
+        else:
+            self.reset()
+
+    def remap(self, gpa: int) -> None:
+        """Unmaps and maps the RAM that holds `gpa` with all vCPUs parked (pc-testdev)."""
+        with self._lifecycle:
+            self.gate.close(self._kick_all)
+            try:
+                self.hardware.memory.remap(gpa)
+            finally:
+                self.gate.release()
+                self.gate.open()
+
+    def stop(self, cause: str = "stopped", **detail: object) -> None:
+        """Asks the machine to end; returns at once."""
+        self.post(outcome(cause, **detail))
+
+    def power_button(self) -> None:
+        """Presses the ACPI power button; the guest decides what follows."""
+        acpi = self.hardware.device("acpi")
+        if acpi is None:
+            raise StateError("This machine has no power button")
+        acpi.power_button()
+
+    def on_vcpu(self, vcpu: Vcpu, function: Callable[[], object]) -> object:
+        """Runs `function` on the vCPU's thread between two KVM_RUNs and returns its result."""
+        return vcpu.post(function, self.gate).wait()
+
+    # --- looking
+
+    def info(self) -> dict[str, object]:
+        from vmm.inspection import info
+
+        return info(self)
+
+    def stats(self) -> dict[str, object]:
+        from vmm.inspection import stats
+
+        return stats(self)
+
+    def console_tail(self) -> bytes:
+        """The last bytes the guest wrote to its first console."""
+        com1 = self.hardware.device("com1")
+        return com1.tail() if com1 is not None else b""
+
+
