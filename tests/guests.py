@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,8 @@ class Guest:
     def command_line(self, skip: list[str] | None = None) -> str:
         """What the guest is told; `skip` replaces the row's own list."""
         chosen = self.skip if skip is None else skip
-        return f"{self.append} skip={','.join(chosen)}".strip() if chosen else self.append
+        words = self.append.replace("{now}", str(int(time.time())))
+        return f"{words} skip={','.join(chosen)}".strip() if chosen else words
 
     def settings(self, irqchip: str, folder: Path) -> dict[str, Any]:
         """Keywords for VmConfig.of; module files are written to `folder`."""
