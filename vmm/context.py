@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.bus import Bus
+    from vmm.coalesce import Coalesce
     from vmm.config import VmConfig
     from vmm.irq import IrqRouter
     from vmm.loop import IoLoop
@@ -31,4 +32,5 @@ class DeviceContext(Record):
     core: Any
     memory: GuestMemory
     router: IrqRouter
+    coalesce: Coalesce
     vm_fd: int

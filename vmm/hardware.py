@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from vmm import layout
 from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus
+from vmm.coalesce import Coalesce
 from vmm.context import DeviceContext
 from vmm.errors import HostError
 from vmm.irq import IrqRouter
@@ -16,7 +17,7 @@ from vmm.kvm.regs import enter
 from vmm.kvm.system import System
 from vmm.loop import IoLoop
 from vmm.memory import GuestMemory
-from vmm.native import check, ffi, lib, made
+from vmm.native import PyDevice, check, ffi, lib, made
 from vmm.vcpu import Vcpu
 
 TYPE_CHECKING = False
@@ -62,8 +63,13 @@ class Hardware:
         self.hub = made(lib.irq_hub_create(), lib.irq_hub_destroy, "the interrupt lines")
         self.clock = made(lib.vclock_create(False), lib.vclock_destroy, "the clock")
         self.loop = self._own(IoLoop())
+        if config.irqchip == "kernel":
+            lib.irq_hub_use_kernel(self.hub, vm_fd)
+        ring_fd = vm_fd if self.caps["KVM_CAP_COALESCED_PIO"] else -1
+        self.coalesce = self._own(Coalesce(ring_fd, self.clock, self.loop, self.core))
         self.router = IrqRouter(self.vm, split=config.irqchip == "split", pins=config.ioapic_pins)
         self.devices: list[CDevice] = []
+        self.python_devices: list[PyDevice] = []
         self._closers.append(self._close_devices)
         self._make_devices()
         self.vcpus: list[Vcpu] = []
@@ -102,29 +108,29 @@ class Hardware:
             core=self.core,
             memory=self.memory,
             router=self.router,
+            coalesce=self.coalesce,
             vm_fd=self.vm.fd.number,
         )
         self.devices = build_platform(self.context)
 
     def _make_vcpus(self) -> None:
         config = self.config
-        supported = self.system.supported_cpuid()
-        self.apic_ids = topology.apic_ids(config.cpu, config.cpus)
         run_size = self.vm.vcpu_mmap_size
         ring_page = self.caps["KVM_CAP_COALESCED_MMIO"]
-        table: cpuid.CpuidTable | None = None
         check(lib.vcpu_kick_signal_init(), "sigaction")
-        for vcpu_id, apic_id in enumerate(self.apic_ids):
+        table: cpuid.CpuidTable | None = None
+        for number, apic_id in enumerate(topology.apic_ids(config.cpu, config.cpus)):
             kvm = self.vm.create_vcpu(apic_id)
+            self.vcpus.append(Vcpu(kvm, self.core, run_size, ring_page))
             if self.caps["KVM_CAP_MCE"]:
                 kvm.setup_mce(MCE_BANKS)
             if config.tsc_khz is not None:
                 clock.set_tsc_khz(kvm, config.tsc_khz, self.caps)
-            if table is None:  # the TSC's frequency is known once a vCPU exists
+            if table is None:
                 khz = clock.tsc_khz(kvm)
+                supported = self.system.supported_cpuid()
                 table = cpuid.prepare(supported, config.cpu, config.cpus, self.caps, khz)
-            kvm.set_cpuid2(table.for_vcpu(vcpu_id))
-            self.vcpus.append(Vcpu(kvm, self.core, run_size, ring_page))
+            kvm.set_cpuid2(table.for_vcpu(number))
 
     def enter(self, entry: EntryState) -> None:
         """The boot vCPU's first registers; the others wait for INIT and SIPI."""

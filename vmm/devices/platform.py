@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vmm.devices import ports
 from vmm.devices.acpi import AcpiRegisters, pm_timer
+from vmm.devices.uart import serial_ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def _devices(context: DeviceContext) -> Iterator[CDevice]:
     yield ports.pvpanic()
     yield ports.BootMarks(context)
     yield ports.null_ports()
+    yield from serial_ports(context)
     if legacy:
         from vmm.devices.rtc import Rtc
 

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from vmm import layout
 from vmm.devices.base import CDevice
 from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vmm.backends.chardev import Chan
     from vmm.coalesce import Coalesce
     from vmm.context import DeviceContext
+
+
+def serial_ports(context: DeviceContext) -> Iterator[CDevice]:
+    """COM1, with `--machine legacy` COM2 to COM4, and the debug console, which shares COM1's channel."""
+    from vmm.backends.chardev import open_console
+    from vmm.values import ConsoleConfig
+
+    config = context.config
+    count = len(layout.PORT_COM) if config.machine == "legacy" else 1
+    null = ConsoleConfig(kind="null")
+    specs = (*config.consoles, *([null] * count))[:count]
+    gsis = (layout.GSI_COM1_3, layout.GSI_COM2_4) * 2
+    for number, spec in enumerate(specs):
+        chan = open_console(spec, context.loop, config.console_overflow)
+        if number == 0:
+            chan.watch_panic(True)
+            yield DebugConsole("debugcon", chan, layout.PORT_DEBUGCON, context.coalesce)
+        port, gsi = layout.PORT_COM[number], gsis[number]
+        yield SerialPort(f"com{number + 1}", context, chan, port, gsi, context.coalesce)
 
 
 class SerialPort(CDevice):
