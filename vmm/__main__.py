@@ -34,7 +34,10 @@ def _dispatch(words: list[str]) -> int:
 def guarded(command: Callable[[], int], debug: bool = False) -> int:
     """The exit code of `command`; exceptions become sentences, tracebacks show in `debug`."""
     try:
-        return command()
+        code = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a reader that has left shows here, not at the interpreter's end
+        return code
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_SIGNAL

@@ -62,7 +62,7 @@ class FakeMachine:
         self.config = config
         self.state = "new"
         self.timeline = [("start", 10**9), ("running", 2 * 10**9)]
-        self.hardware = types.SimpleNamespace(loop=FakeLoop())
+        self.hardware = types.SimpleNamespace(loop=FakeLoop(), devices=[])
         self.on_event: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
         self.posted: list[Outcome] = []
         self.closed = False
@@ -102,6 +102,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeMachine]]:
     monkeypatch.setitem(sys.modules, "vmm.machine", module)
     monkeypatch.setitem(
         sys.modules, "vmm.native", types.SimpleNamespace(lib=types.SimpleNamespace(LOOP_ESCAPE=1))
+    )
+    monkeypatch.setitem(
+        sys.modules, "vmm.control.consoles", types.SimpleNamespace(Consoles=lambda _machine: None)
     )
     monkeypatch.setitem(
         sys.modules, "vmm.crash", types.SimpleNamespace(as_text=lambda report: "REGISTERS")

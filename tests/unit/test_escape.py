@@ -18,22 +18,37 @@ class FakeMachine:
     def stop(self, cause: str = "stopped", **detail: object) -> None:
         self.calls.append(f"{cause} {detail}")
 
-    def send_break(self) -> None:
-        self.calls.append("break")
-
-    def next_console(self) -> str:
-        raise RuntimeError("there is only one console")
-
     def stats(self) -> dict[str, object]:
         return {"vcpus": [{"exits": 1000}, {"exits": 234}]}
 
 
-def press(*keys: str) -> tuple[FakeMachine, str]:
-    machine, shown = FakeMachine(), []
-    pressed = Keys(machine, shown.append)  # type: ignore[arg-type]
+class FakeConsoles:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def port(self, source: object) -> FakePort:
+        return FakePort(self, source)
+
+    def next(self) -> str:
+        if "break" not in "".join(self.calls):
+            raise RuntimeError("there is only one console")
+        return "com2"
+
+
+class FakePort:
+    def __init__(self, consoles: FakeConsoles, source: object) -> None:
+        self.consoles, self.source = consoles, source
+
+    def send_break(self) -> None:
+        self.consoles.calls.append(f"break {self.source}")
+
+
+def press(*keys: str) -> tuple[FakeMachine, FakeConsoles, str]:
+    machine, consoles, shown = FakeMachine(), FakeConsoles(), []
+    pressed = Keys(machine, consoles, shown.append)  # type: ignore[arg-type]
     for key in keys:
-        pressed.press(ord(key))
-    return machine, "".join(shown)
+        pressed.press(ord(key), "com1")
+    return machine, consoles, "".join(shown)
 
 
 @pytest.mark.parametrize(
@@ -69,35 +84,39 @@ def test_doubling_the_key_sends_anything_to_the_guest(data: bytes) -> None:
 
 
 def test_x_ends_the_machine() -> None:
-    machine, shown = press("x")
+    machine, _consoles, shown = press("x")
 
     assert machine.calls == ["stopped {'reason': 'Ctrl-A x'}"]
     assert shown == ""
 
 
-def test_b_sends_a_break() -> None:
-    assert press("b")[0].calls == ["break"]
+def test_b_sends_a_break_to_the_console_it_came_from() -> None:
+    assert press("b")[1].calls == ["break com1"]
+
+
+def test_n_names_the_next_console() -> None:
+    assert press("b", "n")[2] == "the keyboard is with com2\n"
 
 
 def test_c_shows_one_line_of_status() -> None:
-    machine, shown = press("C")
+    machine, _consoles, shown = press("C")
 
     assert shown == "vm: running, 2 vCPU, 1,234 exits\n" == status_line(machine)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("key", ["h", "?", "\x00", "\xff"])
 def test_h_and_unknown_keys_show_the_help(key: str) -> None:
-    machine, shown = press(key)
+    machine, _consoles, shown = press(key)
 
     assert shown == HELP
     assert machine.calls == []
 
 
 def test_what_fails_is_said_and_the_next_key_works() -> None:
-    machine, shown = press("n", "b")
+    _machine, consoles, shown = press("n", "b")
 
     assert shown == "Ctrl-A n: there is only one console\n"
-    assert machine.calls == ["break"]
+    assert consoles.calls == ["break com1"]
 
 
 def test_help_names_every_key() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
+    from vmm.control.consoles import Consoles
     from vmm.machine import Machine
 
 ESCAPE = 0x01  # Ctrl-A
@@ -52,12 +54,16 @@ class Scanner:
 class Keys:
     """What the letters do to `machine`. `show` writes lines where the user sees them."""
 
-    def __init__(self, machine: Machine, show: Callable[[str], None]) -> None:
+    def __init__(self, machine: Machine, consoles: Consoles, show: Callable[[str], None]) -> None:
         self._machine = machine
+        self._consoles = consoles
         self._show = show
 
-    def press(self, byte: int) -> None:
-        """Does what the key stands for; an unknown one shows the help. Never raises."""
+    def press(self, byte: int, source: Any) -> None:
+        """Does what the key stands for; an unknown one shows the help. Never raises.
+
+        `source` is the C channel on which the key came.
+        """
         key = chr(byte).lower()
         try:
             if key == "x":
@@ -65,9 +71,9 @@ class Keys:
             elif key == "c":
                 self._show(status_line(self._machine))
             elif key == "b":
-                self._machine.send_break()
+                self._consoles.port(source).send_break()
             elif key == "n":
-                self._show(f"console: {self._machine.next_console()}\n")
+                self._show(f"the keyboard is with {self._consoles.next()}\n")
             else:
                 self._show(HELP)
         except Exception as error:  # the I/O thread must live on
@@ -85,3 +91,12 @@ def status_line(machine: Machine) -> str:
 def terminal_lines(text: str) -> str:
     """`text` for a terminal in raw mode, begun on a line of its own."""
     return "\r\n" + text.replace("\n", "\r\n")
+
+
+def listen(machine: Machine, write: Callable[[str], None]) -> None:
+    """From now on keys on the machine's terminals do what they should; `write` goes to the user."""
+    from vmm.control.consoles import Consoles
+    from vmm.native import lib
+
+    keys = Keys(machine, Consoles(machine), lambda text: write(terminal_lines(text)))
+    machine.hardware.loop.on(lib.LOOP_ESCAPE, keys.press)

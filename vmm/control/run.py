@@ -76,7 +76,10 @@ class Run:
             if session is not None:
                 session.serve(machine)
             signals.end(machine)
-            self._listen_to_keys(machine)
+            if any(console.kind == "stdio" for console in self.config.consoles):
+                from vmm.control.escape import listen
+
+                listen(machine, _write_stderr)
             self.phase = "run"
             try:
                 outcome = machine.run()
@@ -84,16 +87,6 @@ class Run:
                 self._gather(machine)
             self.phase = "end"
         return self._tell(outcome)
-
-    def _listen_to_keys(self, machine: Machine) -> None:
-        from vmm.native import lib
-
-        def press(value: int, _source: object) -> None:
-            from vmm.control.escape import Keys, terminal_lines
-
-            Keys(machine, lambda text: _write_stderr(terminal_lines(text))).press(value)
-
-        machine.hardware.loop.on(lib.LOOP_ESCAPE, press)
 
     def _gather(self, machine: Machine) -> None:
         """What the report and the user want to know, while the machine still exists."""
