@@ -2,7 +2,7 @@
 
 With the in-kernel irqchip, GSIs below 24 are the chips' pins. With the split one they belong to
 our I/O APIC, which keeps its level-triggered pins' messages in the same table (KVM looks there for
-the vectors whose EOI it reports), and no irqfd may use them. All others are free for MSIs and events.
+the vectors whose EOI it reports), and no irqfd may use them. The GSIs above are given out.
 """
 
 from __future__ import annotations

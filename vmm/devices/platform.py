@@ -26,6 +26,7 @@ def build_platform(context: DeviceContext) -> list[CDevice]:
     try:
         for device in _devices(context):
             made.append(device)
+        for device in made:
             device.claim(context.pio, context.mmio)
     except BaseException:
         for device in reversed(made):
@@ -36,17 +37,44 @@ def build_platform(context: DeviceContext) -> list[CDevice]:
 
 def _devices(context: DeviceContext) -> Iterator[CDevice]:
     config = context.config
-    legacy = config.machine == "legacy"
+    legacy, split = config.machine == "legacy", config.irqchip == "split"
+    pit = debugcon = None
     yield AcpiRegisters(context, reduced=not legacy)
     yield ports.reset_port(legacy=legacy)
     yield ports.pvpanic()
     yield ports.BootMarks(context)
     yield ports.null_ports()
-    yield from serial_ports(context)
-    if legacy:
-        from vmm.devices.rtc import Rtc
+    for port in serial_ports(context):
+        debugcon = port if port.name == "debugcon" else debugcon
+        yield port
+    if split:
+        from vmm.devices import irqchip
 
-        yield pm_timer(context)
-        yield Rtc(context)
+        pit = irqchip.interval_timer(context)
+        yield pit
+    if legacy:
+        yield from _legacy_devices(context, pit)
     if config.debug_exit or config.testdev:
         yield ports.debug_exit()
+    if config.testdev:
+        from vmm.devices.testdev import FwCfg, PcTestdev
+
+        yield PcTestdev(context, debugcon)
+        yield FwCfg(context)
+    if split:
+        # Last: lines that move while a saved state is loaded must not count as new edges.
+        pic = irqchip.pic_pair()
+        yield pic
+        yield irqchip.IoApic(context, pic)
+
+
+def _legacy_devices(context: DeviceContext, pit: CDevice | None) -> Iterator[CDevice]:
+    """pit: ours, or `None` when it is the in-kernel one."""
+    from vmm.devices.legacy import Hpet, keyboard_controller
+    from vmm.devices.rtc import Rtc
+
+    rtc = Rtc(context)
+    yield pm_timer(context)
+    yield rtc
+    yield keyboard_controller(context)
+    yield Hpet(context, pit, rtc)
