@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vmm.record import Record
 
-BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG = (
+BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG, LAB = (
     "What to boot",
     "Machine",
     "Memory and processors",
@@ -16,8 +16,9 @@ BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG = (
     "How it ends",
     "Output and diagnosis",
     "Configuration",
+    "Lab",
 )
-GROUPS = (BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG)
+GROUPS = (BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG, LAB)
 
 
 class Option(Record):
@@ -141,6 +142,29 @@ OTHER_OPTIONS: tuple[Option, ...] = (
          command="doctor", toml=""),
     _row(OUTPUT, "-o --output", "path", "FILE.svg", "",
          "Where to write the picture; stdout if not given.", command="plot", toml=""),
+    _row(LAB, "-m --mem", "size", "SIZE", "4G", "Memory of the lab.", command="lab"),
+    _row(LAB, "-c --cpus", "count", "N", "2", "CPUs of the lab.", command="lab"),
+    _row(LAB, "--device", "text", "QEMU_DEVICE", "", "One more PCI device for the lab.",
+         name="devices", repeat=True, command="lab"),
+    _row(LAB, "--qemu-arg", "text", "WORD", "", "One more word for QEMU.",
+         name="qemu_args", repeat=True, command="lab"),
+    _row(LAB, "--kernel-arg", "text", "ARGUMENT", "", "One more argument for the lab's kernel.",
+         name="kernel_args", repeat=True, command="lab"),
+    _row(LAB, "--env", "text", "NAME[=VALUE]", "", "Environment of the command.",
+         repeat=True, command="lab"),
+    _row(LAB, "--cwd", "path", "DIR", "", "Where the command starts; the present directory "
+         "if not given.", command="lab"),
+    _row(LAB, "--out", "path", "DIR", "", "Directory whose files the command may write, as /out.",
+         command="lab"),
+    _row(LAB, "--timeout", "seconds", "SECONDS", "", "End the command with code 124 after this "
+         "long.", command="lab"),
+    _row(LAB, "--boot-patience", "seconds", "SECONDS", "60", "How long one step of the lab's boot "
+         "may take.", command="lab"),
+    _row(LAB, "--count", "flag", "", "", "Count instructions: one CPU, and every clock advances "
+         "1 ns per instruction.", command="lab", toml=""),
+    _row(LAB, "--console", "text", "FILE|-", "", "Where the lab's kernel console goes.",
+         command="lab"),
+    _row(LAB, "--quiet", "flag", "", "", "No progress lines.", command="lab", toml=""),
 )
 # fmt: on
 

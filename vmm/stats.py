@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+ACCESS = {"space", "address", "count"}  # keys of a row in a histogram of accesses
+
 
 def flatten(snapshot: Any, path: str = "") -> Iterator[tuple[str, object]]:
     """(path, value) of every leaf, in the snapshot's order."""
@@ -30,13 +32,28 @@ def as_table(snapshot: Mapping[str, Any]) -> str:
     """The snapshot as aligned text, a block for each first key."""
     blocks: list[str] = []
     for heading, part in snapshot.items():
-        rows = [(name or "total", _number(value)) for name, value in flatten(part) if value]
+        rows = [(name or "total", _number(value)) for name, value in flatten(_named(part)) if value]
         if not rows:
             continue
         names, numbers = (max(len(row[column]) for row in rows) for column in (0, 1))
         lines = [f"  {name:<{names}}  {number:>{numbers}}" for name, number in rows]
         blocks.append("\n".join([str(heading), *lines]))
     return "\n".join(blocks)
+
+
+def _named(part: Any) -> Any:
+    """Lists of accesses become a counter for each: {"pio-read 0x3fd": 23}."""
+    if isinstance(part, dict):
+        return {key: _named(value) for key, value in part.items()}
+    if not isinstance(part, list):
+        return part
+    if part and all(isinstance(row, dict) and row.keys() == ACCESS for row in part):
+        return {_access(row): row["count"] for row in part}
+    return [_named(item) for item in part]
+
+
+def _access(row: dict[str, Any]) -> str:
+    return row["space"] if row["space"] == "other" else f"{row['space']} {row['address']:#x}"
 
 
 def _number(value: object) -> str:

@@ -41,6 +41,17 @@ def test_table_shows_text_and_fractions_as_they_are() -> None:
     )
 
 
+def test_table_names_accesses_by_kind_and_address() -> None:
+    rows = [
+        {"space": "pio-read", "address": 0x3FD, "count": 23},
+        {"space": "other", "address": 0, "count": 1},
+    ]
+
+    assert as_table({"vcpus": [{"accesses": rows}]}) == (
+        "vcpus\n  0.accesses.pio-read 0x3fd  23\n  0.accesses.other            1"
+    )
+
+
 def test_json_is_one_line_that_reads_back() -> None:
     assert "\n" not in as_json(SNAPSHOT)
     assert json.loads(as_json(SNAPSHOT)) == SNAPSHOT

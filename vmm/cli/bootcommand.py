@@ -13,5 +13,5 @@ command line. On the console, Ctrl-A h shows the keys that reach the machine ins
 """
 
 command = table_command(
-    "boot", BOOT_OPTIONS, boot_values, HELP, words="KERNEL WORDS...", options_metavar="[OPTIONS]"
+    "boot", BOOT_OPTIONS, boot_values, HELP, words="KERNEL WORDS...", whose="the kernel's words"
 )

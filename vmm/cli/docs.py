@@ -23,6 +23,7 @@ USAGE = {
     "boot": "vmm boot [OPTIONS] -k FILE [-- KERNEL WORDS...]",
     "doctor": "vmm doctor [--json]",
     "plot": "vmm plot [-o FILE.svg] REPORT.json",
+    "lab": "vmm lab run|shell [OPTIONS] [-- COMMAND...]",
     "completion": f"vmm completion {'|'.join(SHELLS)}",
 }
 

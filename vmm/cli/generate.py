@@ -74,6 +74,7 @@ class TableCommand(click.Command):
         self,
         rows: Sequence[Option],
         words: str = "",
+        whose: str = "",
         arguments: Sequence[click.Argument] = (),
         **settings: Any,
     ) -> None:
@@ -86,6 +87,7 @@ class TableCommand(click.Command):
         super().__init__(params=params, **settings)
         self.rows = rows
         self.words = words
+        self.whose = whose  # what the words behind -- are, in a sentence
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)
@@ -93,7 +95,7 @@ class TableCommand(click.Command):
         rest = ctx.params.get("rest") or ()
         if rest and not _follow_dashes(given, rest):
             raise click.UsageError(
-                f"unexpected word {rest[0]!r}: options start with -, the kernel's words follow --",
+                f"unexpected word {rest[0]!r}: options start with -, {self.whose} follow --",
                 ctx,
             )
         if self.words and not rest and given[-1:] != ["--"]:

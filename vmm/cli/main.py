@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "plot": Entry(
         module="vmm.cli.plot", attribute="command", help="Draw an exit report as a picture."
     ),
+    "lab": Entry(
+        module="vmm.cli.lab", attribute="command", help="Run a command where KVM is, on any host."
+    ),
     "completion": Entry(
         module="vmm.cli.completion", attribute="command", help="Print a shell's completion script."
     ),

@@ -94,12 +94,11 @@ class Run:
             self.facts["counters"] = machine.stats()
             self.facts["console"] = machine.console_tail()
             self.facts["marks"] = [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
-        if self.config.stats:
-            self._show(self.facts["counters"])
 
     def _tell(self, outcome: Outcome) -> int:
         from vmm.control.ending import QUIET, sentence
 
+        self._show_stats()
         text = sentence(outcome.cause, outcome.detail)
         if outcome.cause not in QUIET:
             _say(text)
@@ -110,6 +109,7 @@ class Run:
         from vmm.__main__ import causes, exit_code, problems_of
         from vmm.errors import GuestCrash
 
+        self._show_stats()
         first = causes(error)[0]
         detail: dict[str, Any] = {"error": type(first).__name__}
         if isinstance(first, GuestCrash):
@@ -159,6 +159,11 @@ class Run:
                 _say(f"how it ended: {text} (code {ending.code})")
                 code = error.exit_code
         return code
+
+    def _show_stats(self) -> None:
+        """After the machine is closed: then its console has said everything."""
+        if self.config.stats and "counters" in self.facts:
+            self._show(self.facts["counters"])
 
     def _show(self, snapshot: Mapping[str, Any]) -> None:
         from vmm import stats

@@ -1,0 +1,50 @@
+"""`vmm lab run` and `vmm lab shell`: a machine with KVM, an IOMMU and vhost, on any host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vmm.cli.generate import table_command
+from vmm.lab import LabConfig, lab_run, lab_shell
+from vmm.options import options_of
+
+RUN = """Boot the lab, run COMMAND in it, and end with its exit code.
+
+The lab is an emulated machine with nested virtualization and an IOMMU. It sees this host's files,
+read-only with a scratch layer; what COMMAND writes below /out appears in the directory of --out.
+"""
+SHELL = """Boot the lab and give it this terminal; COMMAND instead of a shell if one is given."""
+
+
+def configured(options: dict[str, Any]) -> LabConfig:
+    """The lab's own record from what was given on the command line."""
+    values = {name: value for name, value in options.items() if name != "rest"}
+    return LabConfig(command=tuple(options.get("rest", ())), **values)
+
+
+def run(options: dict[str, Any]) -> int:
+    return lab_run(configured(options))
+
+
+def shell(options: dict[str, Any]) -> int:
+    return lab_shell(configured(options))
+
+
+command = click.Group(
+    "lab",
+    help="A machine with KVM, an IOMMU and vhost on any host: run a command in it, or a shell.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for name, function, text in (("run", run, RUN), ("shell", shell, SHELL)):
+    command.add_command(
+        table_command(
+            name,
+            options_of("lab"),
+            function,
+            text,
+            words="COMMAND...",
+            whose="the command's words",
+        )
+    )
