@@ -7,7 +7,6 @@
  *  -i in-kernel irqchip and PIT (always with -c above 1)   -d PORT: ioeventfd   -r PORT: coalesced ring
  *  -t prints CPU time and peak memory to stderr
  */
-#include <elf.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,21 +23,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { GDT = 0x500, START_INFO = 0x6000, ZERO_PAGE = 0x7000, REAL_MODE = 0x7c00, MB_INFO = 0x9000, TABLES = 0xa000, CMDLINE = 0x20000 };
+#include "raw.h"
 
-static struct {
-	uint64_t mem;
-	int cpus, doorbell, ring;
-	const char *cmdline, *protocol, *image;
-	bool irqchip, times;
-} opt = { .mem = 64 << 20, .cpus = 1, .doorbell = -1, .ring = -1, .cmdline = "" };
+struct options opt = { .mem = 64 << 20, .cpus = 1, .doorbell = -1, .ring = -1, .cmdline = "" };
 
 static int kvm, vm, vcpus[256];
 static size_t run_size;
-static unsigned char *ram;
+unsigned char *ram;
 static struct kvm_coalesced_mmio_ring *ring;
 
-static int call(int fd, unsigned long request, const char *name, uintptr_t arg)
+int call(int fd, unsigned long request, const char *name, uintptr_t arg)
 {
 	int r = ioctl(fd, request, arg);
 
@@ -46,7 +40,6 @@ static int call(int fd, unsigned long request, const char *name, uintptr_t arg)
 		err(6, "%s", name);
 	return r;
 }
-#define CALL(fd, request, arg) call(fd, request, #request, (uintptr_t)(arg))
 
 static void finish(int code)
 {
@@ -131,126 +124,6 @@ static void *vcpu_thread(void *arg)
 		err(6, "mmap of the vCPU");
 	loop(fd, run);
 	return NULL;
-}
-
-static void load_elf64(const unsigned char *p, uint64_t *entry, uint64_t *note_entry)
-{
-	const Elf64_Ehdr *e = (const void *)p;
-	const Elf64_Phdr *ph = (const void *)(p + e->e_phoff);
-
-	*entry = e->e_entry;
-	for (int i = 0; i < e->e_phnum; i++) {
-		if (ph[i].p_type == PT_NOTE)
-			*note_entry = *(const uint32_t *)(p + ph[i].p_offset + 16);
-		if (ph[i].p_type == PT_LOAD && ph[i].p_paddr + ph[i].p_memsz <= opt.mem)
-			memcpy(ram + ph[i].p_paddr, p + ph[i].p_offset, ph[i].p_filesz);
-	}
-}
-
-static void load_elf32(const unsigned char *p, uint64_t *entry, uint64_t *note_entry)
-{
-	const Elf32_Ehdr *e = (const void *)p;
-	const Elf32_Phdr *ph = (const void *)(p + e->e_phoff);
-
-	*entry = e->e_entry;
-	for (int i = 0; i < e->e_phnum; i++) {
-		if (ph[i].p_type == PT_NOTE)
-			*note_entry = *(const uint32_t *)(p + ph[i].p_offset + 16);
-		if (ph[i].p_type == PT_LOAD && (uint64_t)ph[i].p_paddr + ph[i].p_memsz <= opt.mem)
-			memcpy(ram + ph[i].p_paddr, p + ph[i].p_offset, ph[i].p_filesz);
-	}
-}
-
-static void put32(uint32_t gpa, uint32_t v) { memcpy(ram + gpa, &v, 4); }
-static void put64(uint32_t gpa, uint64_t v) { memcpy(ram + gpa, &v, 8); }
-
-// Loads the image, writes the info block of its protocol; the entry point in *entry.
-static void load(uint64_t *entry)
-{
-	int fd = open(opt.image, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	uint64_t note_entry = 0;
-	unsigned char *p;
-
-	if (size <= 0)
-		err(8, "%s", opt.image);
-	p = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		err(8, "%s", opt.image);
-	if (!memcmp(p, ELFMAG, SELFMAG) && p[EI_CLASS] == ELFCLASS64) {
-		load_elf64(p, entry, &note_entry);
-		opt.protocol = opt.protocol ? opt.protocol : "long64";
-	} else if (!memcmp(p, ELFMAG, SELFMAG)) {
-		load_elf32(p, entry, &note_entry);
-		opt.protocol = opt.protocol ? opt.protocol : "multiboot";
-	} else {
-		memcpy(ram + REAL_MODE, p, (size_t)size);
-		*entry = REAL_MODE;
-		opt.protocol = "real16";
-	}
-	strcpy((char *)ram + CMDLINE, opt.cmdline);
-	put32(ZERO_PAGE + 0x228, CMDLINE);
-	put32(MB_INFO, 1 << 2 | 1);		// memory sizes and command line are valid
-	put32(MB_INFO + 4, 639);
-	put32(MB_INFO + 8, (uint32_t)(opt.mem >> 10) - 1024);
-	put32(MB_INFO + 16, CMDLINE);
-	put32(START_INFO, 0x336ec578);
-	put32(START_INFO + 4, 1);
-	put64(START_INFO + 24, CMDLINE);
-	if (!strcmp(opt.protocol, "pvh"))
-		*entry = note_entry;
-}
-
-static void segment(struct kvm_segment *s, uint16_t selector, uint8_t type, bool code64)
-{
-	*s = (struct kvm_segment){ .limit = 0xffffffff, .selector = selector, .type = type, .present = 1, .s = 1, .g = 1,
-				   .db = !code64, .l = code64 };
-}
-
-static void identity_map(void)
-{
-	put64(TABLES, (TABLES + 0x1000) | 3);
-	for (uint32_t i = 0; i < 4; i++)
-		put64(TABLES + 0x1000 + 8 * i, (TABLES + 0x2000 + 0x1000 * i) | 3);
-	for (uint32_t i = 0; i < 2048; i++)
-		put64(TABLES + 0x2000 + 8 * i, (uint64_t)i << 21 | 0x83);
-}
-
-static void enter(int fd, uint64_t entry)
-{
-	bool long64 = !strcmp(opt.protocol, "long64");
-	struct kvm_regs r = { .rip = entry, .rflags = 2 };
-	struct kvm_sregs s;
-
-	CALL(fd, KVM_GET_SREGS, &s);
-	if (!strcmp(opt.protocol, "real16")) {
-		s.cs.selector = 0;
-		s.cs.base = 0;
-	} else {
-		segment(&s.cs, 8, 11, long64);
-		segment(&s.ds, 16, 3, false);
-		s.es = s.fs = s.gs = s.ss = s.ds;
-		s.cr0 = 0x11;			// protection, extension type
-		s.gdt.base = GDT;
-		s.gdt.limit = 23;
-		put64(GDT + 8, long64 ? 0x00af9b000000ffff : 0x00cf9b000000ffff);
-		put64(GDT + 16, 0x00cf93000000ffff);
-	}
-	if (long64) {
-		identity_map();
-		s.cr0 |= 1u << 31;
-		s.cr3 = TABLES;
-		s.cr4 = 1 << 5;
-		s.efer = 1 << 8 | 1 << 10;
-		r.rsi = ZERO_PAGE;
-	} else if (!strcmp(opt.protocol, "pvh")) {
-		r.rbx = START_INFO;
-	} else if (!strcmp(opt.protocol, "multiboot")) {
-		r.rax = 0x2badb002;
-		r.rbx = MB_INFO;
-	}
-	CALL(fd, KVM_SET_SREGS, &s);
-	CALL(fd, KVM_SET_REGS, &r);
 }
 
 static void make_vcpu(int index)
@@ -342,16 +215,16 @@ static void parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	uint64_t entry = 0;
+	uint64_t entry;
 	pthread_t thread;
 
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	parse(argc, argv);
 	make_vm();
-	load(&entry);
+	entry = raw_load();
 	for (int i = 0; i < opt.cpus; i++)
 		make_vcpu(i);
-	enter(vcpus[0], entry);
+	raw_enter(vcpus[0], entry);
 	make_fast_ports();
 	for (int i = 1; i < opt.cpus; i++)
 		if (pthread_create(&thread, NULL, vcpu_thread, &vcpus[i]))

@@ -119,6 +119,11 @@ void pic_mask(u16 mask)
 	outb(PIC_SLAVE + 1, (u8)(mask >> 8));
 }
 
+void pic_unmask(u16 lines)
+{
+	pic_mask(0xffff ^ lines);
+}
+
 void pic_eoi(unsigned int irq)
 {
 	if (irq >= 8)

@@ -66,5 +66,6 @@ u32 ioapic_low(u32 pin);
 
 void pic_init(u8 vector);		/* IRQ 0-15 at vector..vector+15, all masked */
 void pic_mask(u16 mask);
+void pic_unmask(u16 lines);		/* these alone */
 void pic_eoi(unsigned int irq);
 #endif

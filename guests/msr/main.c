@@ -15,7 +15,6 @@
 #define EFER_LMA (1 << 10)
 #define EFER_NXE (1 << 11)
 #define CANONICAL 0xffff800012345678
-#define NOT_CANONICAL 0x1234567812345678
 
 static void reads_back(u32 msr, u64 v)
 {
@@ -157,13 +156,6 @@ static void machine_check(void)
 	printf("# machine check capabilities %lx\n", cap);
 }
 
-static void not_canonical(void)
-{
-	check_equal(wrmsr_try(MSR_LSTAR, NOT_CANONICAL), VEC_GP);
-	check_equal(wrmsr_try(MSR_GS_BASE, NOT_CANONICAL), VEC_GP);
-	check_equal(wrmsr_try(MSR_KERNEL_GS_BASE, NOT_CANONICAL), VEC_GP);
-}
-
 static void unknown(void)
 {
 	u64 v;
@@ -195,7 +187,6 @@ TESTS(
 	{ "tsc-aux", tsc_aux },
 	{ "apic-base", apic_base },
 	{ "machine-check", machine_check },
-	{ "not-canonical", not_canonical },
 	{ "unknown", unknown },
 	{ "hypervisor-leaf", hypervisor_leaf },
 );

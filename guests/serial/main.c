@@ -1,42 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A 16550A as its data sheet has it. Command line: port=0x3f8, gsi=4 of the UART under test.
-#include "guest.h"
+#include "uart.h"
 
-enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR, THR = 0, FCR = 2, DLL = 0, DLM = 1 };
-
-#define IER_RX 1
-#define IER_THRE 2
-#define IER_LINE 4
-#define IER_MODEM 8
-#define IIR_NONE 0x01
-#define IIR_THRE 0x02
-#define IIR_RX 0x04
-#define IIR_LINE 0x06
-#define IIR_TIMEOUT 0x0c
-#define IIR_FIFOS 0xc0
-#define FCR_ENABLE 0x01
-#define FCR_CLEAR_RX 0x02
-#define FCR_CLEAR_TX 0x04
-#define FCR_TRIGGER_8 0x80
-#define LCR_8N1 0x03
-#define LCR_DLAB 0x80
-#define MCR_DTR 0x01
-#define MCR_RTS 0x02
-#define MCR_OUT1 0x04
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-#define LSR_DR 0x01
-#define LSR_OE 0x02
-#define LSR_THRE 0x20
-#define LSR_TEMT 0x40
-#define VEC 0x61
-#define SLOW_MS 3000
-
-static u16 base;
-static u32 gsi;
-
-static u8 get(int reg) { return inb((u16)(base + reg)); }
-static void put(int reg, u8 v) { outb((u16)(base + reg), v); }
+u16 uart_base;
+u32 uart_gsi;
 
 static void drain(void)
 {
@@ -49,10 +16,10 @@ static void drain(void)
 }
 
 /* Quiet, FIFOs off, no loop. Fast divisor: emulations that keep the baud rate should not make this slow. */
-static void setup(void)
+void uart_setup(void)
 {
-	base = (u16)arg_u64("port", COM1);
-	gsi = (u32)arg_u64("gsi", 4);
+	uart_base = (u16)arg_u64("port", COM1);
+	uart_gsi = (u32)arg_u64("gsi", 4);
 	put(IER, 0);
 	put(FCR, 0);
 	put(LCR, LCR_8N1 | LCR_DLAB);
@@ -63,7 +30,7 @@ static void setup(void)
 	drain();
 }
 
-static bool idle(void)
+bool uart_idle(void)
 {
 	return WAIT_FOR((get(LSR) & (LSR_THRE | LSR_TEMT)) == (LSR_THRE | LSR_TEMT), SLOW_MS);
 }
@@ -76,7 +43,7 @@ static void loop_send(u8 v)
 
 static void scratch(void)
 {
-	setup();
+	uart_setup();
 	put(SCR, 0x5a);
 	check_equal(get(SCR), 0x5a);
 	put(SCR, 0xa5);
@@ -85,7 +52,7 @@ static void scratch(void)
 
 static void divisor_latch(void)
 {
-	setup();
+	uart_setup();
 	put(IER, 0);
 	put(LCR, LCR_8N1 | LCR_DLAB);
 	put(DLL, 0x34);
@@ -100,7 +67,7 @@ static void divisor_latch(void)
 
 static void registers_hold(void)
 {
-	setup();
+	uart_setup();
 	put(IER, 0x0f);
 	check_equal(get(IER), 0x0f);
 	put(IER, 0xf0);				// a 16550A has no more bits
@@ -114,7 +81,7 @@ static void registers_hold(void)
 
 static void fifo_bits(void)
 {
-	setup();
+	uart_setup();
 	check_equal(get(IIR) & IIR_FIFOS, 0);
 	put(FCR, FCR_ENABLE);
 	check_equal(get(IIR) & IIR_FIFOS, IIR_FIFOS);
@@ -124,19 +91,19 @@ static void fifo_bits(void)
 
 static void transmitter_empties(void)
 {
-	setup();
+	uart_setup();
 	put(FCR, FCR_ENABLE | FCR_CLEAR_TX);
-	check(idle());
+	check(uart_idle());
 	put(THR, '#');
 	put(THR, '\n');
-	check(idle());
+	check(uart_idle());
 }
 
 static void loopback_data(void)
 {
 	u32 i;
 
-	setup();
+	uart_setup();
 	put(MCR, MCR_LOOP);
 	check(!(get(LSR) & LSR_DR));
 	for (i = 0; i < 256; i += 15) {
@@ -148,7 +115,7 @@ static void loopback_data(void)
 
 static void loopback_modem_lines(void)
 {
-	setup();
+	uart_setup();
 	put(MCR, MCR_LOOP | MCR_DTR);
 	check_equal(get(MSR) & 0xf0, 0x20);	// DTR -> DSR
 	put(MCR, MCR_LOOP | MCR_RTS);
@@ -161,7 +128,7 @@ static void loopback_modem_lines(void)
 
 static void modem_deltas(void)
 {
-	setup();
+	uart_setup();
 	put(MCR, MCR_LOOP);
 	get(MSR);
 	put(MCR, MCR_LOOP | MCR_DTR);
@@ -173,14 +140,14 @@ static void fifo_depth(void)
 {
 	u32 i;
 
-	setup();
+	uart_setup();
 	put(FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX | FCR_TRIGGER_8);
 	put(MCR, MCR_LOOP);
 	for (i = 0; i < 16; i++) {
 		check(WAIT_FOR(get(LSR) & LSR_THRE, SLOW_MS));
 		put(THR, (u8)(0x40 + i));
 	}
-	check(idle());
+	check(uart_idle());
 	delay_us(2000);
 	check(!(get(LSR) & LSR_OE));
 	for (i = 0; i < 16; i++) {
@@ -195,7 +162,7 @@ static void overrun(void)
 	u8 seen = 0;	// reading LSR clears OE, so collect
 	u32 i;
 
-	setup();
+	uart_setup();
 	put(FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX);
 	put(MCR, MCR_LOOP);
 	for (i = 0; i < 18; i++) {
@@ -211,7 +178,7 @@ static void overrun(void)
 
 static void clear_receiver(void)
 {
-	setup();
+	uart_setup();
 	put(FCR, FCR_ENABLE);
 	put(MCR, MCR_LOOP);
 	loop_send('x');
@@ -221,9 +188,9 @@ static void clear_receiver(void)
 
 static void identification(void)
 {
-	setup();
+	uart_setup();
 	check_equal(get(IIR) & 0x0f, IIR_NONE);
-	check(idle());
+	check(uart_idle());
 	put(IER, IER_THRE);
 	check_equal(get(IIR) & 0x0f, IIR_THRE);
 	check_equal(get(IIR) & 0x0f, IIR_NONE);	// reading clears THRE, alone of all
@@ -234,65 +201,6 @@ static void identification(void)
 	check_equal(get(IIR) & 0x0f, IIR_RX);
 	get(RBR);
 	check_equal(get(IIR) & 0x0f, IIR_NONE);
-}
-
-static void irq_setup(void)
-{
-	setup();
-	check(idle());
-	irq_begin();
-	irq_count_on(VEC);
-	ioapic_route(gsi, VEC, apic_id());
-	irq_drain();
-	irq_reset();
-}
-
-static void irq_done(void)
-{
-	put(IER, 0);
-	put(MCR, MCR_OUT2);
-	ioapic_route(gsi, IOAPIC_MASKED, 0);
-}
-
-static void interrupt_thre(void)
-{
-	irq_setup();
-	put(IER, IER_THRE);			// empty already: asks at once
-	check_equal(irq_wait(VEC, 1, SLOW_MS), 1);
-	check_equal(get(IIR) & 0x0f, IIR_THRE);
-	put(THR, '#');
-	check_equal(irq_wait(VEC, 2, SLOW_MS), 2);
-	check_equal(get(IIR) & 0x0f, IIR_THRE);
-	irq_drain();
-	check_equal(irq_counts[VEC], 2);
-	irq_done();
-}
-
-static void interrupt_receive(void)
-{
-	irq_setup();
-	put(MCR, MCR_LOOP | MCR_OUT2);
-	put(IER, IER_RX);
-	irq_drain();
-	irq_reset();
-	put(THR, 'z');
-	check(irq_wait(VEC, 1, SLOW_MS) >= 1 || (arg_flag("loop-without-irq") && (get(LSR) & LSR_DR)));
-	check_equal(get(IIR) & 0x0f, IIR_RX);
-	check_equal(get(RBR), 'z');
-	irq_done();
-}
-
-static void receive_timeout(void)
-{
-	irq_setup();
-	put(FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_TRIGGER_8);
-	put(MCR, MCR_LOOP | MCR_OUT2);
-	put(IER, IER_RX);
-	put(THR, 't');				// below the trigger level
-	check(WAIT_FOR((get(IIR) & 0x0f) == IIR_TIMEOUT, SLOW_MS));
-	check_equal(get(RBR), 't');
-	check_equal(get(IIR) & 0x0f, IIR_NONE);
-	irq_done();
 }
 
 TESTS(

@@ -150,7 +150,7 @@ static void pit_by_pic(void)
 	irq_count_pic(VEC_PIC, 16);
 	apic_write(APIC_LVT_LINT0, 0x700);	// ExtINT
 	pit_set(0, 2, PIT_HZ / 200);
-	pic_mask((u16)~1);
+	pic_unmask(1);
 	check(irq_wait(VEC_PIC, 3, SLOW_MS) >= 3);
 	pic_mask(0xffff);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);

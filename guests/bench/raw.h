@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rawvmm: what its two files share. */
+#ifndef RAW_H
+#define RAW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct options {
+	uint64_t mem;
+	int cpus, doorbell, ring;
+	const char *cmdline, *protocol, *image;
+	bool irqchip, times;
+};
+
+extern struct options opt;
+extern unsigned char *ram; /* opt.mem bytes at guest-physical 0 */
+
+int call(int fd, unsigned long request, const char *name, uintptr_t arg);
+#define CALL(fd, request, arg) call(fd, request, #request, (uintptr_t)(arg))
+
+/* Loads opt.image, writes the info block of its protocol, settles opt.protocol; the entry point. */
+uint64_t raw_load(void);
+/* Puts a vCPU at `entry` in the state opt.protocol promises. */
+void raw_enter(int fd, uint64_t entry);
+#endif
