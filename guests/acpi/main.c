@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Reads the ACPI tables as an operating system would and ends by powering off through the FADT. Command line: cpus=N,
- * reduced (hardware-reduced ACPI is expected), no-power-off (leave through isa-debug-exit).
+ * Reads the ACPI tables as an operating system would and ends by powering off through the FADT.
+ * Command line: cpus=N, reduced (hardware-reduced ACPI is expected), no-power-off (leave through
+ * isa-debug-exit).
  */
 #include "guest.h"
 
@@ -29,7 +30,8 @@ static void checksums(void)
 	check(n > 0);
 	for (i = 0; i < n; i++) {
 		h = acpi_table(i);
-		printf("# %c%c%c%c at %p, %u bytes\n", h->signature[0], h->signature[1], h->signature[2], h->signature[3], h, h->length);
+		printf("# %c%c%c%c at %p, %u bytes\n", h->signature[0], h->signature[1],
+		       h->signature[2], h->signature[3], h, h->length);
 		check(h->length >= sizeof(*h) && h->length < 0x100000);
 		check(acpi_sum_ok(h, h->length));
 	}
@@ -83,17 +85,19 @@ static void reserved_memory(void)
 	for (i = 0; i < acpi_tables(); i++) {
 		at = (u64)acpi_table(i);
 		for (k = 0; k < info->memmap_entries; k++)
-			check(map[k].type != 1 || at + acpi_table(i)->length <= map[k].addr || at >= map[k].addr + map[k].size);
+			check(map[k].type != 1 || at + acpi_table(i)->length <= map[k].addr ||
+			      at >= map[k].addr + map[k].size);
 	}
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "rsdp", rsdp },
 	{ "checksums", checksums },
 	{ "fadt", fadt },
 	{ "madt", madt },
 	{ "reserved-memory", reserved_memory },
-);
+	{},
+};
 
 int guest_main(void)
 {

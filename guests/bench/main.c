@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What one exit costs: loops over one operation and reports the TSC ticks it took, one line an operation. The same image runs
- * under rawvmm, vmm and QEMU. Command line: ops=a,b,... (default: all but those that need an address), n=N, and where the
- * device at hand sits: port= mmio= doorbell= ring= pm=.
+ * What one exit costs: loops over one operation and reports the TSC ticks it took, one line an
+ * operation. The same image runs under rawvmm, vmm and QEMU. Command line: ops=a,b,... (default:
+ * all but those that need an address), n=N, and where the device at hand sits: port= mmio=
+ * doorbell= ring= pm=.
  */
 #include "guest.h"
 
@@ -45,12 +46,13 @@ OP(op_write_at, write32(mmio, 0))
 OP(op_read_at, read32(mmio))
 OP(op_doorbell, outw(doorbell, 0))
 OP(op_ring, outb(ring, 0))
-OP(op_serial, serial_char('.'))	/* a byte as a driver without FIFO and interrupt sends it: wait for THRE, write */
+/* A byte as a driver without FIFO and interrupt sends it: wait for THRE, write. */
+OP(op_serial, serial_char('.'))
 
 static const struct op {
 	const char *name;
-	u64 (*fn)(u64 n);	/* ticks for n operations */
-	const char *needs;	/* key that must be on the command line */
+	u64 (*fn)(u64 n); /* ticks for n operations */
+	const char *needs; /* key that must be on the command line */
 } ops[] = {
 	{ "loop", op_loop, NULL },
 	{ "rdtsc", op_rdtsc, NULL },

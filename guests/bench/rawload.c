@@ -21,7 +21,8 @@ enum {
 	NOTE_DESC = 16, /* after the sizes, the type and "Xen" */
 };
 
-/* One body for both ELF classes: only the structures differ. The note's entry point is its first word. */
+/* One body for both ELF classes: only the structures differ. The note's entry point is its first
+ * word. */
 #define LOAD_ELF(name, ehdr, phdr) \
 	static uint64_t name(const unsigned char *p, uint64_t *note_entry) \
 	{ \
@@ -30,7 +31,8 @@ enum {
 		for (int i = 0; i < e->e_phnum; i++) { \
 			if (ph[i].p_type == PT_NOTE) \
 				*note_entry = *(const uint32_t *)(p + ph[i].p_offset + NOTE_DESC); \
-			if (ph[i].p_type == PT_LOAD && (uint64_t)ph[i].p_paddr + ph[i].p_memsz <= opt.mem) \
+			if (ph[i].p_type == PT_LOAD && \
+			    (uint64_t)ph[i].p_paddr + ph[i].p_memsz <= opt.mem) \
 				memcpy(ram + ph[i].p_paddr, p + ph[i].p_offset, ph[i].p_filesz); \
 		} \
 		return e->e_entry; \
@@ -39,8 +41,14 @@ enum {
 LOAD_ELF(load_elf64, Elf64_Ehdr, Elf64_Phdr)
 LOAD_ELF(load_elf32, Elf32_Ehdr, Elf32_Phdr)
 
-static void put32(uint32_t gpa, uint32_t v) { memcpy(ram + gpa, &v, 4); }
-static void put64(uint32_t gpa, uint64_t v) { memcpy(ram + gpa, &v, 8); }
+static void put32(uint32_t gpa, uint32_t v)
+{
+	memcpy(ram + gpa, &v, 4);
+}
+static void put64(uint32_t gpa, uint64_t v)
+{
+	memcpy(ram + gpa, &v, 8);
+}
 
 uint64_t raw_load(void)
 {
@@ -67,7 +75,7 @@ uint64_t raw_load(void)
 	}
 	strcpy((char *)ram + CMDLINE, opt.cmdline);
 	put32(ZERO_PAGE + 0x228, CMDLINE);
-	put32(MB_INFO, 1 << 2 | 1);		// memory sizes and command line are valid
+	put32(MB_INFO, 1 << 2 | 1); // memory sizes and command line are valid
 	put32(MB_INFO + 4, 639);
 	put32(MB_INFO + 8, (uint32_t)(opt.mem >> 10) - 1024);
 	put32(MB_INFO + 16, CMDLINE);
@@ -81,8 +89,14 @@ uint64_t raw_load(void)
 
 static void segment(struct kvm_segment *s, uint16_t selector, uint8_t type, bool code64)
 {
-	*s = (struct kvm_segment){ .limit = 0xffffffff, .selector = selector, .type = type, .present = 1, .s = 1, .g = 1,
-				   .db = !code64, .l = code64 };
+	*s = (struct kvm_segment){ .limit = 0xffffffff,
+				   .selector = selector,
+				   .type = type,
+				   .present = 1,
+				   .s = 1,
+				   .g = 1,
+				   .db = !code64,
+				   .l = code64 };
 }
 
 static void identity_map(void)
@@ -108,7 +122,7 @@ void raw_enter(int fd, uint64_t entry)
 		segment(&s.cs, 8, 11, long64);
 		segment(&s.ds, 16, 3, false);
 		s.es = s.fs = s.gs = s.ss = s.ds;
-		s.cr0 = 0x11;			// protection, extension type
+		s.cr0 = 0x11; // protection, extension type
 		s.gdt.base = GDT;
 		s.gdt.limit = 23;
 		put64(GDT + 8, long64 ? 0x00af9b000000ffff : 0x00cf9b000000ffff);

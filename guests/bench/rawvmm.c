@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The least a VMM can do: one VM, its vCPUs, ioctl(KVM_RUN) and a switch. Its cost per exit is the 1.00 that vmm and others are
- * compared with, so the loop has no table, no lock and no counter. Also runs the tiny guests on their own. It trusts its image.
+ * The least a VMM can do: one VM, its vCPUs, ioctl(KVM_RUN) and a switch. Its cost per exit is
+ * the 1.00 that vmm and others are compared with, so the loop has no table, no lock and no counter.
+ * Also runs the tiny guests on their own. It trusts its image.
  *
- * usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p real16|multiboot|pvh|long64] [-i] [-d PORT] [-r PORT] [-t] IMAGE
- *  -i in-kernel irqchip and PIT (always with -c above 1)   -d PORT: ioeventfd   -r PORT: coalesced ring
- *  -t prints CPU time and peak memory to stderr
+ * usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p real16|multiboot|pvh|long64] [-i] [-d PORT] [-r
+ * PORT] [-t] IMAGE -i in-kernel irqchip and PIT (always with -c above 1)   -d PORT: ioeventfd   -r
+ * PORT: coalesced ring -t prints CPU time and peak memory to stderr
  */
 #include <err.h>
 #include <errno.h>
@@ -48,8 +49,10 @@ static void finish(int code)
 	fflush(stdout);
 	if (opt.times) {
 		getrusage(RUSAGE_SELF, &u);
-		fprintf(stderr, "rawvmm: cpu %ld us, max rss %ld KiB\n", u.ru_utime.tv_usec + u.ru_stime.tv_usec +
-			1000000 * (u.ru_utime.tv_sec + u.ru_stime.tv_sec), u.ru_maxrss);
+		fprintf(stderr, "rawvmm: cpu %ld us, max rss %ld KiB\n",
+			u.ru_utime.tv_usec + u.ru_stime.tv_usec +
+				1000000 * (u.ru_utime.tv_sec + u.ru_stime.tv_sec),
+			u.ru_maxrss);
 	}
 	_exit(code);
 }
@@ -62,9 +65,13 @@ static void die(const struct kvm_run *run, int fd)
 	fflush(stdout);
 	CALL(fd, KVM_GET_REGS, &r);
 	CALL(fd, KVM_GET_SREGS, &s);
-	fprintf(stderr, "rawvmm: exit %u (sub %u), rip %llx cs %x base %llx rsp %llx rflags %llx rax %llx cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx\n",
-		run->exit_reason, run->internal.suberror, r.rip, s.cs.selector, s.cs.base, r.rsp, r.rflags, r.rax, s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
-	for (unsigned int i = 0; run->exit_reason == KVM_EXIT_INTERNAL_ERROR && i < run->internal.ndata && i < 16; i++)
+	fprintf(stderr,
+		"rawvmm: exit %u (sub %u), rip %llx cs %x base %llx rsp %llx rflags %llx rax %llx "
+		"cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx\n",
+		run->exit_reason, run->internal.suberror, r.rip, s.cs.selector, s.cs.base, r.rsp,
+		r.rflags, r.rax, s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+	for (unsigned int i = 0;
+	     run->exit_reason == KVM_EXIT_INTERNAL_ERROR && i < run->internal.ndata && i < 16; i++)
 		fprintf(stderr, "rawvmm: data[%u] %llx\n", i, run->internal.data[i]);
 	finish(254);
 }
@@ -78,21 +85,25 @@ static void out(struct kvm_run *run)
 	else if (run->io.port == 0xf4)
 		finish(p[0] << 1 | 1);
 	else if (ring)
-		ring->first = ring->last;	// full: this write and the next find room
+		ring->first = ring->last; // full: this write and the next find room
 }
 
 static void in(struct kvm_run *run)
 {
 	unsigned char *p = (unsigned char *)run + run->io.data_offset;
 
-	memset(p, run->io.port == 0x3fd ? 0x60 : run->io.port == 0xe9 ? 0xe9 : 0xff, (size_t)run->io.size * run->io.count);
+	memset(p,
+	       run->io.port == 0x3fd  ? 0x60
+	       : run->io.port == 0xe9 ? 0xe9
+				      : 0xff,
+	       (size_t)run->io.size * run->io.count);
 }
 
 static void loop(int fd, struct kvm_run *run)
 {
 	for (;;) {
 		if (ioctl(fd, KVM_RUN, 0) < 0) {
-			if (errno == EINTR || errno == EAGAIN)	// EAGAIN: an AP got its SIPI
+			if (errno == EINTR || errno == EAGAIN) // EAGAIN: an AP got its SIPI
 				continue;
 			err(6, "KVM_RUN");
 		}
@@ -140,7 +151,8 @@ static void make_vcpu(int index)
 	}
 	for (unsigned int i = 0; i < ids.head.nent; i++) {
 		if (ids.entries[i].function == 1)
-			ids.entries[i].ebx = (ids.entries[i].ebx & 0xffffff) | (uint32_t)index << 24;
+			ids.entries[i].ebx = (ids.entries[i].ebx & 0xffffff) | (uint32_t)index
+										       << 24;
 		else if (ids.entries[i].function == 0xb || ids.entries[i].function == 0x1f)
 			ids.entries[i].edx = (uint32_t)index;
 	}
@@ -162,7 +174,8 @@ static void make_vm(void)
 		CALL(vm, KVM_CREATE_IRQCHIP, 0);
 		CALL(vm, KVM_CREATE_PIT2, &pit);
 	}
-	ram = mmap(NULL, opt.mem, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ram = mmap(NULL, opt.mem, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram == MAP_FAILED)
 		err(4, "guest memory");
 	slot.userspace_addr = (uintptr_t)ram;
@@ -171,7 +184,9 @@ static void make_vm(void)
 
 static void make_fast_ports(void)
 {
-	struct kvm_ioeventfd doorbell = { .addr = (uint64_t)opt.doorbell, .len = 2, .flags = KVM_IOEVENTFD_FLAG_PIO };
+	struct kvm_ioeventfd doorbell = { .addr = (uint64_t)opt.doorbell,
+					  .len = 2,
+					  .flags = KVM_IOEVENTFD_FLAG_PIO };
 	struct kvm_coalesced_mmio_zone zone = { .addr = (uint64_t)opt.ring, .size = 1, .pio = 1 };
 	int pages = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
 
@@ -195,20 +210,38 @@ static void parse(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "m:c:a:p:id:r:t")) != -1) {
 		switch (c) {
-		case 'm': opt.mem = strtoull(optarg, NULL, 0) << 20; break;
-		case 'c': opt.cpus = atoi(optarg); break;
-		case 'a': opt.cmdline = optarg; break;
-		case 'p': opt.protocol = optarg; break;
-		case 'i': opt.irqchip = true; break;
-		case 'd': opt.doorbell = (int)strtol(optarg, NULL, 0); break;
-		case 'r': opt.ring = (int)strtol(optarg, NULL, 0); break;
-		case 't': opt.times = true; break;
-		default: exit(2);
+		case 'm':
+			opt.mem = strtoull(optarg, NULL, 0) << 20;
+			break;
+		case 'c':
+			opt.cpus = atoi(optarg);
+			break;
+		case 'a':
+			opt.cmdline = optarg;
+			break;
+		case 'p':
+			opt.protocol = optarg;
+			break;
+		case 'i':
+			opt.irqchip = true;
+			break;
+		case 'd':
+			opt.doorbell = (int)strtol(optarg, NULL, 0);
+			break;
+		case 'r':
+			opt.ring = (int)strtol(optarg, NULL, 0);
+			break;
+		case 't':
+			opt.times = true;
+			break;
+		default:
+			exit(2);
 		}
 	}
-	if (optind != argc - 1 || opt.cpus < 1 || opt.cpus > 255 || opt.mem < 2 << 20 || opt.mem > 3ull << 30 ||
-	    strlen(opt.cmdline) >= 0x10000)
-		errx(2, "usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p PROTOCOL] [-i] [-d PORT] [-r PORT] [-t] IMAGE");
+	if (optind != argc - 1 || opt.cpus < 1 || opt.cpus > 255 || opt.mem < 2 << 20 ||
+	    opt.mem > 3ull << 30 || strlen(opt.cmdline) >= 0x10000)
+		errx(2, "usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p PROTOCOL] [-i] [-d "
+			"PORT] [-r PORT] [-t] IMAGE");
 	opt.image = argv[optind];
 	opt.irqchip |= opt.cpus > 1;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * For snapshots: keeps the same number in a register, memory, an MSR and the scratch register of COM1, advances all once a
- * round and checks that they agree. Prints "# round N" every `every` rounds, ends after `rounds`.
+ * For snapshots: keeps the same number in a register, memory, an MSR and the scratch register of
+ * COM1, advances all once a round and checks that they agree. Prints "# round N" every `every`
+ * rounds, ends after `rounds`.
  */
 #include "guest.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Ends badly. Command line: how=triple (no IDT) | garbage (undefined instruction, no IDT) | mmio (jumps to where no memory
- * is) | hlt (sleeps for good, interrupts off) | spin | pvpanic | panic (exception report of this library) | stack.
+ * Ends badly. Command line: how=triple (no IDT) | garbage (undefined instruction, no IDT) | mmio
+ * (jumps to where no memory is) | hlt (sleeps for good, interrupts off) | spin | pvpanic | panic
+ * (exception report of this library) | stack.
  */
 #include "guest.h"
 
@@ -16,7 +17,7 @@ static void no_idt(void)
 		u64 base;
 	} __attribute__((packed)) none = { 0, 0 };
 
-	asm volatile("lidt %0" :: "m"(none));
+	asm volatile("lidt %0" ::"m"(none));
 }
 
 static void by_pvpanic(void)
@@ -46,7 +47,7 @@ int guest_main(void)
 		((void (*)(void))NOWHERE)();
 	} else if (arg_lists("how", "stack")) {
 		no_idt();
-		asm volatile("mov %0, %%rsp; push %%rax" :: "r"(0x8000000000000000));
+		asm volatile("mov %0, %%rsp; push %%rax" ::"r"(0x8000000000000000));
 	} else if (arg_lists("how", "panic")) {
 		asm volatile("ud2");
 	} else if (arg_lists("how", "hlt")) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fw_cfg by port: selector 0x510, data 0x511 (QEMU's documented interface). Command line: mem=MiB, cpus=N.
+// fw_cfg by port: selector 0x510, data 0x511 (QEMU's documented interface). Command line: mem=MiB,
+// cpus=N.
 #include "guest.h"
 
 #define SELECTOR 0x510
@@ -13,7 +14,7 @@
 #define FILES_MAX 256
 
 struct file {
-	u32 size;	/* big-endian */
+	u32 size; /* big-endian */
 	u16 select, reserved;
 	char name[56];
 };
@@ -33,7 +34,7 @@ static void signature(void)
 
 	get(KEY_SIGNATURE, s, 4);
 	check(!memcmp(s, "QEMU", 4));
-	get(KEY_SIGNATURE, s, 4);	// selecting rewinds
+	get(KEY_SIGNATURE, s, 4); // selecting rewinds
 	check(!memcmp(s, "QEMU", 4));
 }
 
@@ -42,7 +43,7 @@ static void id(void)
 	u32 v = 0;
 
 	get(KEY_ID, &v, 4);
-	check(v & 1);		// the port interface is there
+	check(v & 1); // the port interface is there
 }
 
 static void ram_size(void)
@@ -69,7 +70,7 @@ static void past_the_end(void)
 
 	get(KEY_SIGNATURE, s, 8);
 	check(!s[4] && !s[5] && !s[6] && !s[7]);
-	get(0x3fff, s, 8);		// no such key
+	get(0x3fff, s, 8); // no such key
 	check(!s[0] && !s[7]);
 }
 
@@ -86,15 +87,17 @@ static void directory(void)
 			((u8 *)&f)[k] = inb(DATA);
 		check(__builtin_bswap16(f.select) >= 0x20);
 		check(f.name[0] && !f.name[55]);
-		printf("# %s: key %x, %u bytes\n", f.name, __builtin_bswap16(f.select), __builtin_bswap32(f.size));
+		printf("# %s: key %x, %u bytes\n", f.name, __builtin_bswap16(f.select),
+		       __builtin_bswap32(f.size));
 	}
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "signature", signature },
 	{ "id", id },
 	{ "ram-size", ram_size },
 	{ "cpus", cpus },
 	{ "past-the-end", past_the_end },
 	{ "directory", directory },
-);
+	{},
+};

@@ -10,11 +10,13 @@ static void serial(void)
 
 static void debugcon(void)
 {
-	printf("# hello from the guest, entered by protocol %u, command line \"%s\"\n", boot_kind, cmdline);
-	check_equal(inb(DEBUGCON), 0xe9);	// how a guest finds out that the port is there
+	printf("# hello from the guest, entered by protocol %u, command line \"%s\"\n", boot_kind,
+	       cmdline);
+	check_equal(inb(DEBUGCON), 0xe9); // how a guest finds out that the port is there
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "serial", serial },
 	{ "debugcon", debugcon },
-);
+	{},
+};

@@ -55,8 +55,8 @@ static void capabilities(void)
 	u64 caps = read64(CAPS);
 
 	printf("# capabilities %lx, timer 0 %lx\n", caps, read64(TIMER(0)));
-	check((caps >> 32) > 0 && (caps >> 32) <= 0x5f5e100);	// period at most 100 ns
-	check(((caps >> 8) & 31) >= 2);				// three timers or more
+	check((caps >> 32) > 0 && (caps >> 32) <= 0x5f5e100); // period at most 100 ns
+	check(((caps >> 8) & 31) >= 2); // three timers or more
 	check((caps & 0xff) != 0);
 	check(acpi_rsdp() == NULL || acpi_find("HPET") != NULL);
 }
@@ -67,7 +67,7 @@ static void counts(void)
 
 	stop();
 	write64(COUNTER, 0x1000);
-	check_equal(read64(COUNTER), 0x1000);	// stands still while disabled
+	check_equal(read64(COUNTER), 0x1000); // stands still while disabled
 	write64(CONFIG, ENABLE);
 	a = read64(COUNTER);
 	delay_us(5000);
@@ -113,10 +113,7 @@ static void level(void)
 	stop();
 }
 
-TESTS(
-	{ "capabilities", capabilities },
-	{ "counts", counts },
-	{ "oneshot", oneshot },
-	{ "periodic", periodic },
-	{ "level", level },
-);
+const struct test tests[] = {
+	{ "capabilities", capabilities }, { "counts", counts }, { "oneshot", oneshot },
+	{ "periodic", periodic },	  { "level", level },	{},
+};

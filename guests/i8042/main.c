@@ -52,7 +52,7 @@ static void command_byte(void)
 	old = answer();
 	command(0x60);
 	check(WAIT_FOR(!(inb(STATUS) & FULL_IN), SLOW_MS));
-	outb(DATA, (u8)((old & ~3) | 0x10));	// no interrupts, keyboard off
+	outb(DATA, (u8)((old & ~3) | 0x10)); // no interrupts, keyboard off
 	command(0x20);
 	check_equal(answer() & 0x13, 0x10);
 	command(0x60);
@@ -76,10 +76,11 @@ static void empty_after_reading(void)
 	check(!(inb(STATUS) & FULL_OUT));
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "self-test", self_test },
 	{ "port-test", port_test },
 	{ "command-byte", command_byte },
 	{ "keyboard-enable-disable", keyboard_enable_disable },
 	{ "empty-after-reading", empty_after_reading },
-);
+	{},
+};

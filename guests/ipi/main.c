@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interprocessor interrupts and the local APIC's priorities. Two CPUs or more. Command line: cpus=N, x2apic.
+// Interprocessor interrupts and the local APIC's priorities. Two CPUs or more. Command line:
+// cpus=N, x2apic.
 #include "guest.h"
 
 #define VEC_LOW 0x45
@@ -49,7 +50,7 @@ static void self_shorthand(void)
 {
 	irq_reset();
 	apic_ipi(0, ICR_SELF | ICR_ASSERT | VEC_LOW);
-	check_equal(irq_counts[VEC_LOW], 0);	// interrupts are off
+	check_equal(irq_counts[VEC_LOW], 0); // interrupts are off
 	check(apic_bit(APIC_IRR, VEC_LOW));
 	check_equal(irq_wait(VEC_LOW, 1, SLOW_MS), 1);
 	check(!apic_bit(APIC_IRR, VEC_LOW) && !apic_bit(APIC_ISR, VEC_LOW));
@@ -131,14 +132,14 @@ static void logical(void)
 {
 	if (arg_flag("x2apic"))
 		return;
-	apic_write(0xe0, 0xffffffff);		// DFR: flat
-	apic_write(0xd0, 1u << 24);		// LDR
+	apic_write(0xe0, 0xffffffff); // DFR: flat
+	apic_write(0xd0, 1u << 24); // LDR
 	irq_reset();
 	apic_ipi(1, ICR_ASSERT | 1 << 11 | VEC_LOW);
 	check_equal(irq_wait(VEC_LOW, 1, SLOW_MS), 1);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "start", start },
 	{ "self-shorthand", self_shorthand },
 	{ "self-by-id", self_by_id },
@@ -149,4 +150,5 @@ TESTS(
 	{ "nmi", nmi },
 	{ "all-including-self", all_including_self },
 	{ "logical", logical },
-);
+	{},
+};

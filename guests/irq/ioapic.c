@@ -44,7 +44,7 @@ void ioapic_edge(void)
 	line_set(PIN, 1);
 	check_equal(irq_wait(VEC, 1, SLOW_MS), 1);
 	irq_drain();
-	check_equal(irq_counts[VEC], 1);	// the line is still high: no second one
+	check_equal(irq_counts[VEC], 1); // the line is still high: no second one
 	check(!(ioapic_low(PIN) & IOAPIC_REMOTE_IRR));
 	line_set(PIN, 0);
 	line_set(PIN, 1);
@@ -79,7 +79,7 @@ void ioapic_level(void)
 	WAIT_FOR(READ_ONCE(level_counts) >= STUCK, SLOW_MS);
 	irq_off();
 	irq_drain();
-	check_equal(level_counts, STUCK);	// again after each EOI, until the line fell
+	check_equal(level_counts, STUCK); // again after each EOI, until the line fell
 	check(!(ioapic_low(PIN) & IOAPIC_REMOTE_IRR));
 }
 
@@ -113,7 +113,8 @@ void ioapic_remote_irr(void)
 	lower_at_last = true;
 	ioapic_route(PIN, VEC | IOAPIC_LEVEL, apic_id());
 	line_set(PIN, 1);
-	check(WAIT_FOR(ioapic_low(PIN) & IOAPIC_REMOTE_IRR, SLOW_MS));	// accepted by the APIC, not yet by the CPU
+	// accepted by the APIC, not yet by the CPU
+	check(WAIT_FOR(ioapic_low(PIN) & IOAPIC_REMOTE_IRR, SLOW_MS));
 	check(apic_bit(APIC_IRR, VEC));
 	irq_on();
 	WAIT_FOR(READ_ONCE(level_counts) >= STUCK, SLOW_MS);
@@ -132,7 +133,7 @@ void ioapic_two_pins(void)
 	line_set(PIN2, 1);
 	irq_drain();
 	check_equal(irq_total, 2);
-	check_equal(irq_order[0], VEC2);	// the higher vector first
+	check_equal(irq_order[0], VEC2); // the higher vector first
 	line_set(PIN, 0);
 	line_set(PIN2, 0);
 }
@@ -148,8 +149,10 @@ void ioapic_interrupt_window(void)
 	line_set(PIN, 1);
 	delay_us(1000);
 	check_equal(READ_ONCE(irq_counts[VEC]), 0);
-	asm volatile("sti\n\tmov %2, %0\n\tnop\n\tmov %2, %1\n\tcli" : "=&r"(before), "=&r"(after)
-		     : "m"(irq_counts[VEC]) : "memory");
+	asm volatile("sti\n\tmov %2, %0\n\tnop\n\tmov %2, %1\n\tcli"
+		     : "=&r"(before), "=&r"(after)
+		     : "m"(irq_counts[VEC])
+		     : "memory");
 	check_equal(before, 0);
 	check_equal(after, 1);
 	line_set(PIN, 0);

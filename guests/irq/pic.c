@@ -8,7 +8,7 @@ static void pic_setup(void)
 {
 	lines_quiet();
 	irq_count_pic(VEC_PIC, 16);
-	apic_write(APIC_LVT_LINT0, 0x700);	// ExtINT: virtual wire
+	apic_write(APIC_LVT_LINT0, 0x700); // ExtINT: virtual wire
 	outb(ELCR, 0);
 	outb(ELCR + 1, 0);
 }
@@ -46,10 +46,10 @@ void pic_masked_stays_pending(void)
 	line_set(5, 1);
 	irq_drain();
 	check_equal(irq_counts[VEC_PIC + 5], 0);
-	check(pic_register(PIC_MASTER, 0x0a) & (1 << 5));	// IRR
+	check(pic_register(PIC_MASTER, 0x0a) & (1 << 5)); // IRR
 	pic_unmask(1 << 5);
 	check_equal(irq_wait(VEC_PIC + 5, 1, SLOW_MS), 1);
-	check(!(pic_register(PIC_MASTER, 0x0b) & (1 << 5)));	// ISR, after the EOI
+	check(!(pic_register(PIC_MASTER, 0x0b) & (1 << 5))); // ISR, after the EOI
 	line_set(5, 0);
 	pic_done();
 }
@@ -115,8 +115,10 @@ void pic_interrupt_window(void)
 	line_set(5, 1);
 	delay_us(1000);
 	check_equal(READ_ONCE(irq_counts[VEC_PIC + 5]), 0);
-	asm volatile("sti\n\tmov %2, %0\n\tnop\n\tmov %2, %1\n\tcli" : "=&r"(before), "=&r"(after)
-		     : "m"(irq_counts[VEC_PIC + 5]) : "memory");
+	asm volatile("sti\n\tmov %2, %0\n\tnop\n\tmov %2, %1\n\tcli"
+		     : "=&r"(before), "=&r"(after)
+		     : "m"(irq_counts[VEC_PIC + 5])
+		     : "memory");
 	check_equal(before, 0);
 	check_equal(after, 1);
 	line_set(5, 0);

@@ -9,7 +9,7 @@
 #define VEC_PIC 0x60
 
 void line_set(u32 gsi, u8 level); /* drives a GSI through pc-testdev */
-void lines_quiet(void);		  /* all masked and low, nothing counted */
+void lines_quiet(void); /* all masked and low, nothing counted */
 
 void ioapic_pins_hold(void);
 void ioapic_edge(void);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Runs for ever, counting in memory, so that the host can pause, resume, kick and stop it and see it stand still or move. Each
- * CPU counts in its own cell of the page at COUNTERS. Command line: cpus=N; exits adds one exit a million rounds.
+ * Runs for ever, counting in memory, so that the host can pause, resume, kick and stop it and see
+ * it stand still or move. Each CPU counts in its own cell of the page at COUNTERS. Command line:
+ * cpus=N; exits adds one exit a million rounds.
  */
 #include "guest.h"
 
-#define COUNTERS 0x400000	/* u64 magic, u64 CPUs running, then one u64 a CPU */
+#define COUNTERS 0x400000 /* u64 magic, u64 CPUs running, then one u64 a CPU */
 #define MAGIC 0x746e756f632d6b63ull
 
 static volatile u64 *const cells = (volatile u64 *)COUNTERS;

@@ -3,7 +3,8 @@
 #include "boot.h"
 #include "cpu.h"
 
-#define BOOT_PARAMS_RSDP 0x70	// struct boot_params.acpi_rsdp_addr
+#define BDA_EBDA_SEGMENT 0x40e
+#define BOOT_PARAMS_RSDP 0x70 // struct boot_params.acpi_rsdp_addr
 
 bool acpi_sum_ok(const void *table, u32 length)
 {
@@ -31,7 +32,7 @@ static u64 scan(u64 from, u64 to)
 const struct acpi_rsdp *acpi_rsdp(void)
 {
 	const struct pvh_start_info *pvh = PTR(boot_info);
-	u64 at = 0;
+	u64 at = 0, ebda = (u64)read16(BDA_EBDA_SEGMENT) << 4;
 
 	if (boot_kind == BOOT_PVH)
 		at = pvh->rsdp_paddr;
@@ -40,7 +41,7 @@ const struct acpi_rsdp *acpi_rsdp(void)
 	if (!at)
 		at = scan(0xe0000, 0x100000);
 	if (!at)
-		at = scan((u64)*(volatile u16 *)0x40e << 4, ((u64)*(volatile u16 *)0x40e << 4) + 1024);
+		at = scan(ebda, ebda + 1024);
 	return at && is_rsdp(at) ? PTR(at) : NULL;
 }
 
@@ -122,7 +123,7 @@ u32 acpi_irq_to_gsi(u8 irq)
 	return irq;
 }
 
-/* Looks for Name (_S5, Package () { a, ... }) in AML: NameOp "_S5_" PackageOp PkgLength NumElements element. */
+/* AML of Name (_S5, Package () { a, ... }): NameOp "_S5_" PackageOp PkgLength NumElements a */
 int acpi_s5_type(void)
 {
 	const struct acpi_header *d = acpi_find("DSDT");
@@ -131,11 +132,11 @@ int acpi_s5_type(void)
 	for (; p && p + 9 <= end; p++) {
 		if (memcmp(p, "_S5_", 4) || p[4] != 0x12)
 			continue;
-		p += 6 + (p[5] >> 6);		// PkgLength takes 1 to 4 bytes
-		p++;				// NumElements
-		if (*p == 0x0a)			// BytePrefix
+		p += 6 + (p[5] >> 6); // PkgLength takes 1 to 4 bytes
+		p++; // NumElements
+		if (*p == 0x0a) // BytePrefix
 			return p[1];
-		return *p <= 1 ? *p : -1;	// ZeroOp, OneOp
+		return *p <= 1 ? *p : -1; // ZeroOp, OneOp
 	}
 	return -1;
 }

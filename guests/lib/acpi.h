@@ -7,11 +7,11 @@
 
 struct acpi_rsdp {
 	char signature[8];
-	u8 checksum;		/* of the first 20 bytes */
+	u8 checksum; /* of the first 20 bytes */
 	char oem[6];
 	u8 revision;
 	u32 rsdt;
-	u32 length;		/* revision 2 on */
+	u32 length; /* revision 2 on */
 	u64 xsdt;
 	u8 extended_checksum;
 	u8 reserved[3];
@@ -40,7 +40,8 @@ struct acpi_fadt {
 	u32 smi_command;
 	u8 acpi_enable, acpi_disable, s4bios, pstate;
 	u32 pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm2_control, pm_timer, gpe0, gpe1;
-	u8 pm1_event_length, pm1_control_length, pm2_control_length, pm_timer_length, gpe0_length, gpe1_length, gpe1_base, cst;
+	u8 pm1_event_length, pm1_control_length, pm2_control_length, pm_timer_length;
+	u8 gpe0_length, gpe1_length, gpe1_base, cst;
 	u16 c2_latency, c3_latency, flush_size, flush_stride;
 	u8 duty_offset, duty_width, day_alarm, month_alarm, century;
 	u16 boot_arch;
@@ -51,7 +52,8 @@ struct acpi_fadt {
 	u16 arm_boot_arch;
 	u8 minor;
 	u64 x_facs, x_dsdt;
-	struct acpi_gas x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control, x_pm2_control, x_pm_timer, x_gpe0, x_gpe1;
+	struct acpi_gas x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control;
+	struct acpi_gas x_pm2_control, x_pm_timer, x_gpe0, x_gpe1;
 	struct acpi_gas sleep_control, sleep_status;
 } __attribute__((packed));
 
@@ -68,17 +70,18 @@ struct acpi_madt {
 	u8 entries[];
 } __attribute__((packed));
 
-#define ACPI_SLEEP_ENABLE 0x20		/* sleep control register: SLP_EN, SLP_TYP in bits 2-4 */
+#define ACPI_SLEEP_ENABLE 0x20 /* sleep control register: SLP_EN, SLP_TYP in bits 2-4 */
 
 bool acpi_sum_ok(const void *table, u32 length);
-const struct acpi_rsdp *acpi_rsdp(void);			/* NULL if there is none */
-/* n-th table with that signature; "DSDT" and "FACS" are found through the FADT. NULL if there is none. */
+const struct acpi_rsdp *acpi_rsdp(void); /* NULL if there is none */
+/* n-th table with that signature; "DSDT" and "FACS" are found through the FADT. NULL if there is
+ * none. */
 const struct acpi_header *acpi_find(const char *signature);
-u32 acpi_tables(void);						/* entries of the XSDT (or RSDT) */
+u32 acpi_tables(void); /* entries of the XSDT (or RSDT) */
 const struct acpi_header *acpi_table(u32 index);
 /* MADT: entries of `type` (of at most 255), n-th one or NULL */
 const u8 *acpi_madt_entry(u8 type, u32 n);
-u32 acpi_irq_to_gsi(u8 irq);	/* through the MADT's interrupt source overrides */
+u32 acpi_irq_to_gsi(u8 irq); /* through the MADT's interrupt source overrides */
 /* SLP_TYP of \_S5 read out of the DSDT's bytes; -1 if there is none */
 int acpi_s5_type(void);
 /* Writes the sleep register (hardware-reduced) or PM1 control; false if the FADT has neither. */

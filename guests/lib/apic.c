@@ -7,7 +7,7 @@
 #define APIC_BASE_X2APIC (1u << 10)
 #define APIC_BASE_ENABLE (1u << 11)
 
-static bool x2apic;	// one mode for all CPUs, switched by each in turn
+static bool x2apic; // one mode for all CPUs, switched by each in turn
 
 u32 apic_read(u32 reg)
 {
@@ -53,7 +53,8 @@ void apic_eoi(void)
 void apic_ipi(u32 target, u32 command)
 {
 	if (x2apic) {
-		asm volatile("mfence; lfence" ::: "memory");	// the MSR write does not order earlier stores
+		asm volatile("mfence; lfence" ::
+				     : "memory"); // the MSR write does not order earlier stores
 		wrmsr(X2APIC_MSR(APIC_ICR), (u64)target << 32 | command);
 		return;
 	}
@@ -87,7 +88,7 @@ u32 ioapic_pins(void)
 
 void ioapic_route(u32 pin, u32 low, u32 apic_id)
 {
-	ioapic_write(0x10 + 2 * pin, IOAPIC_MASKED);	// never half of a new route
+	ioapic_write(0x10 + 2 * pin, IOAPIC_MASKED); // never half of a new route
 	ioapic_write(0x11 + 2 * pin, apic_id << 24);
 	ioapic_write(0x10 + 2 * pin, low);
 }
@@ -105,10 +106,10 @@ void pic_init(u8 vector)
 	for (i = 0; i < 2; i++) {
 		u16 port = i ? PIC_SLAVE : PIC_MASTER;
 
-		outb(port, 0x11);		// ICW1: edge, cascade, ICW4 follows
+		outb(port, 0x11); // ICW1: edge, cascade, ICW4 follows
 		outb(port + 1, vector + 8 * i);
 		outb(port + 1, cascade[i]);
-		outb(port + 1, 0x01);		// ICW4: 8086 mode
+		outb(port + 1, 0x01); // ICW4: 8086 mode
 		outb(port + 1, 0xff);
 	}
 }

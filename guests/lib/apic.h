@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Local APIC by MMIO or, once apic_use_x2apic() has switched this CPU, by MSR; IOAPIC; 8259 pair. */
+/* Local APIC by MMIO or, once apic_use_x2apic() has switched this CPU, by MSR; IOAPIC; 8259 pair.
+ */
 #ifndef GUEST_APIC_H
 #define GUEST_APIC_H
 
@@ -38,15 +39,15 @@
 
 #define VEC_SPURIOUS 0xff
 
-void apic_enable(void);			/* software-enables this CPU's APIC */
-bool apic_use_x2apic(void);		/* false if CPUID offers none */
+void apic_enable(void); /* software-enables this CPU's APIC */
+bool apic_use_x2apic(void); /* false if CPUID offers none */
 u32 apic_read(u32 reg);
 void apic_write(u32 reg, u32 v);
 u32 apic_id(void);
 void apic_eoi(void);
 /* `target` is ignored with a shorthand. Waits until the APIC has taken the command. */
 void apic_ipi(u32 target, u32 command);
-bool apic_bit(u32 reg, unsigned int vector);	/* bit of ISR, TMR or IRR */
+bool apic_bit(u32 reg, unsigned int vector); /* bit of ISR, TMR or IRR */
 
 #define IOAPIC_BASE 0xfec00000
 #define IOAPIC_MASKED (1u << 16)
@@ -57,15 +58,15 @@ bool apic_bit(u32 reg, unsigned int vector);	/* bit of ISR, TMR or IRR */
 u32 ioapic_read(u32 reg);
 void ioapic_write(u32 reg, u32 v);
 u32 ioapic_pins(void);
-void ioapic_route(u32 pin, u32 low, u32 apic_id);	/* low: vector and mode bits */
+void ioapic_route(u32 pin, u32 low, u32 apic_id); /* low: vector and mode bits */
 u32 ioapic_low(u32 pin);
 
 #define PIC_MASTER 0x20
 #define PIC_SLAVE 0xa0
 #define ELCR 0x4d0
 
-void pic_init(u8 vector);		/* IRQ 0-15 at vector..vector+15, all masked */
+void pic_init(u8 vector); /* IRQ 0-15 at vector..vector+15, all masked */
 void pic_mask(u16 mask);
-void pic_unmask(u16 lines);		/* these alone */
+void pic_unmask(u16 lines); /* these alone */
 void pic_eoi(unsigned int irq);
 #endif

@@ -3,7 +3,7 @@
 #include "boot.h"
 
 #define CMDLINE_SIZE 1024
-#define LINUX_CMD_LINE_PTR 0x228	// offset in struct boot_params
+#define LINUX_CMD_LINE_PTR 0x228 // offset in struct boot_params
 #define LINUX_EXT_CMD_LINE_PTR 0xc8
 
 char cmdline[CMDLINE_SIZE];
@@ -26,7 +26,7 @@ void boot_parse(void)
 		break;
 	case BOOT_LINUX64:
 		from = PTR(*(u32 *)(boot_info + LINUX_CMD_LINE_PTR) |
-			   (u64)*(u32 *)(boot_info + LINUX_EXT_CMD_LINE_PTR) << 32);
+			   (u64) * (u32 *)(boot_info + LINUX_EXT_CMD_LINE_PTR) << 32);
 		break;
 	}
 	for (i = 0; from && from[i] && i < CMDLINE_SIZE - 1; i++)
@@ -68,7 +68,8 @@ u64 arg_u64(const char *key, u64 otherwise)
 		p += 2;
 	}
 	for (; *p && *p != ' '; p++) {
-		digit = *p <= '9' ? (unsigned int)(*p - '0') : (unsigned int)((*p | 0x20) - 'a' + 10);
+		digit = *p <= '9' ? (unsigned int)(*p - '0')
+				  : (unsigned int)((*p | 0x20) - 'a' + 10);
 		if (digit >= base)
 			return otherwise;
 		v = v * base + digit;

@@ -5,9 +5,21 @@
 
 #include "types.h"
 
-static inline void outb(u16 port, u8 v) { asm volatile("outb %0, %1" :: "a"(v), "Nd"(port) : "memory"); }
-static inline void outw(u16 port, u16 v) { asm volatile("outw %0, %1" :: "a"(v), "Nd"(port) : "memory"); }
-static inline void outl(u16 port, u32 v) { asm volatile("outl %0, %1" :: "a"(v), "Nd"(port) : "memory"); }
+// clang-format off
+static inline void outb(u16 port, u8 v)
+{
+	asm volatile("outb %0, %1" :: "a"(v), "Nd"(port) : "memory");
+}
+
+static inline void outw(u16 port, u16 v)
+{
+	asm volatile("outw %0, %1" :: "a"(v), "Nd"(port) : "memory");
+}
+
+static inline void outl(u16 port, u32 v)
+{
+	asm volatile("outl %0, %1" :: "a"(v), "Nd"(port) : "memory");
+}
 
 static inline u8 inb(u16 port)
 {
@@ -64,7 +76,9 @@ static inline struct cpuid cpuid(u32 leaf, u32 sub)
 {
 	struct cpuid r;
 
-	asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(sub));
+	asm volatile("cpuid"
+		     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+		     : "a"(leaf), "c"(sub));
 	return r;
 }
 
@@ -82,7 +96,7 @@ static inline u64 rdtsc(void)
 static inline void irq_on(void) { asm volatile("sti" ::: "memory"); }
 static inline void irq_off(void) { asm volatile("cli" ::: "memory"); }
 static inline void halt(void) { asm volatile("hlt" ::: "memory"); }
-/* Sleeps until the next interrupt; no wake-up is lost between the two, as STI takes effect after HLT has begun. */
+/* Sleeps until the next interrupt. STI takes effect after HLT has begun: no wake-up is lost. */
 static inline void irq_on_halt(void) { asm volatile("sti; hlt" ::: "memory"); }
 static inline void pause(void) { asm volatile("pause" ::: "memory"); }
 static inline void barrier(void) { asm volatile("" ::: "memory"); }
@@ -95,6 +109,8 @@ static inline u64 flags_read(void)
 	asm volatile("pushfq; pop %0" : "=r"(v) :: "memory");
 	return v;
 }
+
+// clang-format on
 
 #define MSR_TSC 0x10
 #define MSR_APIC_BASE 0x1b
@@ -124,7 +140,13 @@ static inline void spin_lock(struct spinlock *l)
 		pause();
 }
 
-static inline void spin_unlock(struct spinlock *l) { __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE); }
+static inline void spin_unlock(struct spinlock *l)
+{
+	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+}
 
-static inline void atomic_inc(u32 *p) { __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST); }
+static inline void atomic_inc(u32 *p)
+{
+	__atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST);
+}
 #endif

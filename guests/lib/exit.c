@@ -13,5 +13,5 @@ void hang(void)
 void guest_exit(u8 value)
 {
 	outb(PORT_DEBUG_EXIT, value);
-	hang();		// no such device: the host's deadline ends it
+	hang(); // no such device: the host's deadline ends it
 }

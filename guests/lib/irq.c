@@ -10,7 +10,9 @@ u8 irq_order[IRQ_ORDER];
 static u8 pic_first;
 
 #define PIC_VECTOR 0x20
-#define DRAIN_US 3000	// where guest kernel mode is emulated, a pending interrupt is not looked for at every instruction
+#define DRAIN_US \
+	3000 // where guest kernel mode is emulated, a pending interrupt is not looked for at every
+	     // instruction
 
 static void note(u64 vector)
 {

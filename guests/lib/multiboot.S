@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Multiboot 1 header, linked only into the .mb images: loaders that know both would take it for more than the PVH note. */
+/*
+ * Multiboot 1 header, linked only into the .mb images: loaders that know both protocols would
+ * prefer it to the PVH note.
+ */
 #include "boot.h"
 
 #ifdef ADDRESS_FIELDS
-#define FLAGS (1 << 16 | 1 << 1)	/* placed by this header's addresses; memory information, please */
+#define FLAGS (1 << 16 | 1 << 1)	/* addresses below count; memory sizes wanted */
 #else
 #define FLAGS (1 << 1)
 #endif

@@ -13,7 +13,7 @@ void print_init(void)
 
 void serial_char(char c)
 {
-	while (!(inb(COM1 + 5) & 0x20))	// LSR.THRE
+	while (!(inb(COM1 + 5) & 0x20)) // LSR.THRE
 		pause();
 	outb(COM1, (u8)c);
 }
@@ -73,7 +73,8 @@ static const char *print_one(const char *f, va_list *args)
 		break;
 	case 'u':
 	case 'x':
-		print_number(wide ? va_arg(*args, u64) : va_arg(*args, u32), *f == 'x' ? 16 : 10, width, pad, false);
+		print_number(wide ? va_arg(*args, u64) : va_arg(*args, u32), *f == 'x' ? 16 : 10,
+			     width, pad, false);
 		break;
 	case 'p':
 		print_number(va_arg(*args, u64), 16, 16, '0', false);

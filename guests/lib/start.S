@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three doors, one room: multiboot and PVH enter in flat 32-bit protected mode with EBX pointing at their info block, the
- * 64-bit Linux boot protocol enters in long mode with RSI pointing at boot_params. All end in guest_entry() in long mode, on
- * our own GDT, identity page tables of the first 4 GiB and CPU 0's stack, interrupts off.
+ * Three doors, one room: multiboot and PVH enter in flat 32-bit protected mode with EBX pointing at
+ * their info block, the 64-bit Linux boot protocol enters in long mode with RSI pointing at
+ * boot_params. All end in guest_entry() in long mode, on our own GDT, identity page tables of the
+ * first 4 GiB and CPU 0's stack, interrupts off.
  */
 #include "boot.h"
 
@@ -91,7 +92,7 @@ gdt_pointer:
 	.word gdt_end - gdt - 1
 	.quad gdt
 
-/* Identity map of 4 GiB in 2 MiB pages, spelt out so that no code has to run for it. 3 = present, writable. */
+/* Identity map of 4 GiB in 2 MiB pages, spelt out so that no code has to run for it. 3: P, W. */
 	.align 4096
 pml4:
 	.quad pdpt + 3

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "time.h"
 
-#define KVM_SIGNATURE_EBX 0x4b4d564b	// "KVMK"
+#define KVM_SIGNATURE_EBX 0x4b4d564b // "KVMK"
 #define KVM_FEATURE_CLOCKSOURCE2 (1u << 3)
 #define MSR_KVM_SYSTEM_TIME_NEW 0x4b564d01
 
@@ -21,7 +21,8 @@ static u64 khz_kvmclock(void)
 {
 	u64 rate;
 
-	if (cpuid(0x40000000, 0).ebx != KVM_SIGNATURE_EBX || !(cpuid(0x40000001, 0).eax & KVM_FEATURE_CLOCKSOURCE2))
+	if (cpuid(0x40000000, 0).ebx != KVM_SIGNATURE_EBX ||
+	    !(cpuid(0x40000001, 0).eax & KVM_FEATURE_CLOCKSOURCE2))
 		return 0;
 	wrmsr(MSR_KVM_SYSTEM_TIME_NEW, (u64)&pvclock | 1);
 	barrier();

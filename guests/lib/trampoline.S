@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copied to TRAMPOLINE; every AP starts here in real mode after INIT and SIPI. Takes the next free stack, calls smp_ap_entry(). */
+/*
+ * Copied to TRAMPOLINE; every AP starts here in real mode after INIT and SIPI. Takes the next free
+ * stack, calls smp_ap_entry().
+ */
 #include "boot.h"
 
 #define AT(label) (label - trampoline + TRAMPOLINE)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One 16-byte stub a vector; all meet in trap_common, which builds a struct frame and calls trap_handle(). */
+/* A 16-byte stub a vector; all meet in trap_common: builds a struct frame, calls trap_handle(). */
 	.text
 	.code64
 	.globl trap_stubs
@@ -9,9 +9,10 @@ trap_stubs:
 	.rept 256
 	.align 16
 	/* 8, 10-14, 17, 21, 29 and 30 push an error code */
-	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
-	.else
+	.if vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21
+	.if vector != 29 && vector != 30
 	push $0
+	.endif
 	.endif
 	push $vector
 	jmp trap_common

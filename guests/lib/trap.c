@@ -19,11 +19,15 @@ extern char trap_stubs[], extable_start[], extable_end[];
 static struct gate idt[256] __attribute__((aligned(16)));
 static trap_fn handlers[256];
 
+// clang-format off
 static const char *const names[] = {
-	"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "device not available",
-	"double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault", "general protection",
-	"page fault", "reserved", "x87 error", "alignment check", "machine check", "SIMD error", "virtualization", "control protection",
+	"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
+	"invalid opcode", "device not available", "double fault", "coprocessor overrun",
+	"invalid TSS", "segment not present", "stack fault", "general protection", "page fault",
+	"reserved", "x87 error", "alignment check", "machine check", "SIMD error",
+	"virtualization", "control protection",
 };
+// clang-format on
 
 void trap_load(void)
 {
@@ -32,7 +36,7 @@ void trap_load(void)
 		u64 base;
 	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (u64)idt };
 
-	asm volatile("lidt %0" :: "m"(pointer) : "memory");
+	asm volatile("lidt %0" ::"m"(pointer) : "memory");
 }
 
 void trap_init(void)
@@ -70,13 +74,17 @@ void panic(const char *format, ...)
 
 static void panic_exception(const struct frame *f)
 {
-	printf("# rax %p rbx %p rcx %p rdx %p\n# rsi %p rdi %p rbp %p rsp %p\n", PTR(f->rax), PTR(f->rbx), PTR(f->rcx),
-	       PTR(f->rdx), PTR(f->rsi), PTR(f->rdi), PTR(f->rbp), PTR(f->rsp));
-	printf("# r8  %p r9  %p r10 %p r11 %p\n# r12 %p r13 %p r14 %p r15 %p\n", PTR(f->r8), PTR(f->r9), PTR(f->r10),
-	       PTR(f->r11), PTR(f->r12), PTR(f->r13), PTR(f->r14), PTR(f->r15));
-	printf("# cr0 %lx cr2 %lx cr3 %lx cr4 %lx\n", READ_CR(0), READ_CR(2), READ_CR(3), READ_CR(4));
-	panic("exception %lu (%s) on CPU %u, error code 0x%lx, at 0x%lx:0x%lx, flags 0x%lx", f->vector,
-	      f->vector < ARRAY_SIZE(names) ? names[f->vector] : "reserved", this_cpu()->index, f->error, f->cs, f->rip, f->rflags);
+	printf("# rax %p rbx %p rcx %p rdx %p\n# rsi %p rdi %p rbp %p rsp %p\n", PTR(f->rax),
+	       PTR(f->rbx), PTR(f->rcx), PTR(f->rdx), PTR(f->rsi), PTR(f->rdi), PTR(f->rbp),
+	       PTR(f->rsp));
+	printf("# r8  %p r9  %p r10 %p r11 %p\n# r12 %p r13 %p r14 %p r15 %p\n", PTR(f->r8),
+	       PTR(f->r9), PTR(f->r10), PTR(f->r11), PTR(f->r12), PTR(f->r13), PTR(f->r14),
+	       PTR(f->r15));
+	printf("# cr0 %lx cr2 %lx cr3 %lx cr4 %lx\n", READ_CR(0), READ_CR(2), READ_CR(3),
+	       READ_CR(4));
+	panic("exception %lu (%s) on CPU %u, error code 0x%lx, at 0x%lx:0x%lx, flags 0x%lx",
+	      f->vector, f->vector < ARRAY_SIZE(names) ? names[f->vector] : "reserved",
+	      this_cpu()->index, f->error, f->cs, f->rip, f->rflags);
 }
 
 static bool fixup(struct frame *f)
@@ -137,6 +145,6 @@ u32 rdmsr_try(u32 msr, u64 *ret)
 u32 wrmsr_try(u32 msr, u64 v)
 {
 	fault_clear();
-	asm volatile(FAULTABLE("wrmsr") :: "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+	asm volatile(FAULTABLE("wrmsr")::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 	return fault_taken();
 }

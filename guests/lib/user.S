@@ -4,7 +4,7 @@
 	.text
 	.code64
 	.globl user_enter, user_return
-/* user_enter(entry, user stack top, address of TSS.RSP0): leaves by IRETQ, comes back through user_return */
+/* user_enter(entry, user stack top, address of TSS.RSP0): leaves by IRETQ, back by user_return */
 user_enter:
 	push %rbx
 	push %rbp

@@ -36,9 +36,10 @@ void user_init(void)
 {
 	u64 base = (u64)&tss, *pd = PTR(pdpt[0] & ~0xfffull);
 
-	gdt[TSS_SEL / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+	gdt[TSS_SEL / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+			   (base >> 24 & 0xff) << 56;
 	gdt[TSS_SEL / 8 + 1] = base >> 32;
-	asm volatile("ltr %w0" :: "r"(TSS_SEL));
+	asm volatile("ltr %w0" ::"r"(TSS_SEL));
 	pml4[0] |= PTE_USER;
 	pdpt[0] |= PTE_USER;
 	pd[0] |= PTE_USER;
@@ -51,7 +52,8 @@ u64 user_run(void (*entry)(void))
 	u64 rax;
 
 	trap_set(VEC_UD, on_exit);
-	rax = user_enter((u64)entry, (u64)user_stack + sizeof(user_stack), (u64)&tss + offsetof(struct tss, rsp));
+	rax = user_enter((u64)entry, (u64)user_stack + sizeof(user_stack),
+			 (u64)&tss + offsetof(struct tss, rsp));
 	trap_set(VEC_UD, NULL);
 	return rax;
 }

@@ -8,7 +8,7 @@
 /* How ring 3 code ends: an invalid opcode, since not every KVM lets ring 3 call a gate by INT. */
 #define USER_EXIT "ud2"
 
-void user_init(void);		/* TSS, user access to the first 4 MiB */
+void user_init(void); /* TSS, user access to the first 4 MiB */
 /* Runs `entry` in ring 3 on a stack of its own until it executes USER_EXIT; RAX as it was then. */
 u64 user_run(void (*entry)(void));
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Several CPUs hammer port and memory-mapped I/O at once; each checks what it reads. Needs pc-testdev. Command line: cpus=N,
- * n=ROUNDS a CPU. CPU k owns 256 bytes of the MMIO window and one byte of the latch (k % 4, so writers race there on purpose).
+ * Several CPUs hammer port and memory-mapped I/O at once; each checks what it reads. Needs
+ * pc-testdev. Command line: cpus=N, n=ROUNDS a CPU. CPU k owns 256 bytes of the MMIO window and one
+ * byte of the latch (k % 4, so writers race there on purpose).
  */
 #include "guest.h"
 #include "testdev.h"
@@ -13,7 +14,7 @@ static void hammer(void)
 {
 	u32 me = this_cpu()->index, wrong = 0;
 	u64 window = TESTDEV_MMIO + me * 256, i;
-	bool alone = arg_u64("cpus", 1) <= 4;	// then nobody else writes our byte of the latch
+	bool alone = arg_u64("cpus", 1) <= 4; // then nobody else writes our byte of the latch
 
 	for (i = 0; i < rounds; i++) {
 		u64 at = window + (i * 8) % 256;
@@ -43,6 +44,7 @@ static void hammer_all(void)
 	printf("# %u CPUs, %lu accesses, %lu ticks\n", cpus, cpus * rounds * 5, rdtsc() - start);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "hammer", hammer_all },
-);
+	{},
+};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory-mapped I/O of every width, across pages, by string and read-modify-write instructions. Needs pc-testdev.
+// Memory-mapped I/O of every width, across pages, by string and read-modify-write instructions.
+// Needs pc-testdev.
 #include "guest.h"
 #include "testdev.h"
 
@@ -125,7 +126,7 @@ static void remapped_ram(void)
 	}
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "widths", widths },
 	{ "unaligned", unaligned },
 	{ "page-straddling", page_straddling },
@@ -135,4 +136,5 @@ TESTS(
 	{ "last-bytes", last_bytes },
 	{ "unclaimed", unclaimed },
 	{ "remapped-ram", remapped_ram },
-);
+	{},
+};

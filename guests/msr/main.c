@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model-specific registers: those an operating system writes must read back, impossible values and numbers must fault.
+// Model-specific registers: those an operating system writes must read back, impossible values and
+// numbers must fault.
 #include "guest.h"
 
 #define MSR_SYSENTER_CS 0x174
@@ -78,14 +79,15 @@ static void efer(void)
 	check_equal(wrmsr_try(MSR_EFER, v | EFER_SCE | EFER_NXE), NO_FAULT);
 	check_equal(rdmsr(MSR_EFER), v | EFER_SCE | EFER_NXE);
 	wrmsr(MSR_EFER, v);
-	check_equal(wrmsr_try(MSR_EFER, v & ~0x100ull), VEC_GP);	// LME cannot change while paging is on
+	// LME cannot change while paging is on
+	check_equal(wrmsr_try(MSR_EFER, v & ~0x100ull), VEC_GP);
 	check_equal(rdmsr(MSR_EFER), v);
 }
 
 static void pat(void)
 {
 	reads_back(MSR_PAT, 0x0007010600070106);
-	check_equal(wrmsr_try(MSR_PAT, 0x0202020202020202), VEC_GP);	// 2 is no memory type
+	check_equal(wrmsr_try(MSR_PAT, 0x0202020202020202), VEC_GP); // 2 is no memory type
 }
 
 static void mtrr(void)
@@ -131,7 +133,7 @@ static void tsc_aux(void)
 	}
 	reads_back(MSR_TSC_AUX, 0x12345);
 	wrmsr(MSR_TSC_AUX, 0x777);
-	asm volatile("rdtscp" : "=c"(aux) :: "eax", "edx");
+	asm volatile("rdtscp" : "=c"(aux)::"eax", "edx");
 	check_equal(aux, 0x777);
 }
 
@@ -140,7 +142,7 @@ static void apic_base(void)
 	u64 v = rdmsr(MSR_APIC_BASE);
 
 	check_equal(v & 0xfffff000, 0xfee00000);
-	check(v & (1 << 8));			// this is the BSP
+	check(v & (1 << 8)); // this is the BSP
 	check_equal(wrmsr_try(MSR_APIC_BASE, v | 1ull << 63), VEC_GP);
 }
 
@@ -173,7 +175,7 @@ static void hypervisor_leaf(void)
 	check(r.eax >= 0x40000001);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "syscall", syscall_msrs },
 	{ "sysenter", sysenter_msrs },
 	{ "bases", base_msrs },
@@ -189,4 +191,5 @@ TESTS(
 	{ "machine-check", machine_check },
 	{ "unknown", unknown },
 	{ "hypervisor-leaf", hypervisor_leaf },
-);
+	{},
+};

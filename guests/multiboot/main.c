@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a multiboot 1 loader handed over. Command line: modules=N and, for each, the text its file must begin with: module0=...
+// What a multiboot 1 loader handed over. Command line: modules=N and, for each, the text its file
+// must begin with: module0=...
 #include "guest.h"
 
 #define MB_MEM (1 << 0)
@@ -41,7 +42,7 @@ static void command_line(void)
 {
 	check(info->flags & MB_CMDLINE);
 	check(!in_image(info->cmdline, info->cmdline + strlen(cmdline)));
-	check(cmdline[0] && cmdline[0] != ' ');		// the first word is the program's name
+	check(cmdline[0] && cmdline[0] != ' '); // the first word is the program's name
 	check(arg_flag("modules"));
 }
 
@@ -58,10 +59,12 @@ static void modules(void)
 		check(!in_image(m[i].start, m[i].end));
 		for (k = 0; k < i; k++)
 			check(!overlaps(m[i].start, m[i].end, m[k].start, m[k].end));
-		printf("# module %lu: %x-%x \"%s\"\n", i, m[i].start, m[i].end, (const char *)PTR(m[i].cmdline));
+		printf("# module %lu: %x-%x \"%s\"\n", i, m[i].start, m[i].end,
+		       (const char *)PTR(m[i].cmdline));
 		key[6] = (char)('0' + i);
 		check(arg_str(key, want, sizeof(want)));
-		check(m[i].end - m[i].start >= strlen(want) && !memcmp(PTR(m[i].start), want, strlen(want)));
+		check(m[i].end - m[i].start >= strlen(want) &&
+		      !memcmp(PTR(m[i].start), want, strlen(want)));
 	}
 }
 
@@ -78,7 +81,8 @@ static void memory_map(void)
 		check(e->size >= 20);
 		check(e->addr + e->len >= e->addr);
 		printf("# %lx-%lx type %u\n", e->addr, e->addr + e->len, e->type);
-		if (e->type == 1 && e->addr <= (u64)image_start && (u64)image_end <= e->addr + e->len)
+		if (e->type == 1 && e->addr <= (u64)image_start &&
+		    (u64)image_end <= e->addr + e->len)
 			image_in_ram = true;
 		if (e->type == 1 && e->addr >= 0x100000 && e->addr < LIMIT)
 			ram += e->len >> 10;
@@ -102,11 +106,12 @@ static void bss(void)
 	check_equal(dirty, 0);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "magic", magic },
 	{ "memory-sizes", memory_sizes },
 	{ "command-line", command_line },
 	{ "modules", modules },
 	{ "memory-map", memory_map },
 	{ "bss", bss },
-);
+	{},
+};

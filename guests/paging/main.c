@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Page tables of our own: faults and their error codes, all page sizes, RAM above 4 GiB. Command line: mem=MiB.
+// Page tables of our own: faults and their error codes, all page sizes, RAM above 4 GiB. Command
+// line: mem=MiB.
 #include "guest.h"
 
 #define P 1ull
@@ -8,7 +9,7 @@
 #define D (1ull << 6)
 #define LARGE (1ull << 7)
 #define NX (1ull << 63)
-#define RESERVED_2M (1ull << 13)	/* must be zero in an entry that maps 2 MiB */
+#define RESERVED_2M (1ull << 13) /* must be zero in an entry that maps 2 MiB */
 #define PF_PRESENT 1
 #define PF_WRITE 2
 #define PF_RESERVED 8
@@ -16,7 +17,7 @@
 #define EFER_NXE (1 << 11)
 #define CR0_WP (1 << 16)
 
-#define WINDOW 0x8000000000ull		/* 512 GiB: PML4 entry 1 */
+#define WINDOW 0x8000000000ull /* 512 GiB: PML4 entry 1 */
 #define WINDOW_1G (WINDOW + (1ull << 30))
 #define WINDOW_HIGH (WINDOW + (8ull << 30))
 #define HOLE 0xc0000000ull
@@ -50,7 +51,7 @@ static u32 touch_read(u64 at)
 static u32 touch_write(u64 at)
 {
 	fault_clear();
-	asm volatile(FAULTABLE("movb $1, (%0)") :: "r"(at) : "memory");
+	asm volatile(FAULTABLE("movb $1, (%0)")::"r"(at) : "memory");
 	return fault_taken();
 }
 
@@ -86,7 +87,7 @@ static void write_protected(void)
 
 static void no_execute(void)
 {
-	frame[0][0] = 0xc3;		// ret
+	frame[0][0] = 0xc3; // ret
 	map((u64)frame[0] | P | W);
 	((void (*)(void))WINDOW)();
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
@@ -140,17 +141,17 @@ static void remap(void)
 	frame[1][0] = 2;
 	map((u64)frame[0] | P | W);
 	check_equal(read8(WINDOW), 1);
-	map((u64)frame[1] | P | W);		// with invlpg
+	map((u64)frame[1] | P | W); // with invlpg
 	check_equal(read8(WINDOW), 2);
 	WRITE_ONCE(w_pt[0], (u64)frame[0] | P | W);
-	WRITE_CR(3, READ_CR(3));		// flushes all
+	WRITE_CR(3, READ_CR(3)); // flushes all
 	check_equal(read8(WINDOW), 1);
 }
 
 static void huge_2m(void)
 {
 	map(0);
-	w_pd[1] = 0x0 | P | W | LARGE;		// low memory again
+	w_pd[1] = 0x0 | P | W | LARGE; // low memory again
 	memcpy(PTR(0x9000), "two megabytes", 14);
 	check(!memcmp(PTR(WINDOW + (2 << 20) + 0x9000), "two megabytes", 14));
 }
@@ -172,7 +173,8 @@ static void not_canonical(void)
 	check_equal(touch_read(0x8000000000000000), VEC_GP);
 }
 
-/* A word in every 16 MiB of RAM above 4 GiB, written first, read back after: no two may be the same memory. */
+/* A word in every 16 MiB of RAM above 4 GiB, written first, read back after: no two may be the same
+ * memory. */
 static void above_4g(void)
 {
 	static u64 pd[8][512] __attribute__((aligned(4096)));
@@ -199,7 +201,7 @@ static void above_4g(void)
 	}
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "not-present", not_present },
 	{ "mapped", mapped },
 	{ "write-protected", write_protected },
@@ -211,4 +213,5 @@ TESTS(
 	{ "huge-1g", huge_1g },
 	{ "not-canonical", not_canonical },
 	{ "above-4g", above_4g },
-);
+	{},
+};

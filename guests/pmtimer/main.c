@@ -43,7 +43,8 @@ static void rate(void)
 	ticks = rdtsc() - start;
 	printf("# %u ticks while the TSC made %lu at %lu kHz\n", n, ticks, khz);
 	if (cpuid(0x40000000, 0).ebx == 0x4b4d564b)
-		check((u64)n * khz / (PM_HZ / 1000) > ticks * 9 / 10 && (u64)n * khz / (PM_HZ / 1000) < ticks * 11 / 10);
+		check((u64)n * khz / (PM_HZ / 1000) > ticks * 9 / 10 &&
+		      (u64)n * khz / (PM_HZ / 1000) < ticks * 11 / 10);
 	check(n > 0);
 }
 
@@ -55,9 +56,10 @@ static void writes_do_nothing(void)
 	check(((inl(port) - before) & mask) < PM_HZ);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "found", found },
 	{ "never-backwards", never_backwards },
 	{ "rate", rate },
 	{ "writes-do-nothing", writes_do_nothing },
-);
+	{},
+};

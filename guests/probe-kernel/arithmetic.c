@@ -36,7 +36,9 @@ void step_atomics(void)
 	check(a == 5 && words[0] == 6);
 	asm volatile("lock cmpxchg %2, %1" : "+a"(old), "+m"(words[0]) : "r"(9ull));
 	check(old == 6 && words[0] == 6);
-	asm volatile("lock btsq $0, %0; lock btrq $1, %0; lock btcq $2, %0; lock incq %0; lock negq %0" : "+m"(words[0]));
+	asm volatile("lock btsq $0, %0; lock btrq $1, %0; lock btcq $2, %0;"
+		     "lock incq %0; lock negq %0"
+		     : "+m"(words[0]));
 	asm volatile("xchg %0, %1" : "+r"(a), "+m"(words[0]));
 	asm volatile("lock cmpxchg8b %0" : "+m"(words[1]) :: "rax", "rdx", "rbx", "rcx");
 }
@@ -47,7 +49,8 @@ void step_cmpxchg16b(void)
 
 	if (!leaf1_ecx(13))
 		return;
-	STEP("lock cmpxchg16b %2", : "+a"(low), "+d"(high) : "m"(words[2]), "b"(7ull), "c"(8ull) : "memory");
+	STEP("lock cmpxchg16b %2", : "+a"(low), "+d"(high) : "m"(words[2]), "b"(7ull), "c"(8ull)
+	     : "memory");
 	check(words[2] == 7 && words[3] == 8);
 }
 
@@ -58,8 +61,10 @@ void step_strings(void)
 	asm volatile("mov $256, %%ecx; mov %0, %%rsi; lea 256(%%rsi), %%rdi; repe cmpsb; setz %1"
 		     :: "r"(area), "m"(words[4]) : "rcx", "rsi", "rdi", "memory");
 	check_equal(words[4] & 1, 1);
-	asm volatile("mov $256, %%ecx; mov %0, %%rdi; mov $0x22, %%al; repne scasb" :: "r"(area) : "rcx", "rdi", "rax");
-	asm volatile("mov $32, %%ecx; mov %0, %%rdi; rep stosq; mov $32, %%ecx; mov %0, %%rsi; rep lodsq; std; cld"
+	asm volatile("mov $256, %%ecx; mov %0, %%rdi; mov $0x22, %%al; repne scasb"
+		     :: "r"(area) : "rcx", "rdi", "rax");
+	asm volatile("mov $32, %%ecx; mov %0, %%rdi; rep stosq;"
+		     "mov $32, %%ecx; mov %0, %%rsi; rep lodsq; std; cld"
 		     :: "r"(area) : "rcx", "rdi", "rsi", "rax", "memory");
 }
 
@@ -67,11 +72,14 @@ void step_integers(void)
 {
 	u64 a = 0x123456789abcdef0, d = 0;
 
-	asm volatile("mul %2; div %2; imul $3, %0; bswap %0; bsf %0, %1; bsr %0, %1; shld $3, %0, %1; shrd $3, %0, %1"
+	asm volatile("mul %2; div %2; imul $3, %0; bswap %0; bsf %0, %1; bsr %0, %1;"
+		     "shld $3, %0, %1; shrd $3, %0, %1"
 		     : "+a"(a), "+d"(d) : "r"(77ull));
 	asm volatile("cqo; cdqe; xlatb; sahf; lahf" : "+a"(a), "+d"(d) : "b"(area));
 	asm volatile("enter $16, $0; leave" ::: "memory");
-	asm volatile("cmc; stc; clc; adc $1, %0; sbb $1, %0; rcl $1, %0; rcr $1, %0; setc %b0; cmovz %1, %0" : "+r"(a) : "r"(d));
+	asm volatile("cmc; stc; clc; adc $1, %0; sbb $1, %0; rcl $1, %0; rcr $1, %0;"
+		     "setc %b0; cmovz %1, %0"
+		     : "+r"(a) : "r"(d));
 }
 
 void step_bit_counting(void)

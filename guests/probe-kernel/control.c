@@ -104,7 +104,10 @@ void step_breakpoint(void)
 
 void step_self_modifying(void)
 {
-	static u8 code[] __attribute__((section(".data"), aligned(16))) = { 0xb8, 1, 0, 0, 0, 0xc3 };	// mov $1, %eax; ret
+	// mov $1, %eax; ret
+	static u8 code[] __attribute__((section(".data"), aligned(16))) = {
+		0xb8, 1, 0, 0, 0, 0xc3,
+	};
 	u32 (*fn)(void) = (u32 (*)(void))code;
 
 	check_equal(fn(), 1);

@@ -10,7 +10,7 @@
 u8 area[4096] __attribute__((aligned(64)));
 u64 words[8] __attribute__((aligned(16)));
 
-TESTS(
+const struct test tests[] = {
 	{ "flags", step_flags },
 	{ "control-registers", step_control_registers },
 	{ "descriptor-tables", step_descriptor_tables },
@@ -49,4 +49,5 @@ TESTS(
 	{ "xsave", step_xsave },
 	{ "avx", step_avx },
 	{ "monitor", step_monitor },
-);
+	{},
+};

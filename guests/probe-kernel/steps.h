@@ -20,12 +20,16 @@
 	asm volatile(FAULTABLE(insn) __VA_ARGS__); \
 	check_equal(fault_taken(), NO_FAULT); \
 	} while (0)
-// clang-format on
 
 static inline bool leaf1_ecx(int bit) { return cpuid(1, 0).ecx & (1u << bit); }
-static inline bool leaf7_ebx(int bit) { return cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ebx & (1u << bit)); }
+static inline bool leaf7_ebx(int bit)
+{
+	return cpuid(0, 0).eax >= 7 && (cpuid(7, 0).ebx & (1u << bit));
+}
+
 static inline void cr4_set(u64 bits) { WRITE_CR(4, READ_CR(4) | bits); }
 static inline void cr4_clear(u64 bits) { WRITE_CR(4, READ_CR(4) & ~bits); }
+// clang-format on
 
 extern u8 area[4096]; /* to play with */
 extern u64 words[8];

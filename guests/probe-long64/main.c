@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Can this KVM run interrupt handlers in long mode? A step that cannot be done may end the machine: the last line says which
+ * Can this KVM run interrupt handlers in long mode? A step that cannot be done may end the machine:
+ * the last line says which
  * ("trace" on the command line). Needs an irqchip.
  */
 #include "guest.h"
@@ -58,7 +59,10 @@ static void interrupt_at_once(void)
 
 	irq_reset();
 	apic_ipi(0, ICR_SELF | ICR_ASSERT | VEC);
-	asm volatile("sti\n\tnop\n\tmov %1, %0\n\tcli" : "=r"(after) : "m"(irq_counts[VEC]) : "memory");
+	asm volatile("sti\n\tnop\n\tmov %1, %0\n\tcli"
+		     : "=r"(after)
+		     : "m"(irq_counts[VEC])
+		     : "memory");
 	check_equal(after, 1);
 	irq_drain();
 }
@@ -96,7 +100,7 @@ static void nmi(void)
 	check(WAIT_FOR(READ_ONCE(hits) >= 1, SLOW_MS));
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "invalid-opcode", invalid_opcode },
 	{ "page-fault", page_fault },
 	{ "interrupt", interrupt },
@@ -105,4 +109,5 @@ TESTS(
 	{ "halt-wakes", halt_wakes },
 	{ "nmi", nmi },
 	{ "breakpoint", breakpoint },
-);
+	{},
+};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Can this KVM run 32-bit protected-mode code, and return from its interrupt handlers? Stands alone: entered by multiboot or
- * PVH, never leaves 32-bit mode. Needs an irqchip with PIT. The lines printed so far tell how far it came.
+ * Can this KVM run 32-bit protected-mode code, and return from its interrupt handlers? Stands
+ * alone: entered by multiboot or PVH, never leaves 32-bit mode. Needs an irqchip with PIT. The lines
+ * printed so far tell how far it came.
  */
 #define CODE 0x08
 #define DATA 0x10

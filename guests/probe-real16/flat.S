@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Can this KVM run real-mode code and its interrupt handlers? Needs an irqchip with PIT. A step that cannot be done may hang or
- * end the machine: the lines so far tell how far it came.
+ * Can this KVM run real-mode code and its interrupt handlers? Needs an irqchip with PIT. A step
+ * that cannot be done may hang or end the machine: the lines so far tell how far it came.
  */
 	.code16
 	.globl _start
@@ -48,7 +48,7 @@ _start:
 	movb $0, handled
 	sti
 	mov $0xffff, %cx
-1:	in $0x80, %al			/* something slow, so that a tick passes; it does not matter what answers */
+1:	in $0x80, %al			/* something slow, so that a tick passes */
 	cmpb $0, handled
 	loope 1b
 	cli

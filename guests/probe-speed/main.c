@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How fast is guest code, in ring 0 and in ring 3? Where a ring is emulated, an instruction takes a thousand ticks instead of
- * about one: an operating system kernel would take minutes to boot.
+ * How fast is guest code, in ring 0 and in ring 3? Where a ring is emulated, an instruction takes a
+ * thousand ticks instead of about one: an operating system kernel would take minutes to boot.
  */
+// clang-format off
 #include "guest.h"
 
 #define ROUNDS 2000
 #define PER_ROUND 4		/* instructions in the loop below */
-#define EMULATED_TICKS 50	/* an instruction; nothing that runs natively comes near, translated code neither */
+#define EMULATED_TICKS 50	/* an instruction; neither native nor translated code comes near */
 
 /* RAX: ticks for ROUNDS rounds. No stack, no memory: the same code serves both rings. */
 #define LOOP \
@@ -25,7 +26,8 @@ static u64 loop_kernel(void)
 
 static void loop_user(void)
 {
-	asm volatile(LOOP USER_EXIT :: [n] "i"(ROUNDS) : "rax", "rcx", "rdx", "rsi", "rdi", "memory");
+	asm volatile(LOOP USER_EXIT
+		     :: [n] "i"(ROUNDS) : "rax", "rcx", "rdx", "rsi", "rdi", "memory");
 }
 
 static u64 report(const char *ring, u64 ticks)
@@ -50,7 +52,8 @@ static void ring3_native(void)
 	check(report("ring3", least(user_run(loop_user), user_run(loop_user))) < EMULATED_TICKS);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "ring0-native", ring0_native },
 	{ "ring3-native", ring3_native },
-);
+	{},
+};

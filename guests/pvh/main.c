@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a PVH loader handed over: struct hvm_start_info. Command line: modules=N, module0=TEXT (the file begins with it), mem=MiB.
+// What a PVH loader handed over: struct hvm_start_info. Command line: modules=N, module0=TEXT (the
+// file begins with it), mem=MiB.
 #include "guest.h"
 
 #define LOW_LIMIT 0xa0000
@@ -69,7 +70,8 @@ static void rsdp(void)
 	check_equal((u64)r, info->rsdp_paddr);
 }
 
-/* The state the ABI promises, as far as it has survived start.S: paging and protection were ours to set; interrupts were off. */
+/* The state the ABI promises, as far as it has survived start.S: paging and protection were ours to
+ * set; interrupts were off. */
 static void cpu_state(void)
 {
 	check(!(flags_read() & (1 << 9)));
@@ -77,11 +79,12 @@ static void cpu_state(void)
 	check_equal(READ_CR(4) & ~(1ull << 5), 0);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "magic", magic },
 	{ "command-line", command_line },
 	{ "modules", modules },
 	{ "memory-map", memory_map },
 	{ "rsdp", rsdp },
 	{ "cpu-state", cpu_state },
-);
+	{},
+};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flat binary entered in real mode at 0000:7c00: a line on COM1, KTAP on the debug port, exit code. */
+/* Flat binary, entered at 0000:7c00: a line on COM1, KTAP on the debug port, exit code. */
 	.code16
 	.globl _start
 _start:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Asks for a reset. Command line: how=cf9 | 92 | i8042 | acpi | triple. A machine that restarts in place runs this again and
- * again: each round says so, and the host counts the rounds.
+ * Asks for a reset. Command line: how=cf9 | 92 | i8042 | acpi | triple. A machine that restarts in
+ * place runs this again and again: each round says so, and the host counts the rounds.
  */
 #include "guest.h"
 
@@ -27,7 +27,7 @@ static void by_triple_fault(void)
 		u64 base;
 	} __attribute__((packed)) none = { 0, 0 };
 
-	asm volatile("lidt %0; int3" :: "m"(none));
+	asm volatile("lidt %0; int3" ::"m"(none));
 }
 
 int guest_main(void)
@@ -37,7 +37,7 @@ int guest_main(void)
 	arg_str("how", how, sizeof(how));
 	printf("# reset by %s\n", how);
 	if (arg_lists("how", "cf9")) {
-		outb(PORT_RESET, 0x02);		// hard reset chosen, then done
+		outb(PORT_RESET, 0x02); // hard reset chosen, then done
 		outb(PORT_RESET, 0x06);
 	} else if (arg_lists("how", "92")) {
 		outb(PORT_FAST_A20, (inb(PORT_FAST_A20) & 0xfe) | 1);

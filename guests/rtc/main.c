@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MC146818 clock and its RAM behind 0x70/0x71, interrupt on IRQ 8. Command line: epoch=SECONDS (host's clock, within an hour).
+// MC146818 clock and its RAM behind 0x70/0x71, interrupt on IRQ 8. Command line: epoch=SECONDS
+// (host's clock, within an hour).
 #include "guest.h"
 
 #define REG_A 0x0a
@@ -43,7 +44,8 @@ static u64 days(u32 year, u32 month, u32 day)
 		month += 12;
 		year--;
 	}
-	return 365ull * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 719469;
+	return 365ull * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 +
+	       day - 719469;
 }
 
 static u64 now(void)
@@ -75,7 +77,7 @@ static void irq_done(void)
 static void valid(void)
 {
 	check_equal(get(REG_D) & 0x80, 0x80);
-	check_equal(get(REG_A) & 0x70, 0x20);	// 32768 Hz time base
+	check_equal(get(REG_A) & 0x70, 0x20); // 32768 Hz time base
 	check(get(REG_B) & HOUR24);
 	check(number(0) < 60 && number(2) < 60 && number(4) < 24);
 	check(number(7) >= 1 && number(7) <= 31 && number(8) >= 1 && number(8) <= 12);
@@ -142,11 +144,11 @@ static void periodic(void)
 	u32 i;
 
 	irq_setup();
-	put(REG_A, 0x26);			// 1024 Hz
+	put(REG_A, 0x26); // 1024 Hz
 	put(REG_B, HOUR24 | PIE);
 	for (i = 1; i <= 5; i++) {
 		check(irq_wait(VEC, i, SLOW_MS) >= i);
-		check_equal(get(REG_C) & 0xc0, 0xc0);	// reading lets the next one come
+		check_equal(get(REG_C) & 0xc0, 0xc0); // reading lets the next one come
 	}
 	irq_done();
 }
@@ -164,7 +166,7 @@ static void update_ended(void)
 static void alarm(void)
 {
 	irq_setup();
-	put(1, 0xff);				// any second, minute and hour
+	put(1, 0xff); // any second, minute and hour
 	put(3, 0xff);
 	put(5, 0xff);
 	put(REG_B, HOUR24 | AIE);
@@ -173,7 +175,7 @@ static void alarm(void)
 	irq_done();
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "valid", valid },
 	{ "host-time", host_time },
 	{ "advances", advances },
@@ -184,4 +186,5 @@ TESTS(
 	{ "periodic", periodic },
 	{ "update-ended", update_ended },
 	{ "alarm", alarm },
-);
+	{},
+};

@@ -25,7 +25,7 @@ static void irq_done(void)
 void interrupt_thre(void)
 {
 	irq_setup();
-	put(IER, IER_THRE);			// empty already: asks at once
+	put(IER, IER_THRE); // empty already: asks at once
 	check_equal(irq_wait(VEC, 1, SLOW_MS), 1);
 	check_equal(get(IIR) & 0x0f, IIR_THRE);
 	put(THR, '#');
@@ -56,7 +56,7 @@ void receive_timeout(void)
 	put(FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_TRIGGER_8);
 	put(MCR, MCR_LOOP | MCR_OUT2);
 	put(IER, IER_RX);
-	put(THR, 't');				// below the trigger level
+	put(THR, 't'); // below the trigger level
 	check(WAIT_FOR((get(IIR) & 0x0f) == IIR_TIMEOUT, SLOW_MS));
 	check_equal(get(RBR), 't');
 	check_equal(get(IIR) & 0x0f, IIR_NONE);

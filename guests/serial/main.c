@@ -15,7 +15,8 @@ static void drain(void)
 	get(MSR);
 }
 
-/* Quiet, FIFOs off, no loop. Fast divisor: emulations that keep the baud rate should not make this slow. */
+/* Quiet, FIFOs off, no loop. Fast divisor: emulations that keep the baud rate should not make this
+ * slow. */
 void uart_setup(void)
 {
 	uart_base = (u16)arg_u64("port", COM1);
@@ -60,7 +61,7 @@ static void divisor_latch(void)
 	check_equal(get(DLL), 0x34);
 	check_equal(get(DLM), 0x12);
 	put(LCR, LCR_8N1);
-	check_equal(get(IER), 0);		// the register behind the latch was not touched
+	check_equal(get(IER), 0); // the register behind the latch was not touched
 	put(LCR, LCR_8N1 | LCR_DLAB);
 	check_equal(get(DLL), 0x34);
 }
@@ -70,7 +71,7 @@ static void registers_hold(void)
 	uart_setup();
 	put(IER, 0x0f);
 	check_equal(get(IER), 0x0f);
-	put(IER, 0xf0);				// a 16550A has no more bits
+	put(IER, 0xf0); // a 16550A has no more bits
 	check_equal(get(IER), 0);
 	put(LCR, 0x1b);
 	check_equal(get(LCR), 0x1b);
@@ -117,13 +118,13 @@ static void loopback_modem_lines(void)
 {
 	uart_setup();
 	put(MCR, MCR_LOOP | MCR_DTR);
-	check_equal(get(MSR) & 0xf0, 0x20);	// DTR -> DSR
+	check_equal(get(MSR) & 0xf0, 0x20); // DTR -> DSR
 	put(MCR, MCR_LOOP | MCR_RTS);
-	check_equal(get(MSR) & 0xf0, 0x10);	// RTS -> CTS
+	check_equal(get(MSR) & 0xf0, 0x10); // RTS -> CTS
 	put(MCR, MCR_LOOP | MCR_OUT1);
-	check_equal(get(MSR) & 0xf0, 0x40);	// OUT1 -> RI
+	check_equal(get(MSR) & 0xf0, 0x40); // OUT1 -> RI
 	put(MCR, MCR_LOOP | MCR_OUT2);
-	check_equal(get(MSR) & 0xf0, 0x80);	// OUT2 -> DCD
+	check_equal(get(MSR) & 0xf0, 0x80); // OUT2 -> DCD
 }
 
 static void modem_deltas(void)
@@ -132,8 +133,8 @@ static void modem_deltas(void)
 	put(MCR, MCR_LOOP);
 	get(MSR);
 	put(MCR, MCR_LOOP | MCR_DTR);
-	check_equal(get(MSR) & 0x0f, 0x02);	// DSR changed
-	check_equal(get(MSR) & 0x0f, 0);	// reading clears
+	check_equal(get(MSR) & 0x0f, 0x02); // DSR changed
+	check_equal(get(MSR) & 0x0f, 0); // reading clears
 }
 
 static void fifo_depth(void)
@@ -159,7 +160,7 @@ static void fifo_depth(void)
 
 static void overrun(void)
 {
-	u8 seen = 0;	// reading LSR clears OE, so collect
+	u8 seen = 0; // reading LSR clears OE, so collect
 	u32 i;
 
 	uart_setup();
@@ -173,7 +174,7 @@ static void overrun(void)
 	seen |= get(LSR);
 	check(seen & LSR_OE);
 	check(!(get(LSR) & LSR_OE));
-	check_equal(get(RBR), 0);		// the FIFO kept the oldest
+	check_equal(get(RBR), 0); // the FIFO kept the oldest
 }
 
 static void clear_receiver(void)
@@ -193,7 +194,7 @@ static void identification(void)
 	check(uart_idle());
 	put(IER, IER_THRE);
 	check_equal(get(IIR) & 0x0f, IIR_THRE);
-	check_equal(get(IIR) & 0x0f, IIR_NONE);	// reading clears THRE, alone of all
+	check_equal(get(IIR) & 0x0f, IIR_NONE); // reading clears THRE, alone of all
 	put(MCR, MCR_LOOP | MCR_OUT2);
 	put(IER, IER_RX);
 	loop_send('y');
@@ -203,7 +204,7 @@ static void identification(void)
 	check_equal(get(IIR) & 0x0f, IIR_NONE);
 }
 
-TESTS(
+const struct test tests[] = {
 	{ "scratch", scratch },
 	{ "divisor-latch", divisor_latch },
 	{ "registers-hold", registers_hold },
@@ -219,4 +220,5 @@ TESTS(
 	{ "interrupt-thre", interrupt_thre },
 	{ "interrupt-receive", interrupt_receive },
 	{ "receive-timeout", receive_timeout },
-);
+	{},
+};

@@ -37,8 +37,10 @@ enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR, THR = 0, FCR = 2, DLL = 0, DLM = 
 extern u16 uart_base;
 extern u32 uart_gsi;
 
+// clang-format off
 static inline u8 get(int reg) { return inb((u16)(uart_base + reg)); }
 static inline void put(int reg, u8 v) { outb((u16)(uart_base + reg), v); }
+// clang-format on
 
 void uart_setup(void);
 bool uart_idle(void); /* waits for it */

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings up every CPU, counts them, has each answer an IPI. Command line: cpus=N (all CPUs of the machine), x2apic.
+// Brings up every CPU, counts them, has each answer an IPI. Command line: cpus=N (all CPUs of the
+// machine), x2apic.
 #include "guest.h"
 
 #define VEC_CALL 0x40
-#define SLOW_MS 30000	// 255 CPUs on two cores, emulated, need their time
+#define SLOW_MS 30000 // 255 CPUs on two cores, emulated, need their time
 
 static u32 expected, answers, checked_in, apic_ids[MAX_CPUS / 32];
 
 static void ap_main(void)
 {
-	__atomic_fetch_or(&apic_ids[this_cpu()->apic_id / 32], 1u << (this_cpu()->apic_id % 32), __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&apic_ids[this_cpu()->apic_id / 32], 1u << (this_cpu()->apic_id % 32),
+			  __ATOMIC_SEQ_CST);
 	atomic_inc(&checked_in);
 }
 
@@ -29,7 +31,7 @@ static void bring_up(void)
 	trap_set(VEC_CALL, on_call);
 	smp_start(ap_main);
 	check(WAIT_FOR(READ_ONCE(checked_in) >= expected - 1, SLOW_MS));
-	delay_us(1000);		// one too many would show up now
+	delay_us(1000); // one too many would show up now
 	printf("# %u CPUs\n", smp_count());
 	check_equal(smp_count(), expected);
 }
@@ -68,17 +70,16 @@ static void ipi_broadcast(void)
 	check(WAIT_FOR(READ_ONCE(answers) - before == expected - 1, SLOW_MS));
 }
 
-/* All at once on one word: lost updates would show that the CPUs do not share memory as they must. */
+/* All at once on one word: lost updates would show that the CPUs do not share memory as they must.
+ */
 static void shared_memory(void)
 {
 	check_equal(READ_ONCE(checked_in), expected - 1);
 	check_equal(READ_ONCE(answers), 2 * (expected - 1));
 }
 
-TESTS(
-	{ "bring-up", bring_up },
-	{ "unique-ids", unique_ids },
-	{ "ipi-each", ipi_each },
-	{ "ipi-broadcast", ipi_broadcast },
-	{ "shared-memory", shared_memory },
-);
+const struct test tests[] = {
+	{ "bring-up", bring_up },	    { "unique-ids", unique_ids },
+	{ "ipi-each", ipi_each },	    { "ipi-broadcast", ipi_broadcast },
+	{ "shared-memory", shared_memory }, {},
+};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The clocks that interrupt: local APIC timer, TSC deadline, 8254 through 8259 and IOAPIC. Command line: x2apic.
+// The clocks that interrupt: local APIC timer, TSC deadline, 8254 through 8259 and IOAPIC. Command
+// line: x2apic.
 #include "guest.h"
 
 #define VEC_TIMER 0x41
@@ -44,7 +45,7 @@ static void lapic_oneshot(void)
 	check(apic_read(APIC_TIMER_CURRENT) <= 100000);
 	check_equal(irq_wait(VEC_TIMER, 1, SLOW_MS), 1);
 	check_equal(apic_read(APIC_TIMER_CURRENT), 0);
-	check_equal(irq_wait(VEC_TIMER, 2, 20), 1);	// once
+	check_equal(irq_wait(VEC_TIMER, 2, 20), 1); // once
 }
 
 static void lapic_periodic(void)
@@ -53,7 +54,7 @@ static void lapic_periodic(void)
 	apic_write(APIC_LVT_TIMER, VEC_TIMER | LVT_PERIODIC);
 	apic_write(APIC_TIMER_INITIAL, 1000000);
 	check(irq_wait(VEC_TIMER, 5, SLOW_MS) >= 5);
-	apic_write(APIC_TIMER_INITIAL, 0);		// stops it
+	apic_write(APIC_TIMER_INITIAL, 0); // stops it
 	irq_drain();
 	irq_reset();
 	check_equal(irq_wait(VEC_TIMER, 1, 20), 0);
@@ -97,10 +98,10 @@ static void tsc_deadline(void)
 	check_equal(irq_wait(VEC_TIMER, 1, SLOW_MS), 1);
 	check(rdtsc() >= then);
 	check_equal(rdmsr(MSR_TSC_DEADLINE), 0);
-	wrmsr(MSR_TSC_DEADLINE, 1);		// long past: at once
+	wrmsr(MSR_TSC_DEADLINE, 1); // long past: at once
 	check_equal(irq_wait(VEC_TIMER, 2, SLOW_MS), 2);
 	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_khz() * 50);
-	wrmsr(MSR_TSC_DEADLINE, 0);		// disarmed
+	wrmsr(MSR_TSC_DEADLINE, 0); // disarmed
 	check_equal(irq_wait(VEC_TIMER, 3, 80), 2);
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 }
@@ -123,7 +124,7 @@ static void pit_readback(void)
 {
 	setup();
 	pit_set(2, 3, 0x1234);
-	outb(0x43, 0xe8);			// read-back: status of channel 2
+	outb(0x43, 0xe8); // read-back: status of channel 2
 	check_equal(inb(0x42) & 0x3f, 3 << 4 | 3 << 1);
 }
 
@@ -134,7 +135,7 @@ static void pit_gate(void)
 
 	setup();
 	outb(0x61, (inb(0x61) & ~2) | 1);
-	pit_set(2, 0, PIT_HZ / 100);		// mode 0: output rises after 10 ms
+	pit_set(2, 0, PIT_HZ / 100); // mode 0: output rises after 10 ms
 	start = rdtsc();
 	check(!(inb(0x61) & 0x20));
 	check(WAIT_FOR(inb(0x61) & 0x20, SLOW_MS));
@@ -148,7 +149,7 @@ static void pit_by_pic(void)
 {
 	setup();
 	irq_count_pic(VEC_PIC, 16);
-	apic_write(APIC_LVT_LINT0, 0x700);	// ExtINT
+	apic_write(APIC_LVT_LINT0, 0x700); // ExtINT
 	pit_set(0, 2, PIT_HZ / 200);
 	pic_unmask(1);
 	check(irq_wait(VEC_PIC, 3, SLOW_MS) >= 3);
@@ -186,26 +187,21 @@ static void pit_oneshot(void)
 	irq_count_on(VEC_PIN0);
 	ioapic_route(0, VEC_PIN0, apic_id());
 	ioapic_route(2, VEC_PIN0, apic_id());
-	pit_set(0, 0, 0xffff);			// ends what ran before; a tick of it may still be on its way
+	pit_set(0, 0, 0xffff); // ends what ran before; a tick of it may still be on its way
 	irq_drain();
 	irq_reset();
-	pit_set(0, 0, 1000);			// mode 0: one rising edge
+	pit_set(0, 0, 1000); // mode 0: one rising edge
 	check_equal(irq_wait(VEC_PIN0, 1, SLOW_MS), 1);
 	check_equal(irq_wait(VEC_PIN0, 2, 20), 1);
 	ioapic_route(0, IOAPIC_MASKED, 0);
 	ioapic_route(2, IOAPIC_MASKED, 0);
 }
 
-TESTS(
-	{ "lapic-oneshot", lapic_oneshot },
-	{ "lapic-periodic", lapic_periodic },
-	{ "lapic-masked", lapic_masked },
-	{ "lapic-halted", lapic_halted },
-	{ "tsc-deadline", tsc_deadline },
-	{ "pit-counts-down", pit_counts_down },
-	{ "pit-readback", pit_readback },
-	{ "pit-gate", pit_gate },
-	{ "pit-by-pic", pit_by_pic },
-	{ "pit-by-ioapic", pit_by_ioapic },
-	{ "pit-oneshot", pit_oneshot },
-);
+const struct test tests[] = {
+	{ "lapic-oneshot", lapic_oneshot }, { "lapic-periodic", lapic_periodic },
+	{ "lapic-masked", lapic_masked },   { "lapic-halted", lapic_halted },
+	{ "tsc-deadline", tsc_deadline },   { "pit-counts-down", pit_counts_down },
+	{ "pit-readback", pit_readback },   { "pit-gate", pit_gate },
+	{ "pit-by-pic", pit_by_pic },	    { "pit-by-ioapic", pit_by_ioapic },
+	{ "pit-oneshot", pit_oneshot },	    {},
+};

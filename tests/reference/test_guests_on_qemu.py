@@ -1,6 +1,7 @@
 """The guests on QEMU's emulated machines: what a guest finds there it may demand of vmm.
 
-No KVM takes part. Subtests that QEMU itself fails are listed in guests.toml, nothing else is left out.
+No KVM takes part. Subtests that QEMU itself fails are listed in guests.toml; nothing else is left
+out.
 """
 
 from __future__ import annotations
