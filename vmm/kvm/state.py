@@ -13,7 +13,7 @@ from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from vmm.kvm.vcpu import KvmVcpu
@@ -57,8 +57,9 @@ def save(vcpu: KvmVcpu, msr_indices: Iterable[int], caps: Mapping[str, int]) -> 
 def load(vcpu: KvmVcpu, saved: object) -> None:
     """Puts a vCPU into a saved state.
 
-    StateError for another version, fields that are missing, unknown or out of range, and values
-    that KVM refuses; the vCPU may then hold half of it and must not run.
+    StateError for another version and for fields that are missing, unknown or out of range, before
+    anything is changed; also for values that KVM refuses, and the vCPU may then hold half of the
+    state and must not run.
     """
     _load(vcpu, saved, tsc=None)
 
@@ -76,7 +77,19 @@ def reset(vcpu: KvmVcpu, saved: object) -> None:
 
 
 def _load(vcpu: KvmVcpu, saved: object, tsc: int | None) -> None:
-    state = plain.header(saved, VERSION, KEYS, "vCPU")
+    writes = _writes(vcpu, plain.header(saved, VERSION, KEYS, "vCPU"), tsc)
+    try:
+        vcpu.get_mp_state()  # digests INIT and SIPI that still wait
+        for write, value in writes:
+            write(value)
+    except KvmError as error:
+        raise StateError(f"The saved state of vCPU {vcpu.id} does not fit: {error}") from error
+
+
+def _writes(
+    vcpu: KvmVcpu, state: dict[str, Any], tsc: int | None
+) -> list[tuple[Callable[[Any], object], Any]]:
+    """What to write in which order; every value is checked before the first write happens."""
     regs, sregs = ffi.new("struct kvm_regs *"), ffi.new("struct kvm_sregs *")
     events = ffi.new("struct kvm_vcpu_events *")
     plain.fill(regs, state["regs"], "vCPU's regs")
@@ -85,19 +98,35 @@ def _load(vcpu: KvmVcpu, saved: object, tsc: int | None) -> None:
     lapic = plain.blob(state["lapic"], range(LAPIC_SIZE, LAPIC_SIZE + 1), "vCPU's local APIC")
     mp_state = plain.number(state["mp_state"], lib.KVM_MP_STATE_SIPI_RECEIVED, "vCPU's MP state")
     msrs = _check_msrs(state["msrs"])
-    if tsc is not None:
-        msrs |= {index: tsc for index in (IA32_TSC,) if index in msrs}
-    try:
-        vcpu.get_mp_state()  # digests INIT and SIPI that still wait
-        vcpu.set_sregs(sregs)  # first: mode and APIC base decide what the rest means
-        vcpu.set_regs(regs)
-        _load_fpu(vcpu, state)
-        vcpu.set_lapic(lapic)  # before the MSRs: a TSC deadline needs its timer mode
-        _load_msrs(vcpu, msrs)
-        vcpu.set_vcpu_events(events)
-        vcpu.set_mp_state(mp_state)  # last: the steps above may wake a halted vCPU
-    except KvmError as error:
-        raise StateError(f"The saved state of vCPU {vcpu.id} does not fit: {error}") from error
+    if tsc is not None and IA32_TSC in msrs:
+        msrs[IA32_TSC] = tsc
+    return [
+        (vcpu.set_sregs, sregs),  # first: mode and APIC base decide what the rest means
+        (vcpu.set_regs, regs),
+        *_fpu_writes(vcpu, state),
+        (vcpu.set_lapic, lapic),  # before the MSRs: a TSC deadline needs its timer mode
+        (lambda values: _write_msrs(vcpu, values), msrs),
+        (vcpu.set_vcpu_events, events),
+        (vcpu.set_mp_state, mp_state),  # last: the steps above may wake a halted vCPU
+    ]
+
+
+def _fpu_writes(
+    vcpu: KvmVcpu, state: dict[str, Any]
+) -> Iterator[tuple[Callable[[Any], object], Any]]:
+    if state["xsave"] is not None:
+        yield vcpu.set_xsave, plain.blob(state["xsave"], XSAVE_SIZES, "vCPU's FPU state")
+    if state["xcrs"] is not None:
+        xcrs = ffi.new("struct kvm_xcrs *")
+        for number, value in _pairs(state["xcrs"], len(xcrs.xcrs), "vCPU's XCRs"):
+            entry = xcrs.xcrs[xcrs.nr_xcrs]
+            entry.xcr, entry.value = number, value
+            xcrs.nr_xcrs += 1
+        yield vcpu.set_xcrs, xcrs
+    if state["debugregs"] is not None:
+        debugregs = ffi.new("struct kvm_debugregs *")
+        plain.fill(debugregs, state["debugregs"], "vCPU's debugregs")
+        yield vcpu.set_debugregs, debugregs
 
 
 def _xsave_size(caps: Mapping[str, int]) -> int:
@@ -107,22 +136,6 @@ def _xsave_size(caps: Mapping[str, int]) -> int:
 def _save_xcrs(vcpu: KvmVcpu) -> list[list[int]]:
     xcrs = vcpu.get_xcrs()
     return [[entry.xcr, entry.value] for entry in xcrs.xcrs[0 : xcrs.nr_xcrs]]
-
-
-def _load_fpu(vcpu: KvmVcpu, state: dict[str, Any]) -> None:
-    if state["xsave"] is not None:
-        vcpu.set_xsave(plain.blob(state["xsave"], XSAVE_SIZES, "vCPU's FPU state"))
-    if state["xcrs"] is not None:
-        xcrs = ffi.new("struct kvm_xcrs *")
-        for number, value in _pairs(state["xcrs"], len(xcrs.xcrs), "vCPU's XCRs"):
-            entry = xcrs.xcrs[xcrs.nr_xcrs]
-            entry.xcr, entry.value = number, value
-            xcrs.nr_xcrs += 1
-        vcpu.set_xcrs(xcrs)
-    if state["debugregs"] is not None:
-        debugregs = ffi.new("struct kvm_debugregs *")
-        plain.fill(debugregs, state["debugregs"], "vCPU's debugregs")
-        vcpu.set_debugregs(debugregs)
 
 
 def _save_msrs(vcpu: KvmVcpu, indices: Iterable[int]) -> dict[int, int]:
@@ -145,7 +158,7 @@ def _check_msrs(saved: object) -> dict[int, int]:
     return ordered | pairs | last
 
 
-def _load_msrs(vcpu: KvmVcpu, msrs: dict[int, int]) -> None:
+def _write_msrs(vcpu: KvmVcpu, msrs: dict[int, int]) -> None:
     """KVM refuses some that never change, host properties: fine while they hold the value."""
     refused = vcpu.set_msrs(msrs)
     if refused:
