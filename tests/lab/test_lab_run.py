@@ -187,7 +187,7 @@ def test_the_shell_has_a_real_terminal_of_this_size() -> None:
     tty = Tty("--", "sh")
     fcntl.ioctl(tty.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
     tty.expect(b"# ")
-    os.write(tty.fd, b"tty; sleep 1; stty size\r")
+    os.write(tty.fd, b"tty; until stty size | grep 33; do :; done\r")
     tty.expect(b"33 101")
     # The quotes keep the echo of what was typed from looking like the answer.
     os.write(tty.fd, b"sh -c 'trap exit INT; echo ar\"\"med; while :; do :; done'\r")
