@@ -110,7 +110,7 @@ def test_callbacks_get_value_and_source_and_specific_ones_go_first(loop: IoLoop)
     assert seen == [("ours", 1), (other, 2)]
 
 
-def test_served_descriptor_is_called_until_it_is_empty(loop: IoLoop, pipe: tuple[int, int]) -> None:
+def test_served_descriptor_is_called_until_it_is_empty(pipe: tuple[int, int], loop: IoLoop) -> None:
     taken: list[bytes] = []
     all_taken = threading.Event()
 
