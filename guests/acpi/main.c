@@ -6,10 +6,6 @@
  */
 #include "guest.h"
 
-#define MADT_LAPIC 0
-#define MADT_IOAPIC 1
-#define MADT_X2APIC 9
-
 static void rsdp(void)
 {
 	const struct acpi_rsdp *r = acpi_rsdp();
@@ -57,16 +53,16 @@ static void fadt(void)
 
 static void madt(void)
 {
-	u32 cpus = 0, n;
-	const u8 *p;
+	const u8 *p = NULL;
+	u32 cpus = 0;
 
 	check(acpi_find("APIC") != NULL);
-	for (n = 0; (p = acpi_madt_entry(MADT_LAPIC, n)); n++)
+	while ((p = acpi_madt_next(p, MADT_LAPIC)))
 		cpus += p[4] & 1;
-	for (n = 0; (p = acpi_madt_entry(MADT_X2APIC, n)); n++)
+	while ((p = acpi_madt_next(p, MADT_X2APIC)))
 		cpus += p[8] & 1;
 	check_equal(cpus, arg_u64("cpus", 1));
-	p = acpi_madt_entry(MADT_IOAPIC, 0);
+	p = acpi_madt_next(NULL, MADT_IOAPIC);
 	check(p && *(const u32 *)(p + 4) == IOAPIC_BASE && *(const u32 *)(p + 8) == 0);
 }
 

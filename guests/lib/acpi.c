@@ -3,6 +3,7 @@
 #include "boot.h"
 #include "cpu.h"
 
+#define RSDP_SIGNATURE 0x2052545020445352 // "RSD PTR "
 #define BDA_EBDA_SEGMENT 0x40e
 #define BOOT_PARAMS_RSDP 0x70 // struct boot_params.acpi_rsdp_addr
 
@@ -18,7 +19,7 @@ bool acpi_sum_ok(const void *table, u32 length)
 
 static bool is_rsdp(u64 at)
 {
-	return !memcmp(PTR(at), "RSD PTR ", 8) && acpi_sum_ok(PTR(at), 20);
+	return read64(at) == RSDP_SIGNATURE && acpi_sum_ok(PTR(at), 20);
 }
 
 static u64 scan(u64 from, u64 to)
@@ -32,8 +33,11 @@ static u64 scan(u64 from, u64 to)
 const struct acpi_rsdp *acpi_rsdp(void)
 {
 	const struct pvh_start_info *pvh = PTR(boot_info);
-	u64 at = 0, ebda = (u64)read16(BDA_EBDA_SEGMENT) << 4;
+	static u64 found; // looked for once: the scan is slow where the guest is emulated
+	u64 at = found, ebda = (u64)read16(BDA_EBDA_SEGMENT) << 4;
 
+	if (at)
+		return PTR(at);
 	if (boot_kind == BOOT_PVH)
 		at = pvh->rsdp_paddr;
 	else if (boot_kind == BOOT_LINUX64)
@@ -42,7 +46,8 @@ const struct acpi_rsdp *acpi_rsdp(void)
 		at = scan(0xe0000, 0x100000);
 	if (!at)
 		at = scan(ebda, ebda + 1024);
-	return at && is_rsdp(at) ? PTR(at) : NULL;
+	found = at && is_rsdp(at) ? at : 0;
+	return PTR(found);
 }
 
 static const struct acpi_header *root(u32 *ret_width)
@@ -96,7 +101,7 @@ const struct acpi_header *acpi_find(const char *signature)
 	return NULL;
 }
 
-const u8 *acpi_madt_entry(u8 type, u32 n)
+const u8 *acpi_madt_next(const u8 *after, u8 type)
 {
 	const struct acpi_madt *m = PTR(acpi_find("APIC"));
 	const u8 *p, *end;
@@ -104,18 +109,19 @@ const u8 *acpi_madt_entry(u8 type, u32 n)
 	if (!m)
 		return NULL;
 	end = (const u8 *)m + m->h.length;
-	for (p = m->entries; p + 2 <= end && p[1] >= 2 && p + p[1] <= end; p += p[1])
-		if (p[0] == type && !n--)
+	p = after ? after + after[1] : m->entries;
+	for (; p + 2 <= end && p[1] >= 2 && p + p[1] <= end; p += p[1])
+		if (p[0] == type)
 			return p;
 	return NULL;
 }
 
 u32 acpi_irq_to_gsi(u8 irq)
 {
-	const u8 *p;
-	u32 n, gsi;
+	const u8 *p = NULL;
+	u32 gsi;
 
-	for (n = 0; (p = acpi_madt_entry(2, n)); n++) {
+	while ((p = acpi_madt_next(p, MADT_OVERRIDE))) {
 		memcpy(&gsi, p + 4, 4);
 		if (p[3] == irq)
 			return gsi;

@@ -70,6 +70,12 @@ struct acpi_madt {
 	u8 entries[];
 } __attribute__((packed));
 
+#define MADT_PCAT_COMPAT 1 /* flag: an 8259 pair is there, and with it the other PC interrupts */
+#define MADT_LAPIC 0
+#define MADT_IOAPIC 1
+#define MADT_OVERRIDE 2
+#define MADT_X2APIC 9
+
 #define ACPI_SLEEP_ENABLE 0x20 /* sleep control register: SLP_EN, SLP_TYP in bits 2-4 */
 
 bool acpi_sum_ok(const void *table, u32 length);
@@ -79,8 +85,8 @@ const struct acpi_rsdp *acpi_rsdp(void); /* NULL if there is none */
 const struct acpi_header *acpi_find(const char *signature);
 u32 acpi_tables(void); /* entries of the XSDT (or RSDT) */
 const struct acpi_header *acpi_table(u32 index);
-/* MADT: entries of `type` (of at most 255), n-th one or NULL */
-const u8 *acpi_madt_entry(u8 type, u32 n);
+/* Next MADT entry of `type` after one (NULL: first), or NULL. */
+const u8 *acpi_madt_next(const u8 *after, u8 type);
 u32 acpi_irq_to_gsi(u8 irq); /* through the MADT's interrupt source overrides */
 /* SLP_TYP of \_S5 read out of the DSDT's bytes; -1 if there is none */
 int acpi_s5_type(void);

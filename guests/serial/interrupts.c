@@ -28,7 +28,7 @@ void interrupt_thre(void)
 	put(IER, IER_THRE); // empty already: asks at once
 	check_equal(irq_wait(VEC, 1, SLOW_MS), 1);
 	check_equal(get(IIR) & 0x0f, IIR_THRE);
-	put(THR, '#');
+	put(THR, '\n');
 	check_equal(irq_wait(VEC, 2, SLOW_MS), 2);
 	check_equal(get(IIR) & 0x0f, IIR_THRE);
 	irq_drain();
@@ -36,6 +36,10 @@ void interrupt_thre(void)
 	irq_done();
 }
 
+/*
+ * A loop takes OUT2 from the pin that lets interrupts through on a PC; leaving it with a byte received
+ * has to raise one, whatever a machine does before.
+ */
 void interrupt_receive(void)
 {
 	irq_setup();
@@ -44,6 +48,8 @@ void interrupt_receive(void)
 	irq_drain();
 	irq_reset();
 	put(THR, 'z');
+	check(WAIT_FOR(get(LSR) & LSR_DR, SLOW_MS));
+	put(MCR, MCR_OUT2);
 	check(irq_wait(VEC, 1, SLOW_MS) >= 1);
 	check_equal(get(IIR) & 0x0f, IIR_RX);
 	check_equal(get(RBR), 'z');

@@ -160,6 +160,7 @@ static void pit_by_pic(void)
 /* IRQ 0 sits at pin 2 on PCs with an interrupt source override, at pin 0 without. */
 static void pit_by_ioapic(void)
 {
+	const struct acpi_madt *madt;
 	u32 pin0, pin2;
 
 	setup();
@@ -175,7 +176,8 @@ static void pit_by_ioapic(void)
 	pin2 = irq_counts[VEC_PIN2];
 	printf("# pin 0: %u, pin 2: %u\n", pin0, pin2);
 	check((pin0 >= 3) != (pin2 >= 3));
-	if (acpi_find("APIC"))
+	madt = PTR(acpi_find("APIC"));
+	if (madt && (madt->flags & MADT_PCAT_COMPAT))
 		check_equal(acpi_irq_to_gsi(0), pin2 >= 3 ? 2 : 0);
 	ioapic_route(0, IOAPIC_MASKED, 0);
 	ioapic_route(2, IOAPIC_MASKED, 0);
