@@ -26,9 +26,9 @@ SIGNATURE_INFO = (
 
 
 class Kernel(Record):
-    """One unpacked kernel. `modules` is its lib/modules/VERSION, `headers` an include folder.
+    """One unpacked kernel. `image` is the bzImage, `vmlinux` the ELF file inside it.
 
-    `image` is the bzImage, `vmlinux` the ELF file inside it.
+    `modules` is its lib/modules/VERSION; `headers` holds linux/, asm/ and asm-generic/.
     """
 
     version: str
@@ -50,6 +50,7 @@ def kernel() -> Kernel:
     def finish(path: Path) -> None:
         _depmod(helpers, path)
         _extract(helpers, path)
+        (path / "usr/include/asm").symlink_to("x86_64-linux-gnu/asm")
 
     root = apt.unpacked("kernel", KERNEL, wanted=_of_kernel, finish=finish)
     images = sorted((root / "boot").glob("vmlinuz-*"))
