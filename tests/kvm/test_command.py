@@ -1,0 +1,335 @@
+"""The command `vmm boot` as a process, around guests that really run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qemu.qmp import QMPClient
+
+from tests.guests import BUILD
+from vmm.errors import (
+    EXIT_CRASH,
+    EXIT_HOST,
+    EXIT_OK,
+    EXIT_PANIC,
+    EXIT_REPORT,
+    EXIT_RESET,
+    EXIT_SIGNAL,
+    EXIT_TIMEOUT,
+)
+
+pytestmark = pytest.mark.needs("kvm")
+
+PATIENCE = 60.0  # seconds after which something hangs
+EDITING = termios.ECHO | termios.ICANON | termios.ISIG
+PASSED = 1  # isa-debug-exit with 0
+SPIN = ["-k", str(BUILD / "crash.elf"), "-a", "how=spin"]
+CRASH = str(BUILD / "crash.elf")
+
+
+def command(*argv: str) -> list[str]:
+    return [sys.executable, "-m", "vmm", "boot", *argv]
+
+
+def boot(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*argv),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **more,
+    )
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "gave up waiting"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def spinning(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A machine whose guest never ends, with a control socket in tmp_path/state."""
+    state = tmp_path / "state"
+    process = subprocess.Popen(
+        command(*SPIN, "--console", f"file:{tmp_path}/console", "--state-dir", str(state)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: b"crash by spin" in Path(tmp_path / "console").read_bytes()
+          if (tmp_path / "console").exists() else process.poll() is not None)  # fmt: skip
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_doctor_agrees_that_guests_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vmm", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    body = json.loads(done.stdout)
+    rows = {row["name"]: row["status"] for row in body["findings"]}
+    assert (done.returncode, body["code"], rows["/dev/kvm"]) == (EXIT_OK, EXIT_OK, "ok")
+    assert rows["KVM_CAP_USER_MEMORY"] == "ok"
+
+
+# --- endings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "cause", "said"),
+    [
+        (["-k", str(BUILD / "hello.elf"), "--debug-exit"], PASSED, "debug-exit", ""),
+        ([CRASH, "triple"], EXIT_CRASH, "crash", "The guest crashed: "),
+        ([CRASH, "garbage"], EXIT_CRASH, "crash", "The guest crashed: "),
+        ([CRASH, "pvpanic"], EXIT_PANIC, "panic", "the guest panicked"),
+        ([CRASH, "hlt", "--timeout", "0.5"], EXIT_TIMEOUT, "timeout", "after 0.5 seconds"),
+        ([str(BUILD / "reset.elf"), "acpi", "--reboot=exit"], EXIT_RESET, "reset", "reset itself"),
+    ],
+)
+def test_exit_code_sentence_and_report_agree(
+    tmp_path: Path, argv: list[str], code: int, cause: str, said: str
+) -> None:
+    if argv[0] != "-k":
+        argv = ["-k", argv[0], "-a", f"how={argv[1]}", *argv[2:]]
+    path = tmp_path / "report.json"
+
+    done = boot(*argv, "--exit-report", str(path))
+
+    body = json.loads(path.read_text())
+    assert (done.returncode, body["code"], body["cause"]) == (code, code, cause)
+    assert said in done.stderr
+    assert said in body["sentence"] or said == ""
+    assert "Traceback" not in done.stderr
+    assert body["counters"]["vcpus"][0]["exits"] > 0
+    assert body["console"]
+
+
+def test_report_of_a_crash_holds_everything_known(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+
+    done = boot("-k", CRASH, "-a", "how=triple", "--exit-report", str(path))
+
+    body = json.loads(path.read_text())
+    assert body["console"][-1] == "# about to crash by triple"
+    assert {"vcpu", "kvm", "registers", "code", "exits"} <= body["detail"].keys()
+    assert f"rip {body['detail']['registers']['rip']:016x}" in done.stderr
+    names = [mark["name"] for mark in body["timings"]["marks"]]
+    assert names.index("start") < names.index("running") < names.index("crash")
+
+
+def test_report_draws_as_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    boot("-k", str(BUILD / "hello.elf"), "--debug-exit", "--exit-report", str(path))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "vmm", "plot", str(path)], capture_output=True, text=True, check=True
+    )
+
+    assert "Boot timeline" in done.stdout
+    assert "pio-write 0xf4 debug-exit" in done.stdout
+
+
+def test_full_disk_for_the_report_still_says_how_the_guest_ended() -> None:
+    done = boot("-k", str(BUILD / "hello.elf"), "--debug-exit", "--exit-report", "/dev/full")
+
+    assert done.returncode == EXIT_REPORT
+    assert done.stderr.splitlines() == [
+        "vmm: cannot write the exit report /dev/full: No space left on device",
+        "vmm: how it ended: the guest wrote 0 to isa-debug-exit (code 1)",
+    ]
+
+
+def test_stop_before_run_shows_the_machine() -> None:
+    done = boot(*SPIN, "--stop-before=run", "--json")
+
+    assert done.returncode == EXIT_OK
+    assert json.loads(done.stderr)["state"] == "ready"
+
+
+def test_stats_follow_the_consoles_last_word() -> None:
+    done = boot(
+        "-k", str(BUILD / "hello.elf"), "--debug-exit", "--stats",
+        preexec_fn=lambda: os.dup2(1, 2),
+    )  # fmt: skip
+
+    assert done.returncode == PASSED
+    assert done.stdout.index("ok 2 debugcon") < done.stdout.index("vcpus\n")
+
+
+# --- signals and the terminal ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE])
+def test_a_signal_ends_the_run_in_order(
+    spinning: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    spinning.send_signal(number)
+    _out, said = spinning.communicate(timeout=PATIENCE)
+
+    assert spinning.returncode == EXIT_SIGNAL
+    assert said == f"vmm: stopped by {number.name}\n"
+    body = json.loads((tmp_path / "state" / "report.json").read_text())
+    assert (body["cause"], body["detail"]) == ("signal", {"signal": number.name})
+    assert sorted(os.listdir(tmp_path / "state")) == ["config.toml", "report.json"]
+
+
+class Terminal:
+    """A pseudo-terminal with `vmm boot` as its foreground process."""
+
+    def __init__(self, *argv: str) -> None:
+        self.master, self.slave = os.openpty()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.login_tty(self.slave)
+            os.execv(sys.executable, command(*argv))
+        self.seen = b""
+
+    def wait_for(self, words: bytes) -> None:
+        end = time.monotonic() + PATIENCE
+        while words not in self.seen:
+            assert time.monotonic() < end, self.seen
+            self.read()
+
+    def read(self) -> None:
+        if select.select([self.master], [], [], 0.05)[0]:
+            self.seen += os.read(self.master, 4096)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def cooked(self) -> bool:
+        """Whether the terminal edits lines and echoes, as a shell left it."""
+        modes = termios.tcgetattr(self.slave)[3]
+        return bool(modes & EDITING == EDITING)
+
+    def end(self) -> int:
+        """The exit code, once the process has ended."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            assert time.monotonic() < end, self.seen
+            self.read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        os.close(self.slave)
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    made = Terminal(*SPIN)
+    made.wait_for(b"crash by spin")
+    assert not made.cooked()
+    yield made
+    made.close()
+
+
+def test_console_keys_speak_to_the_machine(terminal: Terminal) -> None:
+    for keys, answer in (
+        (b"\x01h", b"end the machine"),
+        (b"\x01c", b"vmm: running, 1 vCPU"),
+        (b"\x01n", b"only one console"),
+        (b"\x01?", b"send Ctrl-A itself"),
+    ):
+        terminal.type(keys)
+        terminal.wait_for(answer)
+    terminal.type(b"\x01b\x01x")
+
+    assert terminal.end() == EXIT_OK
+    assert terminal.cooked()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_gives_the_terminal_back(terminal: Terminal, number: signal.Signals) -> None:
+    os.kill(terminal.pid, number)
+    terminal.wait_for(f"stopped by {number.name}".encode())
+
+    assert terminal.end() == EXIT_SIGNAL
+    assert terminal.cooked()
+
+
+# --- the control socket ---------------------------------------------------------------------------
+
+
+def test_qemus_client_library_drives_a_machine(
+    spinning: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    async def talk() -> list[str]:
+        client = QMPClient("test")
+        await client.connect(str(tmp_path / "state" / "control.sock"))
+        states = []
+        with client.listener() as listener:
+            for verb in ("pause", "resume", "reset"):
+                await client.execute(verb)
+                status = await client.execute("query-status")
+                states.append(f"{verb} {status['status']} {(await listener.get())['event']}")
+            stats = await client.execute("stats")
+            states.append(str(stats["resets"]))
+            info = await client.execute("info")
+            states.append(info["state"])
+            await client.execute("stop", {"reason": "the test is over"})
+            states.append((await listener.get())["event"])
+        await client.disconnect()
+        return states
+
+    assert asyncio.run(talk()) == [
+        "pause paused PAUSE",
+        "resume running RESUME",
+        "reset running RESET",
+        "1",
+        "running",
+        "SHUTDOWN",
+    ]
+    _out, said = spinning.communicate(timeout=PATIENCE)
+    assert (spinning.returncode, said) == (EXIT_OK, "")
+    body = json.loads((tmp_path / "state" / "report.json").read_text())
+    assert body["detail"] == {"reason": "the test is over"}
+
+
+def test_two_machines_cannot_share_a_state_directory(
+    spinning: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    done = boot(*SPIN, "--state-dir", str(tmp_path / "state"))
+
+    assert done.returncode == EXIT_HOST
+    assert "in use by another machine" in done.stderr
+    assert spinning.poll() is None
+
+
+def test_written_configuration_boots_again(tmp_path: Path) -> None:
+    argv = ["-k", str(BUILD / "hello.elf"), "--debug-exit", "--state-dir", str(tmp_path)]
+    boot(*argv)
+
+    done = boot("--config", str(tmp_path / "config.toml"))
+
+    assert done.returncode == PASSED
+    assert "hello from the guest" in done.stdout
