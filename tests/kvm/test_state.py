@@ -242,14 +242,11 @@ def test_kvmclock_goes_on_from_where_a_pause_stopped_it(rig: Rig) -> None:
 @pytest.mark.parametrize("seconds", [0.2, 1.5])
 def test_every_tsc_goes_on_from_where_a_pause_stopped_it(rig: Rig, seconds: float) -> None:
     khz = clock.tsc_khz(rig.vcpus[0])
-    offsets = [clock._tsc_offset(vcpu) for vcpu in rig.vcpus]
     token, resumed = pause(rig, seconds)
-    after = [clock._tsc_offset(vcpu) for vcpu in rig.vcpus]
-    now = rig.vcpus[0].get_msrs((TSC,))[TSC]
-    passed = time.monotonic_ns() - resumed
-    assert token.tscs[0] <= now <= token.tscs[0] + passed * khz / 1e6 * 1.01
-    moved = {(new - old) % (1 << 64) for old, new in zip(offsets, after, strict=True)}
-    assert len(moved) == 1, "vCPUs that were in step stay in step"
+    for vcpu, before in zip(rig.vcpus, token.tscs, strict=True):
+        now = vcpu.get_msrs((TSC,))[TSC]
+        passed = time.monotonic_ns() - resumed
+        assert before <= now <= before + passed * khz / 1e6 * 1.01
 
 
 def test_a_pause_drops_pit_ticks_that_came_due(rig: Rig) -> None:
