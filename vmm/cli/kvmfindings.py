@@ -28,7 +28,8 @@ def kvm_findings(root: str = "/", path: str = "/dev/kvm") -> Iterator[Finding]:
     try:
         system = System(path)
     except HostError as error:
-        yield _finding("Virtualization", path, MISSING, str(error), "running any guest", mend(root))
+        found = str(error).partition("; ")[0]
+        yield _finding("Virtualization", path, MISSING, found, "running any guest", mend(root))
         return
     with system:
         yield _finding("Virtualization", path, OK, "KVM API version 12", "running any guest")
