@@ -141,14 +141,25 @@ def test_uris_of_apt_are_read_with_epochs_and_tildes() -> None:
     ]
 
 
-def test_special_bits_are_cleared_and_links_left(tmp_path: Path) -> None:
+def test_absolute_links_stay_inside_what_was_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "sbin").mkdir()
+    (tmp_path / "bin/kmod").write_text("inside")
+    (tmp_path / "sbin/depmod").symlink_to("/bin/kmod")
+    (tmp_path / "folder").symlink_to("/bin")
+    apt.settle(tmp_path)
+    assert (tmp_path / "sbin/depmod").read_text() == "inside"
+    assert os.readlink(tmp_path / "folder") == "bin"
+
+
+def test_special_bits_are_cleared_and_relative_links_left(tmp_path: Path) -> None:
     program = tmp_path / "bin"
     program.write_text("")
     program.chmod(0o4755)
-    (tmp_path / "link").symlink_to("/nowhere")
-    apt.drop_special_bits(tmp_path)
+    (tmp_path / "link").symlink_to("nowhere")
+    apt.settle(tmp_path)
     assert program.stat().st_mode & 0o7777 == 0o755
-    assert os.readlink(tmp_path / "link") == "/nowhere"
+    assert os.readlink(tmp_path / "link") == "nowhere"
 
 
 def test_a_program_runs_with_the_loader_and_libraries_of_its_root() -> None:

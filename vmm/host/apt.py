@@ -27,9 +27,9 @@ from vmm.host import cache, sources
 from vmm.record import Record
 
 RELEASE = "bookworm"
-RECIPE = "2"  # raise it when unpacked entries must be made anew
+RECIPE = "3"  # raise it when unpacked entries must be made anew
 LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib", "lib")
-LOADER = "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"  # lib64/ has an absolute link to it
+LOADER = "lib64/ld-linux-x86-64.so.2"
 
 # Read after the system's own configuration: keeps its proxies, drops its hooks and its folders.
 CONFIGURATION = """\
@@ -109,7 +109,7 @@ class Apt:
         for deb in sorted(downloads.glob("*.deb")):
             self._run(["dpkg-deb", "-x", str(deb)], [str(into)], f"unpack {deb.name}", plain=True)
         shutil.rmtree(downloads)
-        drop_special_bits(into)
+        settle(into)
 
     def _refresh(self) -> None:
         if self._fresh:
@@ -188,13 +188,22 @@ def parse_uris(text: str) -> list[Deb]:
     return debs
 
 
-def drop_special_bits(folder: Path) -> None:
-    """Clears set-user-id, set-group-id and sticky: this is data, not an installed system."""
-    for parent, _, names in os.walk(folder):
-        for name in (".", *names):
+def settle(folder: Path) -> None:
+    """Makes what was unpacked stand alone: it is data, not an installed system.
+
+    Set-user-id, set-group-id and sticky are cleared; absolute links, which would lead into the
+    system, are turned into the folder.
+    """
+    for parent, folders, names in os.walk(folder):
+        for name in (".", *folders, *names):
             path = os.path.join(parent, name)
             mode = os.lstat(path).st_mode
-            if not stat.S_ISLNK(mode) and mode & 0o7000:
+            if stat.S_ISLNK(mode):
+                target = os.readlink(path)
+                if target.startswith("/"):
+                    os.unlink(path)
+                    os.symlink(os.path.relpath(f"{folder}{target}", parent), path)
+            elif mode & 0o7000:
                 os.chmod(path, mode & 0o777)
 
 
