@@ -11,14 +11,8 @@
 #include <unistd.h>
 
 #include "dev.h"
-#if __has_include("ioapic.h") && __has_include("pic.h")
 #include "ioapic.h"
 #include "pic.h"
-#else
-static void ioapic_eoi(struct ioapic *i, uint8_t vector) { (void)i; (void)vector; }
-static int pic_output(struct pic *p) { (void)p; return 0; }
-static int pic_ack(struct pic *p) { (void)p; return -1; }
-#endif
 
 #define PAGE_BYTES 4096
 // Not SIGRTMIN itself: the C library and profilers like the first ones.
@@ -67,6 +61,8 @@ struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_si
 		errno = ENOSPC;
 		return NULL;
 	}
+	if (!vm->boot_vcpu)
+		vm->boot_vcpu = v;
 	if (ring_page && !vm->ring && run_size >= (ring_page + 1) * PAGE_BYTES) {
 		vm->ring = (void *)((uint8_t *)run + ring_page * PAGE_BYTES);
 		vm->ring_max = (PAGE_BYTES - sizeof(*vm->ring)) / sizeof(struct kvm_coalesced_mmio);
@@ -78,6 +74,8 @@ void vcpu_destroy(struct vcpu *v)
 {
 	bus_remove_reader(v->vm->pio, &v->pio);
 	bus_remove_reader(v->vm->mmio, &v->mmio);
+	if (v->vm->boot_vcpu == v)
+		v->vm->boot_vcpu = NULL;
 	pthread_mutex_lock(&v->vm->ring_lock);
 	uint8_t *ring = (uint8_t *)v->vm->ring;
 	if (ring >= (uint8_t *)v->run && ring < (uint8_t *)v->run + v->run_size)
@@ -238,7 +236,7 @@ static int handle_exit(struct vcpu *v, struct vcpu_event *ret)
 }
 
 // Injects the PIC's interrupt if the guest can take it now, else asks for an exit when it can.
-// Context: own thread, vCPU 0 with a split irqchip.
+// Context: own thread, the boot vCPU of a machine with a split irqchip: the PIC is wired to its LINT0.
 static void inject_pic(struct vcpu *v)
 {
 	struct pic *pic = v->vm->pic;
@@ -301,7 +299,7 @@ static void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 			*ret = (struct vcpu_event){ .kind = VCPU_KICKED };
 			return;
 		}
-		if (unlikely(v->vm->pic && v->id == 0))
+		if (unlikely(v->vm->pic && v == v->vm->boot_vcpu))
 			inject_pic(v);
 
 		v->io_pending = false;

@@ -16,6 +16,7 @@
 
 struct ioapic;
 struct pic;
+struct vcpu;
 
 // What all vCPUs of a VM share.
 struct vmcore {
@@ -23,6 +24,7 @@ struct vmcore {
 	struct bus *pio, *mmio;
 	struct pic *pic; // split irqchip only
 	struct ioapic *ioapic; // split irqchip only
+	struct vcpu *boot_vcpu; // the first one made; takes the PIC's interrupts
 
 	// The coalesced ring is one per VM, filled by any vCPU; draining it is serialized so that
 	// writes reach the devices in the order in which the guest made them.
@@ -93,6 +95,7 @@ struct vcpu {
 
 struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
 void vmcore_destroy(struct vmcore *vm);
+// NULL, NULL disconnects them. No vCPU may be running.
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
 // Hands queued coalesced writes to their devices; returns how many there were.
 uint32_t vmcore_drain(struct vmcore *vm);

@@ -2,6 +2,7 @@
 // What the vCPUs of a VM share, and the draining of the coalesced ring.
 #include <stdlib.h>
 
+#include "pic.h"
 #include "vcpu.h"
 
 struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio)
@@ -29,10 +30,23 @@ void vmcore_destroy(struct vmcore *vm)
 	free(vm);
 }
 
+// The PIC's output rose: the boot vCPU injects it before it runs on. Context: any thread, PIC lock held.
+static void pic_intr(void *opaque, int level)
+{
+	struct vmcore *vm = opaque;
+
+	if (level && vm->boot_vcpu)
+		vcpu_kick(vm->boot_vcpu, VCPU_REQUEST_INTERRUPT);
+}
+
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic)
 {
+	if (vm->pic)
+		pic_set_intr(vm->pic, NULL, NULL);
 	vm->pic = pic;
 	vm->ioapic = ioapic;
+	if (pic)
+		pic_set_intr(pic, pic_intr, vm);
 }
 
 // Hands one queued write to its device. Context: ring_lock held. Only devices whose writes cannot
