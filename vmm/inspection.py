@@ -76,7 +76,6 @@ def stats(machine: Machine) -> dict[str, object]:
         },
         "memory": hardware.memory.counts(),
         "devices": {d.name: d.counters() for d in hardware.devices},
-        "kvm": kvm_stats(machine),
         "resets": machine.resets,
     }
 
