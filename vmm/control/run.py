@@ -91,7 +91,9 @@ class Run:
     def _gather(self, machine: Machine) -> None:
         """What the report and the user want to know, while the machine still exists."""
         if self.config.stats or self._report_paths():
-            self.facts["counters"] = machine.stats()
+            from vmm.inspection import kvm_stats  # asks each vCPU: only when none runs any more
+
+            self.facts["counters"] = {**machine.stats(), "kvm": kvm_stats(machine)}
             self.facts["console"] = machine.console_tail()
             self.facts["marks"] = [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
 
