@@ -42,7 +42,7 @@ check: lint ## lint and the tests that need no KVM; under a minute
 golden: $(STAMPS)/native ## rewrite the golden dumps; review them with git diff
 	VMM_GOLDEN=refresh $(BIN)/python -m pytest -q tests/golden
 
-format: $(STAMPS)/deps ## reformat the Python sources
+format: $(STAMPS)/native ## reformat the Python sources
 	$(BIN)/ruff format .
 
 guests: $(STAMPS)/packages ## the tiny guests
@@ -68,12 +68,9 @@ $(STAMPS)/venv: $(STAMPS)/packages
 	@$(PIP) install -q 'setuptools>=66' wheel 'cffi>=1.17'
 	@touch $@
 
-$(STAMPS)/deps: pyproject.toml setup.py $(STAMPS)/venv
+# Says more the first time, when there is much to download.
+$(STAMPS)/native: pyproject.toml setup.py $(NATIVE_SOURCES) $(STAMPS)/venv
 	@echo "vmm: installing vmm and what it depends on into .venv, building the C core" >&2
-	@$(HEADERS) && export VMM_UAPI_INCLUDE && $(PIP) install --no-build-isolation -e '.[dev]'
-	@touch $@ $(STAMPS)/native
-
-$(STAMPS)/native: $(NATIVE_SOURCES) | $(STAMPS)/deps
-	@echo "vmm: building the C core" >&2
-	@$(HEADERS) && export VMM_UAPI_INCLUDE && $(BIN)/python setup.py -q build_ext --inplace
+	@$(HEADERS) && export VMM_UAPI_INCLUDE && \
+		$(PIP) install $(if $(wildcard $@),-q) --no-build-isolation -e '.[dev]'
 	@touch $@

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from vmm.boot import image
 from vmm.errors import VmmError
 from vmm.host import kvm
 from vmm.lab import LabConfig, guest, lab_run, lab_shell, session
@@ -64,6 +65,7 @@ def main(argv: list[str]) -> int:
         if problem is None:
             return boot_here(interactive=interactive)
         session.say(f"{problem}; booting in the lab instead")
+        image.identify(str(guest.guest_kernel()))  # unpacks it here, not on the emulated CPU
         again = LabConfig(command=(sys.executable, "-m", "vmm.lab.bootcmd", HERE))
         return lab_shell(again) if interactive else lab_run(again)
     except VmmError as error:
