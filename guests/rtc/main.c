@@ -159,7 +159,7 @@ static void update_ended(void)
 	put(REG_B, HOUR24 | UIE);
 	check_equal(irq_wait(VEC, 1, SLOW_MS), 1);
 	check_equal(get(REG_C) & 0x90, 0x90);
-	check_equal(get(REG_C), 0);
+	check_equal(get(REG_C) & 0x90, 0); // the periodic flag goes on by itself
 	irq_done();
 }
 
