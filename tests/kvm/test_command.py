@@ -179,6 +179,22 @@ def test_stats_follow_the_consoles_last_word() -> None:
     assert done.stdout.index("ok 2 debugcon") < done.stdout.index("vcpus\n")
 
 
+def test_a_pseudo_terminal_is_named_and_works() -> None:
+    process = subprocess.Popen(
+        command(*SPIN, "--console=pty"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    named = process.stderr.readline()
+    with open(named.split()[-1], "rb", buffering=0) as terminal:
+        seen = terminal.readline()
+    process.terminate()
+
+    assert named.startswith("vmm: com1 is /dev/pts/")
+    assert seen.split() == b"# about to crash by spin".split()
+    assert process.wait(PATIENCE) == EXIT_SIGNAL
+    process.stderr.close()
+
+
 # --- signals and the terminal ---------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Modules whose import alone costs more than a share of a machine's start, or that pull such ones in.
+# Modules that cost more than a share of a machine's start, or pull in such ones.
 HEAVY = (
     "argparse", "ast", "asyncio", "cffi", "click", "collections", "concurrent", "contextlib",
     "dataclasses", "difflib", "enum", "functools", "hashlib", "inspect", "json", "logging",

@@ -85,11 +85,20 @@ def test_exits_are_summed_over_vcpus_and_ranked() -> None:
 
 
 def test_addresses_are_named_after_their_devices() -> None:
-    assert [name for name, _count in accesses_of(REPORT["counters"])] == [  # type: ignore[arg-type]
+    assert [name for name, _count in accesses_of(REPORT["counters"]["vcpus"])] == [  # type: ignore[index]
         "pio-write 0x3f8 COM1",
         "mmio-read 0xfec00010 IO-APIC",
         "other",
     ]
+
+
+def test_queued_writes_have_a_part_of_their_own() -> None:
+    queued = {"accesses": [{"space": "pio-write", "address": 0xE9, "count": 108}]}
+    picture = draw({**REPORT, "counters": {"coalesced": queued}})
+
+    assert "Writes queued without an exit" in texts(picture)
+    assert "pio-write 0xe9 debugcon" in texts(picture)
+    assert "Exits by address" not in texts(picture)
 
 
 def test_many_rows_are_folded_into_one() -> None:

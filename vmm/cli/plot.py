@@ -64,7 +64,9 @@ def draw(report: dict[str, Any]) -> str:
     top = timeline(page, top, marks_of(timings))
     counters = _dict(report.get("counters"))
     top = bars(page, top, "Exits by reason", reasons_of(counters), "a")
-    bars(page, top, "Accesses by address", accesses_of(counters), "c")
+    top = bars(page, top, "Exits by address", accesses_of(_list(counters.get("vcpus"))), "c")
+    queued = accesses_of([_dict(counters.get("coalesced"))])
+    bars(page, top, "Writes queued without an exit", queued, "b")
     return page.render(f"{name}: {report['cause']}")
 
 
@@ -151,12 +153,11 @@ def reasons_of(counters: dict[str, Any]) -> list[tuple[str, int]]:
     return _ranked(sums)
 
 
-def accesses_of(counters: dict[str, Any]) -> list[tuple[str, int]]:
-    """Accesses of all vCPUs by kind and address, most frequent first."""
+def accesses_of(sources: list[Any]) -> list[tuple[str, int]]:
+    """The accesses counted in `sources` by kind and address, most frequent first."""
     sums: dict[str, int] = {}
-    sources = [_dict(vcpu) for vcpu in _list(counters.get("vcpus"))]
     for source in sources:
-        for item in _list(source.get("accesses")):
+        for item in _list(_dict(source).get("accesses")):
             row = _dict(item)
             space = str(row.get("space", "?"))
             address = int(_number(row.get("address")))

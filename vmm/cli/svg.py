@@ -9,13 +9,15 @@ text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f243
 .page { fill: #ffffff; } .title { font-size: 20px; font-weight: 600; }
 .head { font-size: 15px; font-weight: 600; } .soft { fill: #667085; }
 .grid { stroke: #e4e7ec; stroke-width: 1; } .track { fill: #f2f4f7; }
-.a { fill: #2e6fd8; } .c { fill: #0f9d76; } .bad { fill: #d0402f; }
+.a { fill: #2e6fd8; } .b { fill: #8a63d2; } .c { fill: #0f9d76; }
+.bad { fill: #d0402f; }
 .num { font-variant-numeric: tabular-nums; }
 .end { text-anchor: end; } .mid { text-anchor: middle; }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6e9f0; } .page { fill: #14171f; } .soft { fill: #98a2b3; }
 .grid { stroke: #2a3040; } .track { fill: #1e2330; }
-.a { fill: #6ea3ff; } .c { fill: #3ecf9f; } .bad { fill: #ff7b6b; }
+.a { fill: #6ea3ff; } .b { fill: #b79bf0; } .c { fill: #3ecf9f; }
+.bad { fill: #ff7b6b; }
 }
 """
 CHARACTER = 7.2  # px, widest average of the fonts above at 13 px

@@ -45,5 +45,5 @@ class Consoles:
 def _give_keyboard(port: SerialPort, on: bool) -> None:
     import os
 
-    keyboard = chardev._private(chardev.STDIN, os.O_RDONLY) if on else -1
-    port.chan.attach(keyboard, chardev._private(chardev.STDOUT, os.O_WRONLY))
+    keyboard = chardev.private_descriptor(chardev.STDIN, os.O_RDONLY) if on else -1
+    port.chan.attach(keyboard, chardev.private_descriptor(chardev.STDOUT, os.O_WRONLY))

@@ -76,10 +76,7 @@ class Run:
             if session is not None:
                 session.serve(machine)
             signals.end(machine)
-            if any(console.kind == "stdio" for console in self.config.consoles):
-                from vmm.control.escape import listen
-
-                listen(machine, _write_stderr)
+            self._connect_user(machine)
             self.phase = "run"
             try:
                 outcome = machine.run()
@@ -87,6 +84,20 @@ class Run:
                 self._gather(machine)
             self.phase = "end"
         return self._tell(outcome)
+
+    def _connect_user(self, machine: Machine) -> None:
+        """Keys of the terminal work; pseudo-terminals, whose names nobody can know, are named."""
+        kinds = {console.kind for console in self.config.consoles}
+        if "stdio" in kinds:
+            from vmm.control.escape import listen
+
+            listen(machine, _write_stderr)
+        if "pty" in kinds:
+            from vmm.control.consoles import Consoles
+
+            for port in Consoles(machine).ports:
+                if port.chan.kind == "pty":
+                    _say(f"{port.name} is {port.chan.path}")
 
     def _gather(self, machine: Machine) -> None:
         """What the report and the user want to know, while the machine still exists."""
