@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from vmm.errors import EXIT_HOST, EXIT_INTERNAL, EXIT_SIGNAL, ConfigError, VmmError
+from vmm.host import stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command `argv` (default: this process's) and returns the exit code."""
+    stdio.reserve()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--")] if "--" in words else "--debug" in words
     return guarded(lambda: _dispatch(words), debug)

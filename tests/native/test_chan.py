@@ -339,7 +339,7 @@ def test_escapes_are_taken_out_and_posted(make_rig: MakeRig, piece: int) -> None
     for at in range(0, len(typed), piece):
         os.write(write_end, typed[at : at + piece])
         rig.settle()
-    rig.wait(lambda: len(rig.received) == 6)
+    rig.wait(lambda: len(rig.received) == 6 and len(rig.events) == 2)
     assert rig.received == b"ab\x01c\x01d"
     assert rig.events == [("LOOP_ESCAPE", ord("x")), ("LOOP_ESCAPE", ord("?"))]
 

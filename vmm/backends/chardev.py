@@ -147,7 +147,7 @@ def _open_null(chan: Chan, _path: str) -> None:
 
 
 def _open_stdio(chan: Chan, _path: str) -> None:
-    in_fd, out_fd = _private(STDIN, os.O_RDONLY), _private(STDOUT, os.O_WRONLY)
+    in_fd, out_fd = private_descriptor(STDIN, os.O_RDONLY), private_descriptor(STDOUT, os.O_WRONLY)
     chan.attach(in_fd, out_fd)
     if in_fd >= 0 and os.isatty(STDIN):
         from vmm.host.tty import RawTerminal
@@ -158,7 +158,7 @@ def _open_stdio(chan: Chan, _path: str) -> None:
         chan.set_escape(True)
 
 
-def _private(fd: int, access: int) -> int:
+def private_descriptor(fd: int, access: int) -> int:
     """Our own descriptor of what `fd` refers to, -1 if it is closed.
 
     Terminals and pipes are opened again, because O_NONBLOCK belongs to the open file and the shell
