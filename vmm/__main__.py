@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 
 from vmm.errors import EXIT_HOST, EXIT_INTERNAL, EXIT_SIGNAL, ConfigError, VmmError
-from vmm.host import stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +16,28 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command `argv` (default: this process's) and returns the exit code."""
-    stdio.reserve()
+    reserve_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--")] if "--" in words else "--debug" in words
     return guarded(lambda: _dispatch(words), debug)
+
+
+def reserve_descriptors() -> None:
+    """Opens /dev/null where stdin, stdout or stderr is closed.
+
+    Otherwise the next descriptor opened, a VM's or a disk's, would take that number, and whoever
+    writes to stdout would write there.
+    """
+    import os
+
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            try:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: fd
+            except OSError:
+                return  # no /dev/null either: as good as it gets
 
 
 def _dispatch(words: list[str]) -> int:

@@ -210,8 +210,8 @@ def test_socket_in_use_is_refused(loop: IoLoop, tmp_path: Path) -> None:
 
 STDIO = """
 import os, sys
-from vmm.host import stdio
-stdio.reserve()
+from vmm.__main__ import reserve_descriptors
+reserve_descriptors()
 from vmm.backends.chardev import open_console
 from vmm.loop import IoLoop
 from vmm.values import ConsoleConfig
