@@ -46,7 +46,7 @@ format: $(STAMPS)/native ## reformat the Python sources
 	$(BIN)/ruff format .
 
 guests: $(STAMPS)/packages ## the tiny guests
-	@$(MAKE) --no-print-directory -C guests
+	@$(MAKE) -s --no-print-directory -C guests
 
 clean: ## remove what was built; the environment and the cache of packages stay
 	rm -rf build vmm/_native*.so vmm/_native.*.c *.egg-info
@@ -63,7 +63,7 @@ $(STAMPS)/packages: scripts/system-packages.sh Makefile
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/venv: $(STAMPS)/packages
-	@echo "vmm: making the virtual environment .venv" >&2
+	@echo "vmm: preparing the virtual environment .venv" >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install -q 'setuptools>=66' wheel 'cffi>=1.17'
 	@touch $@

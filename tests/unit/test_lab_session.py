@@ -175,6 +175,28 @@ def test_a_counting_qemu_that_works_is_not_frozen(
     assert inside.run(counted=True) == 0
 
 
+def test_a_large_paste_and_large_output_do_not_wait_for_each_other(
+    inside: Inside, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    data = os.urandom(2 << 20)
+    inside.ours["control"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    inside.session.send("control", data)
+
+    def echo() -> None:
+        taken = 0
+        while taken < len(data):
+            piece = inside.ends["control"].recv(1 << 16)
+            inside.ends["stdout"].sendall(piece)
+            taken += len(piece)
+        inside.say("exit 0")
+
+    reader = threading.Thread(target=echo)
+    reader.start()
+    assert inside.run() == 0
+    reader.join()
+    assert capfdbinary.readouterr().out == data
+
+
 def test_a_fault_of_l1_is_trouble_with_its_words(inside: Inside) -> None:
     inside.say("stage kernel", "fault no root")
     with pytest.raises(Trouble, match="no root"):

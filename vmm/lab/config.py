@@ -55,6 +55,8 @@ def check(config: LabConfig, *, interactive: bool) -> None:
         )
     if config.out is not None and not os.path.isdir(config.out):
         problems.append(f"--out {config.out} is not a folder")
+    if config.cwd is not None and not os.path.isdir(config.cwd):
+        problems.append(f"--cwd {config.cwd} is not a folder")
     problems += [
         f"--device needs a QEMU device, not {d!r}" for d in config.devices if not d.strip()
     ]

@@ -43,6 +43,7 @@ class Session:
         self._channels = channels
         self._selector = selectors.DefaultSelector()
         self._control = b""
+        self._pending: dict[str, bytearray] = {}  # what L1's channels have not taken yet
         self.console = bytearray()
         self.console_sink: Callable[[bytes], None] = lambda data: None
         self.note: Callable[[str], None] = lambda text: None
@@ -74,29 +75,42 @@ class Session:
         self._selector.unregister(fd)
 
     def send(self, name: str, data: bytes) -> None:
-        """To one of L1's channels; what the socket does not take at once is waited for."""
-        channel = self._channels[name]
-        channel.setblocking(True)
+        """To one of L1's channels; what the socket does not take at once goes when it can."""
+        self._pending.setdefault(name, bytearray()).extend(data)
+        self._flush(name)
+
+    def _flush(self, name: str) -> None:
+        """Never waits: L1 may itself be waiting for us to take its output."""
+        channel, pending = self._channels[name], self._pending[name]
         try:
-            channel.sendall(data)
+            del pending[: channel.send(pending)]
+        except BlockingIOError:
+            pass
         except OSError:
-            pass  # QEMU is gone: the loop notices
-        finally:
-            channel.setblocking(False)
+            pending.clear()  # QEMU is gone: the loop notices
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if pending else 0)
+        if channel in self._selector.get_map():
+            self._selector.modify(channel, events, (channel.fileno(), name))
 
     def run(self, *, patience: float, timeout: float | None, counted: bool) -> int:
         """Until the command's exit status arrives; raises Trouble or CommandTimeout."""
         clock = _Watch(self._machine, patience, timeout, counted)
         while self.status is None:
             stage = self.stage
-            for key, _ in self._selector.select(TICK):
+            ready = self._selector.select(TICK)
+            for key, events in ready:
                 fd, target = key.data
                 if callable(target):
                     target()
-                else:
+                    continue
+                if events & selectors.EVENT_WRITE:
+                    self._flush(target)
+                if events & selectors.EVENT_READ:
                     self._read(fd, target)
+            if ready:
+                clock.heard()
             if self.stage != stage:
-                clock.progress(self.started)
+                clock.progress()
             if self.status is None and self._machine.ended():
                 self._drain()
                 if self.status is None:
@@ -163,8 +177,13 @@ class _Watch:
         self._since = self._alive = time.monotonic()
         self._used = 0.0
 
-    def progress(self, started: bool) -> None:
+    def progress(self) -> None:
+        """A new stage."""
         self._since = time.monotonic()
+
+    def heard(self) -> None:
+        """L1 moved bytes, or waited for us to: in either case it was not frozen."""
+        self._alive = time.monotonic()
 
     def check(self, started: bool, where: Callable[[], str]) -> None:
         now = time.monotonic()
