@@ -1,0 +1,365 @@
+"""core/ioapic.c, router.c and split_sink.c: against the twin, and by the data sheet."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.native.devrig import DeviceRig, Mix, compare
+from tests.native.twins.ioapic import EOI, SELECT, WINDOW, IoApicTwin
+from vmm.devices.base import CDevice
+from vmm.devices.irqchip import IoApic, pic_pair
+from vmm.errors import HostError, KvmError, StateError, VmmError
+from vmm.irq import IrqRouter
+from vmm.native import ffi, lib
+
+LEVEL, MASKED, LOGICAL, EXTINT = 1 << 15, 1 << 16, 1 << 11, 7 << 8
+
+
+class IoApicRig(DeviceRig):
+    """The chip with its messages written down; `takes` decides whether an APIC accepts one."""
+
+    def __init__(self, pins: int = 24) -> None:
+        self.sent: list[tuple[int, int]] = []
+        self.accept = True
+        self._msi = ffi.callback("int(void *, uint64_t, uint32_t)", self._message)
+        self.pic: CDevice | None = None
+        super().__init__(self._build, irqchip="split", ioapic_pins=pins)
+        lib.ioapic_set_msi(self.device.pointer, self._msi, ffi.NULL)
+
+    def _build(self, context: object) -> CDevice:
+        self.pic = pic_pair()
+        return IoApic(context, self.pic)  # type: ignore[arg-type]
+
+    def _message(self, _opaque: object, address: int, data: int) -> int:
+        self.sent.append((address, data))
+        return int(self.takes(address, data))
+
+    def takes(self, _address: int, data: int) -> bool:
+        return self.accept and data % 3 != 2
+
+    def set_line(self, pin: int, level: int) -> None:
+        lib.ioapic_set_line(self.device.pointer, pin, level)
+
+    def end(self, vector: int) -> None:
+        lib.ioapic_eoi(self.device.pointer, vector)
+
+    def put(self, index: int, value: int) -> None:
+        self.write(0, SELECT, index, 4)
+        self.write(0, WINDOW, value, 4)
+
+    def get(self, index: int) -> int:
+        self.write(0, SELECT, index, 4)
+        return self.read(0, WINDOW, 4)
+
+    def entry(self, pin: int, low: int, high: int = 0) -> None:
+        self.put(0x11 + 2 * pin, high)
+        self.put(0x10 + 2 * pin, low)
+
+    def routes(self) -> dict[int, tuple[int, int]]:
+        return {gsi: (address, data) for gsi, _type, address, data in self.context.router.entries()}
+
+
+@pytest.fixture
+def chip() -> Iterator[IoApicRig]:
+    with IoApicRig() as rig:
+        yield rig
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("pins", [24, 48])
+def test_ioapic_agrees_with_the_twin(pins: int, seed: int) -> None:
+    rng = random.Random(seed)
+    mix = Mix({0: 0x50}, sizes=(1, 2, 4, 8))
+    with IoApicRig(pins) as rig:
+        twin = IoApicTwin(pins, rig.takes)
+        for _ in range(2500):
+            pin, action = rng.randrange(pins), rng.random()
+            if action < 0.25:
+                level = rng.randrange(2)
+                rig.set_line(pin, level)
+                twin.set_line(pin, level)
+            elif action < 0.4:
+                vector = rng.randrange(8)
+                rig.end(vector)
+                twin.end(vector)
+            elif action < 0.8:
+                value = rng.randrange(8) | rng.choice((0, LEVEL, LEVEL, MASKED | LEVEL, LOGICAL))
+                select = 0x10 + rng.randrange(2 * pins + 4)
+                for offset, word in ((SELECT, select), (WINDOW, value)):
+                    rig.write(0, offset, word, 4)
+                    twin.write(0, offset, word, 4)
+            else:
+                mix.access(rng, rig, twin, rng.getrandbits(64))
+            assert rig.sent == twin.sent
+            compare(rig, twin)
+        assert rig.routes() == twin.routes
+
+
+def test_ioapic_identifies_itself(chip: IoApicRig) -> None:
+    chip.put(0, 0x0F000000)
+
+    assert chip.get(1) == 0x00170020
+    assert chip.get(0) == chip.get(2) == 0x0F000000
+    assert chip.get(0x10 + 2 * 24) == 0xFFFFFFFF
+
+
+def test_edge_is_sent_once_with_vector_and_destination(chip: IoApicRig) -> None:
+    chip.entry(4, 0x31 | LOGICAL, 0x02000000)
+    chip.set_line(4, 1)
+    chip.set_line(4, 0)
+
+    assert chip.sent == [(0xFEE02004, 0x4031)]
+
+
+def test_edge_on_a_masked_pin_is_lost(chip: IoApicRig) -> None:
+    chip.entry(4, 0x31 | MASKED)
+    chip.set_line(4, 1)
+    chip.entry(4, 0x31)
+
+    assert chip.sent == []
+
+
+def test_level_waits_for_the_eoi_and_comes_again_while_high(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.set_line(9, 1)
+    chip.set_line(9, 0)
+    chip.set_line(9, 1)
+    assert len(chip.sent) == 1
+    assert chip.get(0x10 + 18) & 1 << 14, "remote IRR"
+    chip.end(0x40)
+    assert len(chip.sent) == 2
+    chip.set_line(9, 0)
+    chip.end(0x40)
+
+    assert len(chip.sent) == 2
+    assert not chip.get(0x10 + 18) & 1 << 14
+
+
+def test_level_that_no_apic_takes_is_tried_again(chip: IoApicRig) -> None:
+    chip.accept = False
+    chip.entry(9, 0x40 | LEVEL)
+    chip.set_line(9, 1)
+    assert not chip.get(0x10 + 18) & 1 << 14
+    chip.accept = True
+    chip.entry(9, 0x40 | LEVEL)
+
+    assert chip.get(0x10 + 18) & 1 << 14
+
+
+def test_masked_level_is_sent_when_unmasked(chip: IoApicRig) -> None:
+    chip.set_line(9, 1)
+    chip.entry(9, 0x40 | LEVEL)
+
+    assert len(chip.sent) == 1
+
+
+def test_eoi_register_does_what_the_apics_eoi_does(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.set_line(9, 1)
+    chip.write(0, EOI, 0x40, 4)
+
+    assert len(chip.sent) == 2
+
+
+def test_switching_to_edge_frees_a_pin_whose_eoi_got_lost(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.set_line(9, 1)
+    chip.entry(9, 0x40 | MASKED)
+    chip.entry(9, 0x41 | LEVEL)
+
+    assert chip.sent[-1][1] & 0xFF == 0x41
+
+
+def test_external_interrupt_mode_sends_nothing(chip: IoApicRig) -> None:
+    chip.entry(0, EXTINT)
+    chip.set_line(0, 1)
+
+    assert chip.sent == []
+
+
+def test_eoi_signals_the_pins_resample_eventfd(chip: IoApicRig) -> None:
+    fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        chip.entry(9, 0x40 | LEVEL)
+        chip.device.set_resample(9, fd)
+        chip.set_line(9, 1)
+        chip.end(0x41)
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(fd)
+        chip.end(0x40)
+
+        assert os.eventfd_read(fd) == 1
+    finally:
+        chip.device.set_resample(9, -1)
+        os.close(fd)
+
+
+def test_level_pins_are_routed_before_the_write_is_complete(chip: IoApicRig) -> None:
+    before = chip.context.router.commits()
+    chip.entry(9, 0x40 | LEVEL)
+
+    assert chip.routes() == {9: (0xFEE00000, 0xC040)}
+    assert chip.context.router.commits() == before + 1
+
+
+def test_masking_and_unmasking_costs_no_commit_and_keeps_the_route(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    before = chip.context.router.commits()
+    chip.put(0x10 + 18, 0x40 | LEVEL | MASKED)
+    assert chip.routes() == {9: (0xFEE00000, 0xC040)}
+    chip.put(0x10 + 18, 0x40 | LEVEL)
+
+    assert chip.context.router.commits() == before
+
+
+def test_edge_pins_have_no_route(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.entry(9, 0x40)
+    chip.entry(4, 0x31)
+
+    assert chip.routes() == {}
+
+
+def test_lines_reach_both_chips_and_the_timer_pin_2(chip: IoApicRig) -> None:
+    for pin in (0, 2, 4, 20):
+        chip.entry(pin, 0x30 + pin)
+    line = ffi.new("struct irq_line *")
+    for gsi in (0, 2, 4, 20):
+        lib.irq_line_init(line, chip.hub, gsi)
+        lib.irq_line_set(line, 1)
+        lib.irq_line_set(line, 0)
+
+    assert [data & 0xFF for _address, data in chip.sent] == [0x32, 0x34, 0x44]
+    assert chip.pic is not None
+    assert chip.pic.save()["irr"] == [1 << 0 | 1 << 4, 0]
+
+
+def test_reset_masks_every_pin_and_routes_none(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.device.reset()
+    chip.set_line(9, 1)
+
+    assert chip.sent == []
+    assert chip.get(0x10 + 18) == MASKED
+    assert chip.routes() == {}
+
+
+def test_state_survives_a_round_trip_with_its_routes(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL, 0x01000000)
+    chip.set_line(9, 1)
+    saved = chip.save()
+    with IoApicRig() as other:
+        other.device.load(saved)
+
+        assert other.save() == saved
+        assert other.routes() == chip.routes()
+        assert other.sent == [], "what was sent before the saving is in the APIC's state"
+        other.end(0x40)
+        assert len(other.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("version", 0),
+        ("pins", 48),
+        ("select", 256),
+        ("id", 1),
+        ("lines", 1 << 24),
+        ("rte", [1 << 12] + [MASKED] * 23 + [0] * 24),
+        ("rte", [1 << 14] + [MASKED] * 23 + [0] * 24),
+        ("rte", [1 << 17] + [MASKED] * 23 + [0] * 24),
+    ],
+)
+def test_impossible_state_is_refused(chip: IoApicRig, field: str, value: object) -> None:
+    before = chip.save()
+
+    with pytest.raises(StateError):
+        chip.device.load(before | {field: value})
+    assert chip.save() == before
+
+
+@pytest.mark.parametrize("pins", [0, 23, 25, 49, 1 << 31])
+def test_only_24_and_48_pins_exist(pins: int) -> None:
+    assert lib.ioapic_create(pins) == ffi.NULL
+
+
+# --- the router
+
+
+def test_kernel_irqchip_routes_every_pin_but_the_cascade() -> None:
+    router = IrqRouter(None, split=False)
+    pins = {(gsi, chip, pin) for gsi, _type, chip, pin in router.entries()}
+
+    assert (0, lib.KVM_IRQCHIP_IOAPIC, 2) in pins
+    assert (8, lib.KVM_IRQCHIP_PIC_SLAVE, 0) in pins
+    assert (8, lib.KVM_IRQCHIP_IOAPIC, 8) in pins
+    assert (23, lib.KVM_IRQCHIP_IOAPIC, 23) in pins
+    assert 2 not in {gsi for gsi, _chip, _pin in pins}
+    assert router.commits() == 1
+
+
+def test_allocated_gsis_lie_above_the_pins_and_come_back() -> None:
+    router = IrqRouter(None, split=True, pins=48)
+    first, second = router.alloc_gsi(), router.alloc_gsi()
+    assert (first, second) == (48, 49)
+    router.set_msi(first, 0xFEE00000, 0x41)
+    router.free_gsi(first)
+
+    assert router.alloc_gsi() == first
+    assert router.entries() == []
+
+
+def test_gsis_run_out_with_a_sentence() -> None:
+    router = IrqRouter(None, split=False)
+    for _ in range(lib.ROUTER_MAX_GSI - 24):
+        router.alloc_gsi()
+
+    with pytest.raises(VmmError, match="GSIs are in use"):
+        router.alloc_gsi()
+
+
+def test_table_refuses_what_does_not_fit() -> None:
+    router = IrqRouter(None, split=True)
+    with pytest.raises(KvmError, match="GSI 4096"):
+        router.set_msi(lib.ROUTER_MAX_GSI, 0, 0)
+    for gsi in range(lib.ROUTER_MAX_ROUTES):
+        router.set_msi(gsi, gsi, 0)
+
+    with pytest.raises(KvmError, match="No space"):
+        router.set_msi(lib.ROUTER_MAX_ROUTES, 0, 0)
+    router.set_msi(5, 0xFEE00000, 1)  # replacing needs no room
+
+
+def test_replacing_a_route_by_itself_commits_nothing() -> None:
+    router = IrqRouter(None, split=True)
+    gsi = router.alloc_gsi()
+    for _ in range(3):
+        router.set_msi(gsi, 0xFEE00000, 0x41)
+        router.commit()
+    assert router.commits() == 1
+    router.set_msi(gsi, 0x1_FEE00000, 0x41)
+    router.commit()
+
+    assert router.commits() == 2
+    assert router.entries() == [(gsi, lib.KVM_IRQ_ROUTING_MSI, 0x1_FEE00000, 0x41)]
+
+
+def test_msi_replaces_both_pins_of_a_gsi() -> None:
+    router = IrqRouter(None, split=False)
+    router.set_msi(4, 0xFEE00000, 0x41)
+
+    routes = [entry for entry in router.entries() if entry[0] == 4]
+    assert routes == [(4, lib.KVM_IRQ_ROUTING_MSI, 0xFEE00000, 0x41)]
+
+
+def test_irqfds_may_not_drive_pins_of_the_split_chip() -> None:
+    router = IrqRouter(None, split=True, pins=24)
+
+    with pytest.raises(HostError, match="GSI 23"):
+        router.attach(23, 0)
+    router.attach(24, 0)
