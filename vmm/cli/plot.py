@@ -20,6 +20,7 @@ from vmm.options import options_of
 REPORT_MAX = 64 << 20  # bytes; a report has some hundred KiB
 WIDTH, LEFT, RIGHT, ROW = 960, 276, 130, 24
 MARKS_MAX, BARS_MAX = 40, 16
+BAD = ("crash", "panic", "timeout", "error")
 
 HELP = """Draw the exit report REPORT.json: boot timeline, exits by reason and by address.
 
@@ -53,7 +54,7 @@ def draw(report: dict[str, Any]) -> str:
     """The picture of a report. Parts that are missing or of the wrong shape are left out."""
     page = Drawing(WIDTH)
     name = str(report.get("name", "vmm"))
-    bad = report.get("code") != 0
+    bad = report["cause"] in BAD
     page.text(28, 44, fit(name, 600), "title")
     page.text(28, 66, fit(str(report.get("sentence", report["cause"])), WIDTH - 56), "soft")
     page.text(WIDTH - 28, 44, f"{report['cause']} · code {report.get('code')}",
@@ -135,8 +136,8 @@ def duration(seconds: float) -> str:
 
 
 def marks_of(timings: dict[str, Any]) -> list[tuple[str, float]]:
-    """(name, seconds) in order of time, from the process's start."""
-    marks = [("exec", 0.0)]
+    """(name, seconds) in order of time, from the begin of the run."""
+    marks = [("begin", 0.0)]
     for item in _list(timings.get("marks"))[:MARKS_MAX]:
         mark = _dict(item)
         at = _number(mark.get("at"))
