@@ -35,6 +35,12 @@ class Coalesce:
         self._zones.append(zone)
         check(lib.coalesce_zone_set(zone, True), "KVM_REGISTER_COALESCED_MMIO", f"port {port:#x}")
 
+    def counters(self) -> dict[str, int]:
+        """Timer runs, switches of zones, zones that are on."""
+        counters = ffi.new("struct coalesce_counters *")
+        lib.coalesce_counters(self.pointer, counters)
+        return {name: getattr(counters, name) for name in dir(counters)}
+
     def close(self) -> None:
         """Takes all zones back. May be repeated."""
         while self._zones:

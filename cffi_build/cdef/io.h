@@ -78,6 +78,8 @@ struct coalesce_zone { uint64_t addr; uint32_t size; ...; };
 struct coalesce *coalesce_create(int vm_fd, struct vclock *clock, struct loop *loop,
 				 uint32_t (*drain)(void *opaque), void *opaque);
 void coalesce_destroy(struct coalesce *g);
+struct coalesce_counters { uint64_t drains, switches, on; ...; };
+void coalesce_counters(struct coalesce *g, struct coalesce_counters *ret);
 void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_t addr, uint32_t size,
 			bool pio, bool timed);
 void coalesce_zone_deinit(struct coalesce_zone *z);

@@ -88,6 +88,15 @@ void coalesce_destroy(struct coalesce *g)
 	free(g);
 }
 
+void coalesce_counters(struct coalesce *g, struct coalesce_counters *ret)
+{
+	LOCKED(&g->lock);
+	*ret = (struct coalesce_counters){.drains = count_get(&g->drains),
+					  .switches = count_get(&g->switches)};
+	for (struct coalesce_zone *z = g->zones; z; z = z->next)
+		ret->on += coalesce_zone_on(z);
+}
+
 void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_t addr,
 			uint32_t size, bool pio, bool timed)
 {

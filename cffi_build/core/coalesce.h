@@ -17,6 +17,12 @@
 
 struct coalesce_zone;
 
+struct coalesce_counters {
+	uint64_t drains; // runs of the timer
+	uint64_t switches; // registrations and withdrawals
+	uint64_t on; // zones that are on now
+};
+
 // One per VM: the zones share one ring.
 struct coalesce {
 	pthread_mutex_t lock; // guards zones and timer_on; a leaf, held over the ioctl
@@ -50,6 +56,8 @@ struct coalesce *coalesce_create(int vm_fd, struct vclock *clock, struct loop *l
 				 uint32_t (*drain)(void *opaque), void *opaque);
 // Every zone has been deinitialized.
 void coalesce_destroy(struct coalesce *g);
+
+void coalesce_counters(struct coalesce *g, struct coalesce_counters *ret);
 
 void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_t addr,
 			uint32_t size, bool pio, bool timed);

@@ -1,0 +1,133 @@
+"""The UART's transmit register as a coalesced zone of real KVM: order, gating, draining."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vmm.config import VmConfig
+from vmm.machine import Machine
+
+pytestmark = pytest.mark.needs("kvm")
+
+DATA, FCR, LCR, MCR, LSR = 0x3F8, 0x3FA, 0x3FB, 0x3FC, 0x3FD
+DEBUGCON, DEBUG_EXIT = 0xE9, 0xF4
+FIFO, DLAB, LOOP = 0x01, 0x80, 0x10
+PATIENCE = 20
+EXIT_CODE = 1  # of isa-debug-exit with value 0
+
+# Pieces of a real-mode program.
+MOV_DX, MOV_AL, OUT_DX, IN_DX = b"\xba", b"\xb0", b"\xee", b"\xec"
+FOREVER = b"\xeb\xfe"
+END = b"\xb0\x00\xe6\xf4" + FOREVER
+
+
+def write(port: int, value: int) -> bytes:
+    return MOV_DX + port.to_bytes(2, "little") + MOV_AL + bytes([value]) + OUT_DX
+
+
+def read(port: int) -> bytes:
+    return MOV_DX + port.to_bytes(2, "little") + IN_DX
+
+
+def echo(source: int, target: int) -> bytes:
+    """What `source` reads, written to `target`."""
+    return read(source) + MOV_DX + target.to_bytes(2, "little") + OUT_DX
+
+
+def repeat(port: int, value: int, count: int) -> bytes:
+    start = MOV_DX + port.to_bytes(2, "little") + MOV_AL + bytes([value])
+    return start + b"\xb9" + count.to_bytes(2, "little") + b"\xee\xe2\xfd"
+
+
+class Run:
+    """A machine with this program; its console's output and its counters."""
+
+    def __init__(self, program: bytes, folder: Path) -> None:
+        image, self.output = folder / "image", folder / "console"
+        image.write_bytes(program.ljust(510, b"\x90") + b"\x55\xaa")
+        config = VmConfig.of(
+            kernel=str(image), mem=16 << 20, consoles=[f"file:{self.output}"], debug_exit=True
+        )
+        self.machine = Machine(config)
+
+    def to_its_end(self) -> bytes:
+        with self.machine as machine:
+            assert machine.run().code == EXIT_CODE
+            self.exits = machine.stats()["vcpus"][0]["exits"]  # type: ignore[index]
+            self.coalesced = machine.stats()["coalesced"]["writes"]  # type: ignore[index]
+        return self.output.read_bytes()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_bytes_are_queued_and_arrive_in_order(tmp_path: Path) -> None:
+    letters = b"".join(repeat(DATA, ord(c), 150) for c in "abc")
+    run = Run(write(FCR, FIFO) + letters + read(LSR) + END, tmp_path)
+    assert run.to_its_end() == b"a" * 150 + b"b" * 150 + b"c" * 150
+    assert run.coalesced >= 400
+    assert run.exits < 40
+
+
+def test_without_fifo_every_byte_is_an_exit(tmp_path: Path) -> None:
+    run = Run(repeat(DATA, ord("x"), 100) + END, tmp_path)
+    assert run.to_its_end() == b"x" * 100
+    assert run.coalesced == 0
+    assert run.exits > 100
+
+
+def test_divisor_writes_between_bytes_are_not_sent(tmp_path: Path) -> None:
+    program = (
+        write(FCR, FIFO)
+        + repeat(DATA, ord("a"), 20)
+        + write(LCR, DLAB)
+        + repeat(DATA, 0x0C, 20)
+        + write(LCR, 0x03)
+        + repeat(DATA, ord("b"), 20)
+        + END
+    )
+    assert Run(program, tmp_path).to_its_end() == b"a" * 20 + b"b" * 20
+
+
+def test_loopback_bytes_come_back_and_go_nowhere_else(tmp_path: Path) -> None:
+    program = (
+        write(FCR, FIFO)
+        + repeat(DATA, ord("a"), 20)
+        + write(MCR, LOOP)
+        + write(DATA, ord("L"))
+        + echo(DATA, DEBUGCON)
+        + write(MCR, 0)
+        + repeat(DATA, ord("b"), 20)
+        + END
+    )
+    assert Run(program, tmp_path).to_its_end() == b"a" * 20 + b"L" + b"b" * 20
+
+
+def test_both_consoles_keep_the_order_of_the_guests_writes(tmp_path: Path) -> None:
+    pairs = b"".join(write(DATA, ord(c)) + write(DEBUGCON, ord(c.upper())) for c in "abcdefgh")
+    run = Run(write(FCR, FIFO) + pairs + END, tmp_path)
+    assert run.to_its_end() == b"aAbBcCdDeEfFgGhH"
+
+
+def test_output_of_a_guest_that_only_writes_arrives_and_then_nothing_wakes_us(
+    tmp_path: Path,
+) -> None:
+    run = Run(write(FCR, FIFO) + repeat(DATA, ord("w"), 30) + FOREVER, tmp_path)
+    with run.machine as machine:
+        machine.start()
+        until(lambda: run.output.read_bytes() == b"w" * 30)
+        zones = machine.hardware.coalesce
+        until(lambda: zones.counters()["on"] == 0)
+        drains = zones.counters()["drains"]
+        time.sleep(0.3)
+        assert zones.counters()["drains"] == drains
+        machine.stop()
+        machine.wait(PATIENCE)
