@@ -10,7 +10,7 @@ from vmm import layout
 from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus
 from vmm.coalesce import Coalesce
 from vmm.context import DeviceContext
-from vmm.errors import HostError
+from vmm.errors import HostError, StateError
 from vmm.irq import IrqRouter
 from vmm.kvm import caps, clock, cpuid, irqchip_state, state, topology
 from vmm.kvm.regs import enter
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.devices.base import CDevice
 
+STATE_VERSION = 1
 MCE_BANKS = 1  # each costs a stock kernel six MSR accesses at boot; 0 is refused
 
 
@@ -149,6 +150,33 @@ class Hardware:
         irqchip_state.load(self.vm, self._reset_chips)
         for vcpu, saved in zip(self.vcpus, self._reset_vcpus, strict=True):
             state.reset(vcpu.kvm, saved)
+
+    def save(self) -> dict[str, Any]:
+        """The state of everything but RAM, as plain data. All vCPUs must be parked."""
+        indices = self.system.msr_indices()
+        return {
+            "version": STATE_VERSION,
+            "clock": int(lib.vclock_ns(self.clock)),
+            "kvmclock": int(self.vm.get_clock().clock),
+            "devices": {device.name: device.save() for device in self.devices},
+            "irqchip": irqchip_state.save(self.vm, self.config.irqchip, self.caps),
+            "vcpus": [state.save(vcpu.kvm, indices, self.caps) for vcpu in self.vcpus],
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Takes back what save() gave, on a machine built alike. StateError if it does not fit."""
+        names = {device.name for device in self.devices}
+        if saved.get("version") != STATE_VERSION:
+            raise StateError(f"This saved machine has version {saved.get('version')!r}, not 1")
+        if names != set(saved["devices"]) or len(saved["vcpus"]) != len(self.vcpus):
+            raise StateError("This saved machine has other devices or another number of vCPUs")
+        lib.vclock_set(self.clock, saved["clock"])
+        for device in self.devices:
+            device.load(saved["devices"][device.name])
+        irqchip_state.load(self.vm, saved["irqchip"])
+        for vcpu, own in zip(self.vcpus, saved["vcpus"], strict=True):
+            state.load(vcpu.kvm, own)
+        self.vm.set_clock(saved["kvmclock"])
 
     def device(self, name: str) -> CDevice | None:
         """The device of that name, if this machine has it."""

@@ -131,9 +131,10 @@ class IoLoop:
             thread.join()
 
     def close(self) -> None:
-        """Stops the thread if it runs. The C loop goes with this object, after its last user."""
+        """Stops the thread if it runs and closes the C loop; whoever used it is closed already."""
         if self._thread is not None:
             self.stop()
+        ffi.release(self.pointer)
 
     def counters(self) -> dict[str, int]:
         """Wake-ups, handlers called, events posted and refused since the start."""

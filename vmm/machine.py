@@ -263,6 +263,18 @@ class Machine:
         else:
             self.reset()
 
+    def save(self) -> dict[str, object]:
+        """The state of vCPUs and devices as plain data, without RAM. Paused or ready machines only."""
+        with self._lifecycle:
+            self._need("save", "paused", "ready")
+            return self.hardware.save()
+
+    def load(self, saved: dict[str, object]) -> None:
+        """Takes back what save() gave; RAM is the caller's. StateError if it does not fit."""
+        with self._lifecycle:
+            self._need("load", "paused", "ready")
+            self.hardware.load(saved)
+
     def remap(self, gpa: int) -> None:
         """Unmaps and maps the RAM that holds `gpa` with all vCPUs parked (pc-testdev)."""
         with self._lifecycle:
