@@ -1,0 +1,325 @@
+"""core/pit.c: the 8254 against a twin that counts every clock, and by the data sheet."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.native.devrig import DeviceRig, Mix, compare
+from tests.native.twins.pit import COUNTERS, PORT61, PitTwin
+from vmm.devices.irqchip import interval_timer
+from vmm.errors import StateError
+from vmm.native import lib
+
+CONTROL = 3
+LATCH_0, READ_BACK_ALL, READ_BACK_STATUS_2 = 0x00, 0xC0 | 0x0E, 0xE8
+US, MS = 1000, 1_000_000
+
+
+class PitRig(DeviceRig):
+    def __init__(self) -> None:
+        super().__init__(interval_timer, irqchip="split")
+
+    def program(self, counter: int, mode: int, count: int, bcd: int = 0) -> None:
+        """Control word for low-then-high access, then the count."""
+        self.write(COUNTERS, CONTROL, counter << 6 | 0x30 | mode << 1 | bcd)
+        self.write(COUNTERS, counter, count & 0xFF)
+        self.write(COUNTERS, counter, count >> 8)
+
+    def count(self, counter: int) -> int:
+        self.write(COUNTERS, CONTROL, counter << 6)
+        return self.read(COUNTERS, counter) | self.read(COUNTERS, counter) << 8
+
+    def ticks(self, n: int) -> None:
+        """Moves time to where exactly `n` more clocks have passed."""
+        done = self.now * lib.PIT_HZ // 10**9
+        self.step(-(-(done + n) * 10**9 // lib.PIT_HZ) - self.now)
+
+    def rises(self) -> int:
+        return sum(level for _gsi, level in self.take_edges())
+
+    def save(self) -> dict[str, Any]:
+        """Without what the twin has no like of."""
+        saved = super().save()
+        for name in ("start", "held", "reload", "pending", "low", "latch", "latched", "status"):
+            del saved[name]
+        return saved
+
+
+@pytest.fixture
+def pit() -> Iterator[PitRig]:
+    with PitRig() as rig:
+        yield rig
+
+
+def random_count(rng: random.Random) -> int:
+    return rng.choice((rng.randrange(256), rng.randrange(1, 12), 0, 1, 2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pit_agrees_with_the_twin(seed: int) -> None:
+    rng = random.Random(seed)
+    mix = Mix({COUNTERS: 4, PORT61: 1}, step=120 * US)
+    twin = PitTwin()
+    with PitRig() as rig:
+        for _ in range(700):
+            action = rng.random()
+            if action < 0.15:
+                # Counts of at most 600 mostly, so that outputs change within a run.
+                counter, word = rng.randrange(3), rng.randrange(64) & ~1 | (rng.random() < 0.2)
+                steps = [(3, counter << 6 | word | 0x10), (counter, random_count(rng))]
+                steps.append((counter, rng.randrange(3)))
+                for offset, value in steps:
+                    rig.write(COUNTERS, offset, value)
+                    twin.write(COUNTERS, offset, value, 1)
+            elif action < 0.6:
+                mix.access(rng, rig, twin, random_count(rng))
+            elif action < 0.7:
+                value = rng.choice((0xC0, 0xD0, 0xE0)) | rng.randrange(16)
+                rig.write(COUNTERS, CONTROL, value)
+                twin.write(COUNTERS, CONTROL, value, 1)
+            else:
+                mix.step(rng, rig, twin)
+            for counter in range(3):
+                assert rig.read(COUNTERS, counter) == twin.read(COUNTERS, counter, 1)
+            assert rig.read(PORT61) == twin.read(PORT61, 0, 1)
+            compare(rig, twin)
+
+
+def test_mode_0_raises_its_line_once_at_the_terminal_count(pit: PitRig) -> None:
+    pit.program(0, 0, 1000)
+    pit.ticks(999)
+    assert pit.level(0) == 0
+    pit.ticks(1)
+    assert pit.level(0) == 1
+    pit.take_edges()
+    pit.ticks(200_000)
+
+    assert pit.take_edges() == []
+
+
+def test_mode_0_goes_on_counting_below_zero(pit: PitRig) -> None:
+    pit.program(0, 0, 10)
+    pit.ticks(11)
+
+    assert pit.count(0) == 0xFFFF
+
+
+def test_mode_2_interrupts_every_period(pit: PitRig) -> None:
+    pit.program(0, 2, 1193)
+    pit.take_edges()
+    pit.ticks(1193 * 100)
+
+    assert pit.rises() == 100
+
+
+def test_mode_3_is_high_for_half_the_period_and_counts_by_two(pit: PitRig) -> None:
+    pit.write(PORT61, 0, 1)
+    pit.program(2, 3, 1000)
+    assert (pit.count(2), pit.read(PORT61) >> 5 & 1) == (1000, 1)
+    pit.ticks(499)
+    assert (pit.count(2), pit.read(PORT61) >> 5 & 1) == (2, 1)
+    pit.ticks(1)
+    assert (pit.count(2), pit.read(PORT61) >> 5 & 1) == (1000, 0)
+    pit.ticks(500)
+
+    assert pit.read(PORT61) >> 5 & 1 == 1
+
+
+def test_mode_3_with_an_odd_count_is_high_one_clock_longer(pit: PitRig) -> None:
+    pit.write(PORT61, 0, 1)
+    pit.program(2, 3, 5)
+    outputs = []
+    for _ in range(10):
+        outputs.append(pit.read(PORT61) >> 5 & 1)
+        pit.ticks(1)
+
+    assert outputs == [1, 1, 1, 0, 0] * 2
+
+
+def test_mode_4_strobes_for_one_clock(pit: PitRig) -> None:
+    pit.write(PORT61, 0, 1)
+    pit.program(2, 4, 3)
+    outputs = []
+    for _ in range(6):
+        outputs.append(pit.read(PORT61) >> 5 & 1)
+        pit.ticks(1)
+
+    assert outputs == [1, 1, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("mode", [1, 5])
+def test_gate_triggers_modes_1_and_5_and_again(pit: PitRig, mode: int) -> None:
+    pit.program(2, mode, 4)
+    pit.ticks(10)
+    assert pit.read(PORT61) >> 5 & 1 == 1, "nothing happens before the trigger"
+    pit.write(PORT61, 0, 1)
+    pit.ticks(2)
+    pit.write(PORT61, 0, 0)
+    pit.write(PORT61, 0, 1)
+    outputs = []
+    for _ in range(6):
+        outputs.append(pit.read(PORT61) >> 5 & 1)
+        pit.ticks(1)
+
+    assert outputs == ([0, 0, 0, 0, 1, 1] if mode == 1 else [1, 1, 1, 1, 0, 1])
+
+
+def test_closed_gate_stops_mode_0_and_restarts_mode_2(pit: PitRig) -> None:
+    pit.write(PORT61, 0, 1)
+    for mode, expected in ((0, 60), (2, 100)):
+        pit.write(PORT61, 0, 1)
+        pit.program(2, mode, 100)
+        pit.ticks(40)
+        pit.write(PORT61, 0, 0)
+        pit.ticks(500)
+        pit.write(PORT61, 0, 1)
+
+        assert pit.count(2) == expected
+
+
+def test_new_count_in_mode_2_begins_after_the_period(pit: PitRig) -> None:
+    pit.program(0, 2, 1000)
+    pit.ticks(400)
+    pit.write(COUNTERS, 0, 2000 & 0xFF)
+    pit.write(COUNTERS, 0, 2000 >> 8)
+    assert pit.count(0) == 600
+    pit.ticks(600)
+
+    assert pit.count(0) == 2000
+
+
+def test_latched_count_stands_still_until_it_is_read(pit: PitRig) -> None:
+    pit.program(0, 2, 0)
+    pit.ticks(0x1234)
+    pit.write(COUNTERS, CONTROL, LATCH_0)
+    pit.ticks(1000)
+    pit.write(COUNTERS, CONTROL, LATCH_0)
+    low, high = pit.read(COUNTERS, 0), pit.read(COUNTERS, 0)
+
+    assert low | high << 8 == 0x10000 - 0x1234
+
+
+def test_read_back_gives_status_first_then_the_count(pit: PitRig) -> None:
+    pit.program(0, 2, 1000)
+    pit.ticks(10)
+    pit.write(COUNTERS, CONTROL, READ_BACK_ALL)
+    status, low, high = (pit.read(COUNTERS, 0) for _ in range(3))
+
+    assert status == 1 << 7 | 3 << 4 | 2 << 1
+    assert low | high << 8 == 990
+
+
+def test_status_tells_that_no_count_is_loaded(pit: PitRig) -> None:
+    pit.write(COUNTERS, CONTROL, 2 << 6 | 0x30)
+    pit.write(COUNTERS, CONTROL, READ_BACK_STATUS_2)
+
+    assert pit.read(COUNTERS, 2) == 1 << 6 | 3 << 4
+
+
+def test_bcd_counts_in_decimal(pit: PitRig) -> None:
+    pit.program(0, 2, 0x1000, bcd=1)
+    pit.ticks(1)
+
+    assert pit.count(0) == 0x0999
+
+
+def test_access_modes_read_and_write_one_byte(pit: PitRig) -> None:
+    pit.write(COUNTERS, CONTROL, 0x10 | 4)
+    pit.write(COUNTERS, 0, 50)
+    pit.ticks(10)
+    assert pit.read(COUNTERS, 0) == 40
+    pit.write(COUNTERS, CONTROL, 0x20 | 4)
+    pit.write(COUNTERS, 0, 2)
+    pit.ticks(1)
+
+    assert pit.read(COUNTERS, 0) == 0x1FF >> 8
+
+
+def test_control_word_cannot_be_read(pit: PitRig) -> None:
+    assert pit.read(COUNTERS, CONTROL) == 0xFF
+
+
+def test_refresh_bit_toggles_every_18_clocks(pit: PitRig) -> None:
+    first = pit.read(PORT61) & 0x10
+    pit.ticks(18)
+
+    assert pit.read(PORT61) & 0x10 != first
+
+
+def test_tiny_period_interrupts_at_most_10000_times_a_second(pit: PitRig) -> None:
+    pit.program(0, 2, 2)
+    pit.take_edges()
+    pit.step(10 * MS)
+
+    assert pit.rises() == 100
+
+
+def test_silenced_timer_counts_on_without_interrupts(pit: PitRig) -> None:
+    pit.program(0, 2, 1000)
+    lib.pit_set_irq_off(pit.device.pointer, True)
+    assert pit.level(0) == 0
+    pit.take_edges()
+    pit.ticks(5500)
+    assert pit.take_edges() == []
+    assert pit.count(0) == 500
+    lib.pit_set_irq_off(pit.device.pointer, False)
+    pit.ticks(1000)
+
+    assert pit.rises() == 2, "the line comes back, then the period ends"
+
+
+def test_reset_stops_everything(pit: PitRig) -> None:
+    pit.program(0, 2, 1000)
+    pit.device.reset()
+    pit.take_edges()
+    pit.ticks(5000)
+
+    assert pit.take_edges() == []
+    assert pit.level(0) == 0
+
+
+def test_state_survives_a_round_trip(pit: PitRig) -> None:
+    pit.program(0, 2, 1000)
+    pit.program(2, 3, 777)
+    pit.write(PORT61, 0, 3)
+    pit.ticks(300)
+    pit.write(COUNTERS, CONTROL, LATCH_0)
+    saved = pit.device.save()
+    with PitRig() as other:
+        other.step(pit.now)
+        other.device.load(saved)
+        assert other.device.save() == saved
+        for rig in (pit, other):
+            rig.take_edges()
+            rig.ticks(1500)
+
+        assert other.take_edges() == pit.take_edges()
+        assert other.count(0) == pit.count(0)
+        assert other.count(2) == pit.count(2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("version", 0),
+        ("mode", [6, 0, 0]),
+        ("access", [0, 3, 3]),
+        ("reload", [0, 1, 1]),
+        ("reload", [0x10001, 1, 1]),
+        ("pending", [0x10001, 0, 0]),
+        ("gate", [0, 1, 0]),
+        ("latched", [4, 0, 0]),
+        ("port61", 0x10),
+        ("start", [1 << 63, 0, 0]),
+    ],
+)
+def test_impossible_state_is_refused(pit: PitRig, field: str, value: object) -> None:
+    before = pit.device.save()
+
+    with pytest.raises(StateError):
+        pit.device.load(before | {field: value})
+    assert pit.device.save() == before
