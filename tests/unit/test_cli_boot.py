@@ -323,6 +323,27 @@ def test_report_of_a_crash_holds_registers_console_and_counters(
     assert body["console"] == ["login: "]
 
 
+def test_a_fault_in_the_counters_does_not_hide_the_ending(
+    machine: type[FakeMachine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(_self: FakeMachine) -> dict[str, object]:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(machine, "stats", broken)
+    machine.script = staticmethod(lambda _machine: debug_exit(1))
+    written: list[str] = []
+    monkeypatch.setattr(log, "error", lambda name, **fields: written.append(f"{name} {fields}"))
+    path = tmp_path / "report.json"
+
+    assert boot("--exit-report", str(path), "--stats") == 3
+    assert json.loads(path.read_text())["console"] == ["login: "]
+    assert written == ["report.fact_missing {'fact': 'counters', 'error': 'oops'}"]
+    assert capsys.readouterr().err == ""
+
+
 def test_report_of_a_host_error_names_the_phase(
     machine: type[FakeMachine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,13 +100,27 @@ class Run:
                     _say(f"{port.name} is {port.chan.path}")
 
     def _gather(self, machine: Machine) -> None:
-        """What the report and the user want to know, while the machine still exists."""
-        if self.config.stats or self._report_paths():
-            from vmm.inspection import kvm_stats  # asks each vCPU: only when none runs any more
+        """What the report and the user want to know, while the machine still exists.
 
-            self.facts["counters"] = {**machine.stats(), "kvm": kvm_stats(machine)}
-            self.facts["console"] = machine.console_tail()
-            self.facts["marks"] = [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
+        vCPUs run no more: KVM's own counters are asked of each. A fact that cannot be had is
+        logged; it must not hide how the guest ended.
+        """
+        if not (self.config.stats or self._report_paths()):
+            return
+        from vmm.inspection import kvm_stats
+
+        def marks() -> list[tuple[str, float]]:
+            return [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
+
+        def counters() -> dict[str, Any]:
+            return {**machine.stats(), "kvm": kvm_stats(machine)}
+
+        facts = {"marks": marks, "console": machine.console_tail, "counters": counters}
+        for name, take in facts.items():
+            try:
+                self.facts[name] = take()
+            except Exception as error:
+                log.error("report.fact_missing", fact=name, error=str(error))
 
     def _tell(self, outcome: Outcome) -> int:
         from vmm.control.ending import QUIET, sentence
