@@ -120,4 +120,6 @@ struct debugcon *debugcon_create(struct chan *chan, struct coalesce *coalesce, u
 void debugcon_destroy(struct debugcon *d);
 void debugcon_reset(struct debugcon *d);
 void debugcon_save(struct debugcon *d, struct debugcon_state *ret);
+struct debugcon_counters { uint64_t bytes, lost; ...; };
+void debugcon_counters(struct debugcon *d, struct debugcon_counters *ret);
 int debugcon_load(struct debugcon *d, const struct debugcon_state *state);

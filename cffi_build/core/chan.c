@@ -8,8 +8,6 @@
 
 #include "chan_impl.h"
 
-static const char panic_text[] = "Kernel panic - not syncing";
-
 // The deferred work: whatever asked for it, all of it is looked at.
 static void on_timer(void *opaque, uint32_t events)
 {
@@ -25,11 +23,13 @@ static void on_timer(void *opaque, uint32_t events)
 	}
 	c->timer_ns = 0;
 	c->counters.wakeups++;
+	chan_watch_ring(c);
 	if (c->panic_due)
 		chan_post_panic(c);
+	bool full = c->out == OUT_FULL; // EPOLLOUT tells when to go on
 	pthread_mutex_unlock(&c->lock);
 
-	int err = chan_out_flush(c);
+	int err = full ? 0 : chan_out_flush(c);
 	if (err && err != -EAGAIN)
 		chan_peer_lost(c, -err);
 	chan_out_tell(c);
@@ -148,78 +148,58 @@ static void ring_write(struct chan *c, const uint8_t *buf, uint64_t len)
 		buf += len - c->size;
 		len = c->size;
 	}
-	uint64_t at = c->put_at & (c->size - 1);
-	uint64_t first = len < c->size - at ? len : c->size - at;
-	memcpy(c->ring + at, buf, first);
-	memcpy(c->ring, buf + first, len - first);
+	uint64_t at = c->put_at & (c->size - 1), room = c->size - at;
+	memcpy(c->ring + at, buf, len < room ? len : room);
+	if (unlikely(len > room))
+		memcpy(c->ring, buf + room, len - room);
 	c->put_at += len;
 }
 
-void chan_post_panic(struct chan *c)
+// What does not fit, and what nobody will ever read. Returns how many bytes may be put. Context: lock held.
+static size_t put_rarely(struct chan *c, const uint8_t *buf, size_t len)
 {
-	c->panic_due = loop_post(c->loop, LOOP_PANIC_LINE, 0, c) != 0;
-	if (c->panic_due)
-		chan_defer(c, CHAN_FLUSH_NS);
-}
+	uint64_t used = c->put_at - c->get_at;
 
-// Looks for the panic text at the start of a line, behind nothing but a time stamp and a log level.
-// Context: lock held. GUEST: buf.
-static void watch_panic(struct chan *c, const uint8_t *buf, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (c->line == LINE_REST) {
-			const uint8_t *end = memchr(buf + i, '\n', len - i);
-			if (!end)
-				return;
-			i = (size_t)(end - buf);
-		}
-		uint8_t byte = buf[i];
-		if (byte == '\n') {
-			c->line = LINE_PREFIX;
-		} else if (c->line == LINE_PREFIX) {
-			c->matched = byte == (uint8_t)panic_text[0];
-			if (c->matched)
-				c->line = LINE_MATCH;
-			else if (!byte || !strchr("<>[] .TC0123456789\r", byte))
-				c->line = LINE_REST;
-		} else if (byte != (uint8_t)panic_text[c->matched]) {
-			c->line = LINE_REST;
-		} else if (++c->matched == sizeof(panic_text) - 1) {
-			c->line = LINE_REST;
-			chan_post_panic(c);
-		}
+	make_room(c, used + len);
+	if (c->out != OUT_NONE && used + len > c->limit && c->overflow == CHAN_BLOCK) {
+		len = used < c->limit ? (size_t)(c->limit - used) : 0;
+		c->refused = true;
 	}
+	if (c->panic_watch && c->put_at - c->watched_at + len > CHAN_TAIL) {
+		chan_watch_ring(c);
+		chan_watch_bytes(c, buf, len);
+		c->watched_at += len;
+	}
+	ring_write(c, buf, len);
+	if (!c->panic_watch)
+		c->watched_at = c->put_at;
+	used = c->put_at - c->get_at;
+	if (c->out == OUT_NONE) {
+		c->get_at = c->put_at;
+		if (!c->out_silent)
+			c->counters.dropped_bytes += len;
+	} else if (used > c->limit) {
+		c->get_at += used - c->limit;
+		c->lost += used - c->limit;
+		c->counters.dropped_bytes += used - c->limit;
+	}
+	return len;
 }
 
 size_t chan_put(struct chan *c, const uint8_t *buf, size_t len)
 {
 	LOCKED(&c->lock);
-	uint64_t used = c->put_at - c->get_at;
+	uint64_t used = c->put_at - c->get_at + len;
 
-	if (unlikely(used + len > c->size))
-		make_room(c, used + len);
-	if (unlikely(c->out != OUT_NONE && used + len > c->limit && c->overflow == CHAN_BLOCK)) {
-		len = used < c->limit ? (size_t)(c->limit - used) : 0;
-		c->refused = true;
-	}
-	if (c->panic_watch)
-		watch_panic(c, buf, len);
-	ring_write(c, buf, len);
+	if (likely(used <= c->size && used <= c->limit && c->out != OUT_NONE &&
+		   c->put_at - c->watched_at + len <= CHAN_TAIL))
+		ring_write(c, buf, len);
+	else
+		len = put_rarely(c, buf, len);
 	c->counters.out_bytes += len;
-	if (unlikely(c->out == OUT_NONE)) {
-		c->get_at = c->put_at;
-		if (!c->out_silent)
-			c->counters.dropped_bytes += len;
-		return len;
-	}
-	used = c->put_at - c->get_at;
-	if (unlikely(used > c->limit)) {
-		c->get_at += used - c->limit;
-		c->lost += used - c->limit;
-		c->counters.dropped_bytes += used - c->limit;
-	}
-	if (c->out == OUT_READY)
-		chan_defer(c, used > c->limit / 2 ? CHAN_NOW_NS : CHAN_FLUSH_NS);
+	if (c->out == OUT_READY || c->panic_watch)
+		chan_defer(c, c->out == OUT_READY && used > c->limit / 2 ? CHAN_NOW_NS
+									 : CHAN_FLUSH_NS);
 	return len;
 }
 
@@ -268,15 +248,6 @@ void chan_discard(struct chan *c, bool silent)
 void chan_set_escape(struct chan *c, bool on)
 {
 	atomic_store(&c->escape, on);
-}
-
-void chan_watch_panic(struct chan *c, bool on)
-{
-	LOCKED(&c->lock);
-	c->panic_watch = on;
-	c->line = LINE_REST; // the next whole line on
-	if (on && !c->put_at)
-		c->line = LINE_PREFIX;
 }
 
 size_t chan_tail(struct chan *c, uint8_t *ret, size_t len)

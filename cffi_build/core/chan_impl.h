@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside a channel: shared by chan.c (the guest's side), chan_in.c, chan_out.c and chan_peer.c (the loop's
-// side) only.
+// Inside a channel: shared by chan.c and chan_watch.c (the guest's side), chan_in.c, chan_out.c and
+// chan_peer.c (the loop's side) only.
 #ifndef VMM_CHAN_IMPL_H
 #define VMM_CHAN_IMPL_H
 
@@ -54,6 +54,7 @@ struct chan {
 	uint64_t timer_ns; // the interval timer_fd was armed with, 0 when it is not
 	bool refused; // chan_put() took less than it was offered: tx_ready is due
 	bool panic_watch, panic_due; // due: to be posted as soon as the queue has room
+	uint64_t watched_at; // the panic watch has seen the ring up to here
 	enum chan_line line;
 	uint32_t matched;
 	struct chan_front front;
@@ -91,7 +92,14 @@ void chan_defer_unlocked(struct chan *c, uint64_t ns);
 void chan_fill_hand(struct chan *c);
 // Throws away what is buffered, counting it unless `silent`. Context: io and lock held.
 void chan_discard(struct chan *c, bool silent);
-// Posts a panic line that found the loop's queue full. Context: lock held.
+
+// chan_watch.c; all with the lock held.
+// Lets the watch see what has been put since it last looked. That happens once an interval, not with every
+// byte; chan_put() sees to it that nothing is overwritten unseen.
+void chan_watch_ring(struct chan *c);
+// Looks for the panic text at the start of a line, behind nothing but a time stamp and a log level.
+void chan_watch_bytes(struct chan *c, const uint8_t *buf, size_t len);
+// Posts a panic line that found the loop's queue full.
 void chan_post_panic(struct chan *c);
 
 // chan_in.c; the loop's thread only.

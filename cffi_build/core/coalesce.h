@@ -73,12 +73,12 @@ static inline bool coalesce_zone_on(struct coalesce_zone *z)
 	return atomic_load_explicit(&z->on, memory_order_relaxed);
 }
 
-// The device saw a write to the zone, by exit or from the ring. Context: the device's lock.
-static inline void coalesce_zone_hit(struct coalesce_zone *z)
+// The device saw `count` writes to the zone, by exit or from the ring. Context: the device's lock.
+static inline void coalesce_zone_hit(struct coalesce_zone *z, uint32_t count)
 {
 	uint64_t n = atomic_load_explicit(&z->writes, memory_order_relaxed);
 
-	atomic_store_explicit(&z->writes, n + 1, memory_order_relaxed);
+	atomic_store_explicit(&z->writes, n + count, memory_order_relaxed);
 }
 
 #endif

@@ -15,6 +15,16 @@ static int debugcon_read(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return 0;
 }
 
+// GUEST: bytes. What a full channel in block mode refuses is lost: the port cannot hold the guest back.
+static void take(struct debugcon *con, const uint8_t *bytes, uint32_t count)
+{
+	coalesce_zone_hit(&con->zone, count);
+	if (unlikely(!coalesce_zone_on(&con->zone)))
+		coalesce_zone_set(&con->zone, true); // refused by KVM: plain exits go on
+	con->bytes += count;
+	con->lost += count - chan_put(con->chan, bytes, count);
+}
+
 static int debugcon_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
 			  uint64_t value)
 {
@@ -24,14 +34,23 @@ static int debugcon_write(struct dev *d, uint32_t region, uint64_t offset, uint3
 	(void)region;
 	(void)offset;
 	(void)size;
-	coalesce_zone_hit(&con->zone);
-	coalesce_zone_set(&con->zone, true); // refused by KVM: plain exits go on
-	con->bytes++;
-	chan_put(con->chan, &byte, 1);
+	take(con, &byte, 1);
 	return 0;
 }
 
-static const struct dev_ops debugcon_ops = {.read = debugcon_read, .write = debugcon_write};
+static void debugcon_write_burst(struct dev *d, uint32_t region, uint64_t offset,
+				 const uint8_t *bytes, uint32_t count)
+{
+	(void)region;
+	(void)offset;
+	take(container_of(d, struct debugcon, dev), bytes, count);
+}
+
+static const struct dev_ops debugcon_ops = {
+	.read = debugcon_read,
+	.write = debugcon_write,
+	.write_burst = debugcon_write_burst,
+};
 
 struct debugcon *debugcon_create(struct chan *chan, struct coalesce *coalesce, uint16_t port)
 {
@@ -65,6 +84,12 @@ void debugcon_save(struct debugcon *d, struct debugcon_state *ret)
 {
 	LOCKED(&d->dev.lock);
 	*ret = (struct debugcon_state){.version = DEBUGCON_STATE_VERSION, .bytes = d->bytes};
+}
+
+void debugcon_counters(struct debugcon *d, struct debugcon_counters *ret)
+{
+	LOCKED(&d->dev.lock);
+	*ret = (struct debugcon_counters){.bytes = d->bytes, .lost = d->lost};
 }
 
 int debugcon_load(struct debugcon *d, const struct debugcon_state *state)

@@ -20,15 +20,21 @@ struct debugcon {
 	struct dev dev;
 	struct chan *chan;
 	struct coalesce_zone zone;
-	uint64_t bytes;
+	uint64_t bytes, lost;
 };
 
-// chan: with CHAN_DROP, since the port has no way to hold the guest back. coalesce: NULL for plain exits.
+struct debugcon_counters {
+	uint64_t bytes; // written by the guest
+	uint64_t lost; // of those, refused by a full channel in block mode
+};
+
+// chan: in block mode bytes are lost when it is full, since the port has no way to hold the guest back. coalesce: NULL for plain exits.
 // NULL: no memory.
 struct debugcon *debugcon_create(struct chan *chan, struct coalesce *coalesce, uint16_t port);
 void debugcon_destroy(struct debugcon *d);
 void debugcon_reset(struct debugcon *d);
 void debugcon_save(struct debugcon *d, struct debugcon_state *ret);
+void debugcon_counters(struct debugcon *d, struct debugcon_counters *ret);
 // -EINVAL: another version.
 int debugcon_load(struct debugcon *d, const struct debugcon_state *state);
 

@@ -32,6 +32,10 @@ enum dev_event {
 struct dev_ops {
 	int (*read)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t *ret);
 	int (*write)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t value);
+	// Optional: `count` one-byte writes to the same offset, as write() would take them one by one. For
+	// devices whose writes ask for nothing; the answer carries nothing.
+	void (*write_burst)(struct dev *d, uint32_t region, uint64_t offset, const uint8_t *bytes,
+			    uint32_t count);
 };
 
 enum {

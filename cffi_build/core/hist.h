@@ -28,7 +28,8 @@ struct hist {
 	struct hist_slot slot[HIST_SLOTS];
 };
 
-static inline void hist_add(struct hist *h, enum hist_space space, uint64_t address)
+static inline void hist_add_many(struct hist *h, enum hist_space space, uint64_t address,
+				 uint64_t count)
 {
 	uint64_t key = address << 3 | space;
 	uint64_t at = key * 0x9e3779b97f4a7c15ULL >> 32;
@@ -36,16 +37,21 @@ static inline void hist_add(struct hist *h, enum hist_space space, uint64_t addr
 	for (uint32_t i = 0; i < HIST_PROBES; i++) {
 		struct hist_slot *s = &h->slot[(at + i) & (HIST_SLOTS - 1)];
 		if (likely(s->key == key)) {
-			s->count++;
+			s->count += count;
 			return;
 		}
 		if (!s->key) {
 			s->key = key;
-			s->count = 1;
+			s->count = count;
 			return;
 		}
 	}
-	h->other++;
+	h->other += count;
+}
+
+static inline void hist_add(struct hist *h, enum hist_space space, uint64_t address)
+{
+	hist_add_many(h, space, address, 1);
 }
 
 #endif

@@ -49,6 +49,8 @@ void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic 
 		pic_set_intr(pic, pic_intr, vm);
 }
 
+#define BURST 64 // queued bytes to one port that are handed over together
+
 // Hands one queued write to its device. Context: ring_lock held. Only devices whose writes cannot
 // ask for anything are coalesced, so the answer carries nothing.
 static void replay(struct vmcore *vm, const struct kvm_coalesced_mmio *entry)
@@ -65,6 +67,29 @@ static void replay(struct vmcore *vm, const struct kvm_coalesced_mmio *entry)
 		bus_write(vm->mmio, &vm->ring_mmio, entry->phys_addr, size, value);
 }
 
+// Hands over the entries from `at` up to `end`: single bytes to the same port together. Returns how
+// many entries that were, at least one. Context: ring_lock held.
+static uint32_t replay_run(struct vmcore *vm, uint32_t at, uint32_t end)
+{
+	const struct kvm_coalesced_mmio *first = &vm->ring->coalesced_mmio[at], *entry = first;
+	uint8_t bytes[BURST];
+	uint32_t n = 0;
+
+	while (at != end && n < BURST && entry->pio && entry->len == 1 &&
+	       entry->phys_addr == first->phys_addr) {
+		bytes[n++] = entry->data[0];
+		at = at + 1 == vm->ring_max ? 0 : at + 1;
+		entry = &vm->ring->coalesced_mmio[at];
+	}
+	if (n < 2) {
+		replay(vm, first);
+		return 1;
+	}
+	hist_add_many(&vm->coalesced_hist, HIST_PIO_WRITE, first->phys_addr, n);
+	bus_write_burst(vm->pio, &vm->ring_pio, first->phys_addr, bytes, n);
+	return n;
+}
+
 uint32_t vmcore_drain(struct vmcore *vm)
 {
 	struct kvm_coalesced_mmio_ring *ring = vm->ring;
@@ -78,13 +103,14 @@ uint32_t vmcore_drain(struct vmcore *vm)
 	ring = vm->ring;
 	if (!ring)
 		return 0;
-	uint32_t at = ring->first;
-	while (at != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
-		replay(vm, &ring->coalesced_mmio[at]);
-		at = (at + 1) % vm->ring_max;
-		// Release: the kernel may reuse the slot only after we have read it.
+	uint32_t at = ring->first, end;
+	while (at != (end = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))) {
+		uint32_t done = replay_run(vm, at, end);
+		at = (at + done) % vm->ring_max;
+		// Release: the kernel may reuse the slots only after we have read them. Not before the
+		// devices have them either: whoever finds the ring empty must find them there.
 		__atomic_store_n(&ring->first, at, __ATOMIC_RELEASE);
-		n++;
+		n += done;
 	}
 	vm->coalesced += n;
 	return n;

@@ -22,8 +22,8 @@ REPORT = 66
 # What each unit needs beside itself.
 LOOP = ("loop.c",)
 TIMER = (*LOOP, "timer.c")
-CHAN = (*LOOP, "chan.c", "chan_in.c", "chan_out.c", "chan_peer.c")
-UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "uart.c", "uart_life.c")
+CHAN = (*LOOP, "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c")
+UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "uart.c", "uart_line.c", "uart_life.c")
 
 
 def build(program: str, units: tuple[str, ...], sanitizer: str, folder: Path) -> Path:

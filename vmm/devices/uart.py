@@ -99,7 +99,10 @@ class DebugConsole(CDevice):
         return self.chan.tail()
 
     def counters(self) -> dict[str, int]:
-        return self.chan.counters()
+        """Bytes written, and those that a full channel in block mode refused."""
+        counters = ffi.new("struct debugcon_counters *")
+        lib.debugcon_counters(self.pointer, counters)
+        return {name: getattr(counters, name) for name in dir(counters)}
 
     def close(self) -> None:
         super().close()
