@@ -1,0 +1,105 @@
+"""Stands in for vmm.machine, so that all around it can be tested without KVM."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vmm import log
+from vmm.__main__ import main
+from vmm.config import VmConfig
+from vmm.outcome import Outcome, outcome
+
+CRASH = {
+    "vcpu": 0,
+    "kvm": {"exit": "SHUTDOWN"},
+    "registers": {"rip": 0x1000},
+    "code": "0f 0b",
+    "exits": [],
+}
+
+
+class FakeLoop:
+    def on(self, kind: int, handler: Callable[[int, object], None]) -> None:
+        self.handler = handler
+
+
+class FakeMachine:
+    """Stands in for vmm.machine.Machine; `script` says what run() does."""
+
+    made: list[FakeMachine] = []
+    script: Callable[[FakeMachine], Outcome] = staticmethod(lambda machine: outcome("power-off"))
+
+    def __init__(self, config: VmConfig) -> None:
+        self.config = config
+        self.state = "new"
+        self.timeline = [("start", 10**9), ("running", 2 * 10**9)]
+        self.hardware = types.SimpleNamespace(loop=FakeLoop(), devices=[])
+        self.on_event: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
+        self.posted: list[Outcome] = []
+        self.closed = False
+        FakeMachine.made.append(self)
+
+    def __enter__(self) -> FakeMachine:
+        self.state = "ready"
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.closed = True
+
+    def run(self) -> Outcome:
+        self.state = "running"
+        return type(self).script(self)
+
+    def post(self, message: Outcome) -> None:
+        self.posted.append(message)
+
+    def stop(self, cause: str = "stopped", **detail: object) -> None:
+        self.posted.append(outcome(cause, **detail))
+
+    def stats(self) -> dict[str, object]:
+        return {"vcpus": [{"exits": 7}]}
+
+    def info(self) -> dict[str, object]:
+        return {"name": self.config.name, "state": self.state}
+
+    def console_tail(self) -> bytes:
+        return b"login: "
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeMachine]]:
+    """The class of machines that `vmm boot` makes in this test; those made are in `made`."""
+    module = types.ModuleType("vmm.machine")
+    module.Machine = FakeMachine  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vmm.machine", module)
+    monkeypatch.setitem(
+        sys.modules, "vmm.native", types.SimpleNamespace(lib=types.SimpleNamespace(LOOP_ESCAPE=1))
+    )
+    monkeypatch.setitem(
+        sys.modules, "vmm.control.consoles", types.SimpleNamespace(Consoles=lambda _machine: None)
+    )
+    monkeypatch.setitem(
+        sys.modules, "vmm.crash", types.SimpleNamespace(as_text=lambda report: "REGISTERS")
+    )
+    monkeypatch.setitem(
+        sys.modules, "vmm.inspection", types.SimpleNamespace(kvm_stats=lambda _machine: {})
+    )
+    monkeypatch.setattr(FakeMachine, "made", [])
+    monkeypatch.setattr(FakeMachine, "script", staticmethod(lambda _machine: outcome("power-off")))
+    yield FakeMachine
+    log.configure("warning", "auto")
+
+
+def raising(error: BaseException) -> Callable[[FakeMachine], Outcome]:
+    def script(_machine: FakeMachine) -> Outcome:
+        raise error
+
+    return script
+
+
+def boot(*argv: str) -> int:
+    return main(["boot", "-k", "image", *argv])
