@@ -114,7 +114,7 @@ static void freeze(struct rtc *r, int64_t now)
 	r->cmos[DAY] = rtc_encode(f, date.day);
 	r->cmos[MONTH] = rtc_encode(f, date.month);
 	r->cmos[YEAR] = rtc_encode(f, two_digits(date.year));
-	r->cmos[CENTURY] = rtc_encode(f, two_digits(date.year / 100));
+	r->cmos[CENTURY] = rtc_encode(f, two_digits((date.year - two_digits(date.year)) / 100));
 }
 
 // Takes the calendar's time from the registers.
