@@ -70,5 +70,9 @@ class BusProbe:
         """What the device answered: 0, or an enum dev_event."""
         return int(lib.bus_write(self.bus.pointer, self._reader, address, size, value))
 
+    def write_burst(self, address: int, data: bytes) -> None:
+        """One-byte writes to one address, as KVM's coalesced ring gives them."""
+        lib.bus_write_burst(self.bus.pointer, self._reader, address, data, len(data))
+
     def close(self) -> None:
         lib.bus_remove_reader(self.bus.pointer, self._reader)

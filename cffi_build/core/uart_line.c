@@ -155,16 +155,17 @@ void uart_send(struct uart *u, const uint8_t *bytes, uint32_t count)
 	if (likely(!s->tx_count)) {
 		sent = u->chan ? (uint32_t)chan_put(u->chan, bytes, count) : count;
 		u->counters.tx_bytes += sent;
-		s->thre_pending = 1;
+		if (sent)
+			s->thre_pending = 1;
 	}
 	for (; unlikely(sent < count); sent++) {
-		s->thre_pending = 0;
 		if (s->tx_count == uart_fifo_depth(u)) {
 			u->counters.tx_lost++;
 			if (uart_fifo_on(u))
 				continue;
 			s->tx_count = 0;
 		}
+		s->thre_pending = 0;
 		s->tx[s->tx_count++] = bytes[sent];
 		uart_transmit(u);
 	}

@@ -41,6 +41,12 @@ def random_step(rng: random.Random, rig: UartRig, twin: UartTwin) -> None:
     if action < 0.45:
         offset = rng.randrange(8)
         assert rig.read(offset) == twin.read(offset), f"register {offset}"
+    elif action < 0.5:
+        offset = rng.choice((DATA, DATA, DATA, rng.randrange(8)))
+        data = rng.randbytes(rng.randrange(40))
+        rig.write_burst(offset, data)
+        for value in data:
+            twin.write(offset, value)
     elif action < 0.85:
         offset = rng.choice((DATA, DATA, DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR))
         value = rng.choice((rng.randrange(256), 0, 0x03, FIFO_14, OUT2, 0x0F))
@@ -306,14 +312,18 @@ def test_linux_transmitter_probe_finds_no_bug(uart: UartRig) -> None:
     assert not (first | second) & 1
 
 
-def test_burst_of_sixteen_bytes_raises_one_interrupt(uart: UartRig) -> None:
+@pytest.mark.parametrize("queued", [False, True])
+def test_burst_of_sixteen_bytes_raises_one_interrupt(uart: UartRig, queued: bool) -> None:
     uart.write(IIR_FCR, 0x81)
     uart.write(MCR, OUT2)
     uart.write(IER, THRI)
     assert uart.read(IIR_FCR) == 0xC2
     before = uart.counters()["interrupts"]
-    for n in range(16):
-        uart.write(DATA, n)
+    if queued:
+        uart.write_burst(DATA, bytes(16))
+    else:
+        for n in range(16):
+            uart.write(DATA, n)
     assert uart.read(IIR_FCR) == 0xC2
     assert uart.read(LSR) == 0x60
     assert uart.read(IIR_FCR) == 0xC1

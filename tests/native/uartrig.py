@@ -37,6 +37,9 @@ class UartRig(CDevice):
     def write(self, offset: int, value: int) -> None:
         assert self.probe.write(COM1 + offset, 1, value) == 0
 
+    def write_burst(self, offset: int, data: bytes) -> None:
+        self.probe.write_burst(COM1 + offset, data)
+
     def receive(self, data: bytes) -> int:
         return int(lib.uart_receive(self.pointer, data, len(data)))
 
