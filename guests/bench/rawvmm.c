@@ -32,6 +32,9 @@ static int kvm, vm, vcpus[256];
 static size_t run_size;
 unsigned char *ram;
 static struct kvm_coalesced_mmio_ring *ring;
+static uint32_t ring_size;
+
+enum { DEBUGCON = 0xe9, DEBUG_EXIT = 0xf4, COM1 = 0x3f8, COM1_LSR = 0x3fd };
 
 int call(int fd, unsigned long request, const char *name, uintptr_t arg)
 {
@@ -76,27 +79,39 @@ static void die(const struct kvm_run *run, int fd)
 	finish(254);
 }
 
+// What was coalesced came before the write at hand; that one found the ring full, or another port.
+static void drain(void)
+{
+	for (; ring->first != ring->last; ring->first = (ring->first + 1) % ring_size)
+		if (ring->coalesced_mmio[ring->first].phys_addr == COM1)
+			fputc(ring->coalesced_mmio[ring->first].data[0], stdout);
+}
+
 static void out(struct kvm_run *run)
 {
 	const unsigned char *p = (unsigned char *)run + run->io.data_offset;
 
-	if (run->io.port == 0xe9 || run->io.port == 0x3f8)
+	if (ring)
+		drain();
+	if (run->io.port == DEBUGCON || run->io.port == COM1)
 		fwrite(p, 1, (size_t)run->io.size * run->io.count, stdout);
-	else if (run->io.port == 0xf4)
+	else if (run->io.port == DEBUG_EXIT)
 		finish(p[0] << 1 | 1);
-	else if (ring)
-		ring->first = ring->last; // full: this write and the next find room
+}
+
+// Transmitter empty; the debug port's name for itself; nobody there.
+static int answer(uint16_t port)
+{
+	if (port == COM1_LSR)
+		return 0x60;
+	return port == DEBUGCON ? DEBUGCON : 0xff;
 }
 
 static void in(struct kvm_run *run)
 {
 	unsigned char *p = (unsigned char *)run + run->io.data_offset;
 
-	memset(p,
-	       run->io.port == 0x3fd  ? 0x60
-	       : run->io.port == 0xe9 ? 0xe9
-				      : 0xff,
-	       (size_t)run->io.size * run->io.count);
+	memset(p, answer(run->io.port), (size_t)run->io.size * run->io.count);
 }
 
 static void loop(int fd, struct kvm_run *run)
@@ -200,6 +215,8 @@ static void make_fast_ports(void)
 		if (p == MAP_FAILED || pages <= 0)
 			errx(6, "no coalesced ring");
 		ring = (void *)(p + pages * getpagesize());
+		ring_size =
+			((uint32_t)getpagesize() - sizeof(*ring)) / sizeof(ring->coalesced_mmio[0]);
 		CALL(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 	}
 }
