@@ -167,6 +167,20 @@ def test_control_socket_serves_while_the_machine_runs(
     assert threading.active_count() == 1
 
 
+def test_control_socket_is_gone_before_the_machine_is(
+    machine: type[FakeMachine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    there: list[bool] = []
+    monkeypatch.setattr(
+        machine, "__exit__", lambda *_: there.append((tmp_path / "control.sock").exists())
+    )
+    machine.script = staticmethod(raising(HostError("no luck")))
+
+    assert boot("--state-dir", str(tmp_path)) == EXIT_HOST
+    assert there == [False]
+    assert (tmp_path / "report.json").exists()
+
+
 def test_state_directory_in_use_is_refused(tmp_path: Path, machine: type[FakeMachine]) -> None:
     codes: list[int] = []
 
@@ -234,5 +248,5 @@ def test_escape_key_reaches_the_machine(
 
     assert boot() == EXIT_OK
     said = capsys.readouterr().err
-    assert "Ctrl-A x      end the machine\r\n" in said
-    assert "vmm: running, 1 vCPU, 7 exits\r\n" in said
+    assert said.startswith("\nCtrl-A x      end the machine\n")
+    assert said.endswith("\nvmm: running, 1 vCPU, 7 exits\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmm.control.escape import HELP, KEYS, Keys, Scanner, status_line, terminal_lines
+from vmm.control.escape import HELP, KEYS, Keys, Scanner, status_line
 
 
 class FakeMachine:
@@ -121,7 +121,3 @@ def test_what_fails_is_said_and_the_next_key_works() -> None:
 
 def test_help_names_every_key() -> None:
     assert [line.split()[1] for line in HELP.splitlines()] == [*KEYS, "Ctrl-A"]
-
-
-def test_lines_for_a_raw_terminal_return_the_carriage() -> None:
-    assert terminal_lines("a\nb\n") == "\r\na\r\nb\r\n"

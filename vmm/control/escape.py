@@ -88,15 +88,13 @@ def status_line(machine: Machine) -> str:
     return f"{machine.config.name}: {machine.state}, {machine.config.cpus} vCPU, {exits:,} exits\n"
 
 
-def terminal_lines(text: str) -> str:
-    """`text` for a terminal in raw mode, begun on a line of its own."""
-    return "\r\n" + text.replace("\n", "\r\n")
-
-
 def listen(machine: Machine, write: Callable[[str], None]) -> None:
-    """From now on keys on the machine's terminals do what they should; `write` goes to the user."""
+    """From now on keys on the machine's terminals do what they should; `write` goes to the user.
+
+    What is shown begins on a line of its own; the terminal still turns "\\n" into a new line.
+    """
     from vmm.control.consoles import Consoles
     from vmm.native import lib
 
-    keys = Keys(machine, Consoles(machine), lambda text: write(terminal_lines(text)))
+    keys = Keys(machine, Consoles(machine), lambda text: write(f"\n{text}"))
     machine.hardware.loop.on(lib.LOOP_ESCAPE, keys.press)

@@ -82,6 +82,8 @@ class Run:
                 outcome = machine.run()
             finally:
                 self._gather(machine)
+                if session is not None:
+                    session.hush()
             self.phase = "end"
         return self._tell(outcome)
 

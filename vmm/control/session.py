@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StateSession:
-    """Locked and written at construction, serving from `serve` to `close`."""
+    """Locked and written at construction, serving from `serve` to `hush`."""
 
     def __init__(self, config: VmConfig) -> None:
         toml = config.to_toml()
@@ -40,7 +40,12 @@ class StateSession:
         """Called by the machine. QMP's STOP means paused, so the end goes out as SHUTDOWN."""
         self.events.emit("SHUTDOWN" if name == "STOP" else name, fields)
 
+    def hush(self) -> None:
+        """Ends the control socket. Before the machine closes: a command must find it whole."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self.hush()
         self.directory.close()
