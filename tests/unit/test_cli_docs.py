@@ -93,6 +93,14 @@ def test_mistakes_are_one_sentence(
     assert said.count("\n") == 1
 
 
+def test_debug_before_a_command_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "plot", "/no/report"]) == errors.EXIT_HOST
+    said = capsys.readouterr().err
+
+    assert "Traceback" in said
+    assert said.endswith("vmm: cannot read the report /no/report: No such file or directory\n")
+
+
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == EXIT_OK
     assert capsys.readouterr().out.split()[0] == "vmm"

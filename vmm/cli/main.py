@@ -77,14 +77,18 @@ def tree() -> click.Group:
         invoke_without_command=True,
         callback=_without_command,
     )
-    group.params.append(
-        click.Option(["--version"], is_flag=True, help="Print the version and stop.", default=False)
-    )
+    group.params += [
+        click.Option(
+            ["--version"], is_flag=True, help="Print the version and stop.", default=False
+        ),
+        click.Option(["--debug"], is_flag=True, help="Show tracebacks of errors.", default=False),
+    ]
     return group
 
 
 @click.pass_context
-def _without_command(ctx: click.Context, version: bool) -> None:
+def _without_command(ctx: click.Context, version: bool, debug: bool) -> None:
+    """`debug` is read by vmm.__main__, which must know it whatever happens here."""
     if version:
         from vmm.control.version import text
 
