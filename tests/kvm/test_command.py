@@ -260,13 +260,22 @@ class Terminal:
         os.close(self.master)
 
 
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    made = Terminal(*SPIN)
+def on_terminal(*argv: str) -> Iterator[Terminal]:
+    made = Terminal(*SPIN, *argv)
     made.wait_for(b"crash by spin")
     assert not made.cooked()
     yield made
     made.close()
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    yield from on_terminal()
+
+
+@pytest.fixture
+def shared_terminal() -> Iterator[Terminal]:
+    yield from on_terminal("--machine=legacy", "--console=stdio", "--console=stdio")
 
 
 def test_console_keys_speak_to_the_machine(terminal: Terminal) -> None:
@@ -282,6 +291,17 @@ def test_console_keys_speak_to_the_machine(terminal: Terminal) -> None:
 
     assert terminal.end() == EXIT_OK
     assert terminal.cooked()
+
+
+def test_two_consoles_on_one_terminal_take_turns(shared_terminal: Terminal) -> None:
+    for name in (b"com2", b"com1", b"com2"):
+        shared_terminal.seen = b""
+        shared_terminal.type(b"\x01n")
+        shared_terminal.wait_for(b"the keyboard is with " + name)
+    shared_terminal.type(b"\x01b\x01x")
+
+    assert shared_terminal.end() == EXIT_OK
+    assert shared_terminal.cooked()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
