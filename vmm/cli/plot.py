@@ -177,6 +177,10 @@ def _ranked(sums: dict[str, int]) -> list[tuple[str, int]]:
 PORTS = (
     (layout.PORT_COM[0], 8, "COM1"),
     (layout.PORT_COM[1], 8, "COM2"),
+    (layout.PORT_COM[2], 8, "COM3"),
+    (layout.PORT_COM[3], 8, "COM4"),
+    (layout.PORT_SUPERIO[0], 2, "super I/O"),
+    (layout.PORT_SUPERIO[1], 2, "super I/O"),
     (layout.PORT_PIC_MASTER, 2, "PIC"),
     (layout.PORT_PIC_SLAVE, 2, "PIC"),
     (layout.PORT_PIT, 4, "PIT"),
