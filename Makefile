@@ -11,8 +11,11 @@ NATIVE_SOURCES := $(wildcard cffi_build/*.py cffi_build/*.h cffi_build/*/*.h cff
 # Headers of the lab's kernel, newer than the system's; the folder with linux/ and asm/ in it.
 HEADERS = VMM_UAPI_INCLUDE=$$($(PYTHON) -m vmm.lab headers)
 
+CORE_WARNINGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Wconversion -Werror -Wno-unused-parameter \
+	-Icffi_build -Icffi_build/core
+
 .DEFAULT_GOAL := all
-.PHONY: all help boot test test-all check bench fuzz golden guests lint format clean distclean
+.PHONY: all help boot test test-all check golden guests lint format clean distclean
 .DELETE_ON_ERROR:
 
 all: $(STAMPS)/native guests ## build everything: environment, C core, guests
@@ -35,6 +38,8 @@ lint: $(STAMPS)/native ## ruff, ruff format, mypy --strict, warnings of the C co
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@echo "gcc -Wall -Wextra -Wconversion cffi_build/core" >&2
+	@$(HEADERS) && gcc $(CORE_WARNINGS) -isystem $$VMM_UAPI_INCLUDE cffi_build/core/*.c
 
 check: lint ## lint and the tests that need no KVM; under a minute
 	$(BIN)/python -m pytest -q tests/unit tests/native tests/abi tests/golden
