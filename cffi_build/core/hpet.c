@@ -129,20 +129,21 @@ static void on_wake(void *opaque)
 	update(h, now);
 }
 
-// Connects a timer's output to where its configuration says.
+// Connects a timer's output to where its configuration says; a route that is not offered leads nowhere.
 static void connect(struct hpet *h, uint32_t n)
 {
 	struct hpet_timer *t = &h->timer[n];
 	uint32_t gsi = (uint32_t)(t->config & ROUTE) >> ROUTE_SHIFT;
-	bool legacy = (h->config & LEGACY) && n < 2;
+	struct irq_hub *hub = HPET_ROUTES >> gsi & 1 ? h->hub : NULL;
 
-	if (legacy)
+	if ((h->config & LEGACY) && n < 2) {
 		gsi = n ? 8 : 0;
-	if (t->line.hub && t->line.gsi == gsi)
+		hub = h->hub;
+	}
+	if (t->line.hub == hub && t->line.gsi == gsi)
 		return;
 	irq_line_deinit(&t->line);
-	// A route that is not offered leaves the timer unconnected.
-	irq_line_init(&t->line, legacy || (HPET_ROUTES >> gsi & 1) ? h->hub : NULL, gsi);
+	irq_line_init(&t->line, hub, gsi);
 }
 
 static void set_config(struct hpet *h, int64_t now, uint64_t value)
