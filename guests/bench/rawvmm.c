@@ -4,9 +4,12 @@
  * the 1.00 that vmm and others are compared with, so the loop has no table, no lock and no counter.
  * Also runs the tiny guests on their own. It trusts its image.
  *
- * usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p real16|multiboot|pvh|long64] [-i] [-d PORT] [-r
- * PORT] [-t] IMAGE -i in-kernel irqchip and PIT (always with -c above 1)   -d PORT: ioeventfd   -r
- * PORT: coalesced ring -t prints CPU time and peak memory to stderr
+ * usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p PROTOCOL] [-i] [-d PORT] [-r PORT] [-t] IMAGE
+ *   -p  real16, multiboot, pvh or long64; otherwise the image's format decides
+ *   -i  in-kernel irqchip and PIT (always with -c above 1)
+ *   -d  ioeventfd on this port, 16 bits wide
+ *   -r  coalesced ring for bytes written to this port
+ *   -t  CPU time and peak memory on stderr at the end
  */
 #include <err.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
  * its vCPU thread: exact, the same on every machine, no counters needed. Start a guest that exits
  * all the time (bench), give this the thread's id.
  *
- * usage: steps [-v] TID [ROUNDS]    -v: address of each instruction of the last round, for a
- * profile
+ * usage: steps [-v] TID [ROUNDS]
+ *   -v  also the address of each instruction of the last round, for a profile
  */
 #include <err.h>
 #include <errno.h>
