@@ -1,4 +1,4 @@
-"""Model of the HPET (IA-PC HPET 1.0a). A match is looked for value by value, or period by period."""
+"""Model of the HPET (IA-PC HPET 1.0a). A match is looked for period by period."""
 
 from __future__ import annotations
 
