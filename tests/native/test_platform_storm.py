@@ -1,4 +1,4 @@
-"""The platform's devices together, on the split irqchip, under the sanitizers: races and lock orders."""
+"""The platform's devices together, under the sanitizers: races and lock orders."""
 
 from __future__ import annotations
 
