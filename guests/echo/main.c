@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Says "ready" on COM1 and sends back what it receives until a 'q' comes. Sleeps in between: woken by
- * the UART's interrupt through the IOAPIC.
+ * Says "ready" on COM1 and sends back what it receives until a 'q' comes. Sleeps in between: woken
+ * by the UART's interrupt through the IOAPIC.
  */
 #include "guest.h"
 

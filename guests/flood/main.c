@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Writes `bytes` (a multiple of 4096) to COM1 as fast as it can, for consoles with slow readers. Every
- * 4096 bytes are 64 lines of 64; the first begins with the block's number in 16 hex digits, so that a
- * reader sees what is missing. Does not ask the UART whether it is ready: ours always is.
+ * Writes `bytes` (a multiple of 4096) to COM1 as fast as it can, for consoles with slow readers.
+ * Every 4096 bytes are 64 lines of 64; the first begins with the block's number in 16 hex digits,
+ * so that a reader sees what is missing. Does not ask the UART whether it is ready: ours always is.
  */
 #include "guest.h"
 

@@ -37,8 +37,8 @@ void interrupt_thre(void)
 }
 
 /*
- * A loop takes OUT2 from the pin that lets interrupts through on a PC; leaving it with a byte received
- * has to raise one, whatever a machine does before.
+ * A loop takes OUT2 from the pin that lets interrupts through on a PC; leaving it with a byte
+ * received has to raise one, whatever a machine does before.
  */
 void interrupt_receive(void)
 {
