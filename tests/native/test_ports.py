@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.native.devrig import DeviceRig, Mix, compare
 from tests.native.twins.ports import CF8, MARKS, PORT92, MarksTwin, ResetTwin
 from vmm.devices import ports
+from vmm.devices.base import CDevice
 from vmm.errors import StateError, VmmError
 from vmm.native import lib
 
 US = 1000
 
 
-def rig_of(build: object) -> DeviceRig:
-    return DeviceRig(lambda _context: build(), machine="legacy")  # type: ignore[operator]
+def rig_of(build: Callable[[], CDevice]) -> DeviceRig:
+    return DeviceRig(lambda _context: build(), machine="legacy")
+
+
+def reset_rig() -> DeviceRig:
+    return DeviceRig(lambda context: ports.reset_port(context, legacy=True), machine="legacy")
 
 
 @pytest.fixture
 def reset() -> Iterator[DeviceRig]:
-    with rig_of(lambda: ports.reset_port(legacy=True)) as rig:
+    with reset_rig() as rig:
         yield rig
 
 
@@ -37,7 +42,7 @@ def test_reset_ports_agree_with_the_twin(seed: int) -> None:
     rng = random.Random(seed)
     twin = ResetTwin()
     wide, narrow = Mix({CF8: 4}, sizes=(1, 2, 4)), Mix({PORT92: 1})
-    with rig_of(lambda: ports.reset_port(legacy=True)) as rig:
+    with reset_rig() as rig:
         for _ in range(1000):
             mix = rng.choice((wide, narrow))
             mix.access(rng, rig, twin, rng.choice((rng.getrandbits(32), 2, 6, 0xE, 0, 1)))
@@ -68,7 +73,7 @@ def test_port_92_resets_when_bit_0_rises_and_remembers_a20(reset: DeviceRig) -> 
 
 
 def test_default_machine_has_no_port_92() -> None:
-    with rig_of(lambda: ports.reset_port(legacy=False)) as rig:
+    with DeviceRig(lambda context: ports.reset_port(context, legacy=False)) as rig:
         assert [claim[1] for claim in rig.device.claims] == [0xCF8]
 
 
@@ -112,15 +117,15 @@ def test_debug_exit_answers_every_width(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_nothing_answers_with_ones(size: int) -> None:
-    with rig_of(ports.null_ports) as rig:
+    with DeviceRig(ports.null_ports) as rig:
         assert rig.write(0, 0, 0x87, size) == 0
         assert rig.read(0, 0, size) == (1 << 8 * size) - 1
         rig.device.load(rig.save())
 
 
 def test_two_devices_cannot_have_one_port() -> None:
-    with rig_of(ports.null_ports) as rig:
-        other = ports.null_ports()
+    with DeviceRig(ports.null_ports) as rig:
+        other = ports.null_ports(rig.context)
         with pytest.raises(VmmError, match="0x2e"):
             other.claim(rig.pio, rig.mmio)
         other.close()

@@ -40,10 +40,10 @@ def _devices(context: DeviceContext) -> Iterator[CDevice]:
     legacy, split = config.machine == "legacy", config.irqchip == "split"
     pit = debugcon = None
     yield AcpiRegisters(context, reduced=not legacy)
-    yield ports.reset_port(legacy=legacy)
+    yield ports.reset_port(context, legacy=legacy)
     yield ports.pvpanic()
     yield ports.BootMarks(context)
-    yield ports.null_ports()
+    yield ports.null_ports(context)
     for port in serial_ports(context):
         debugcon = port if port.name == "debugcon" else debugcon
         yield port

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from vmm import layout
 from vmm.devices.base import CDevice
 from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmm.context import DeviceContext
     from vmm.devices.base import Claim
 
@@ -35,12 +39,53 @@ class BootMarks(CDevice):
         return {"writes": lib.postcode_writes(self.pointer)}
 
 
-def reset_port(*, legacy: bool) -> CDevice:
+class QuietDevice(CDevice):
+    """A device some of whose ports forget what is written: KVM drops those writes by itself.
+
+    Each is an ioeventfd that nobody reads, which takes writes of exactly that width and costs no
+    exit. Unlike a coalesced zone it leaves other widths and ports inside its range alone.
+    """
+
+    def __init__(
+        self,
+        context: DeviceContext,
+        parts: tuple[str, str, Any],
+        claims: list[Claim],
+        forgetful: list[tuple[int, int]],
+    ) -> None:
+        """parts: name, kind and pointer; forgetful: (port, width in bytes)."""
+        name, kind, pointer = parts
+        super().__init__(name, pointer, claims, kind=kind)
+        self._vm_fd = context.vm_fd
+        self._fd = -1
+        self._dropped: list[tuple[int, int]] = []
+        if self._vm_fd >= 0:
+            self._fd = os.eventfd(0, os.EFD_CLOEXEC)
+            # Where KVM cannot, the writes exit and are forgotten in C.
+            self._dropped = [place for place in forgetful if self._ioeventfd(*place, 0)]
+
+    def _ioeventfd(self, port: int, width: int, flags: int) -> bool:
+        flags |= lib.KVM_IOEVENTFD_FLAG_PIO
+        fields = {"addr": port, "len": width, "fd": self._fd, "flags": flags}
+        argument = ffi.new("struct kvm_ioeventfd *", fields)
+        return bool(lib.sys_ioctl(self._vm_fd, lib.KVM_IOEVENTFD, argument) == 0)
+
+    def close(self) -> None:
+        while self._dropped:
+            self._ioeventfd(*self._dropped.pop(), lib.KVM_IOEVENTFD_FLAG_DEASSIGN)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        super().close()
+
+
+def reset_port(context: DeviceContext, *, legacy: bool) -> CDevice:
     """Reset control at 0xcf9, inside the PCI address register of a machine that has no PCI."""
     claims: list[Claim] = [("pio", layout.PORT_PCI_ADDRESS, 4, lib.RESETPORT_CF8)]
     if legacy:
         claims.append(("pio", layout.PORT_FAST_A20, 1, lib.RESETPORT_92))
-    return CDevice("reset", lib.resetport_create(), claims, kind="resetport")
+    parts = ("reset", "resetport", lib.resetport_create())
+    return QuietDevice(context, parts, claims, [(layout.PORT_PCI_ADDRESS, 4)])
 
 
 def pvpanic() -> CDevice:
@@ -55,8 +100,9 @@ def debug_exit() -> CDevice:
     return CDevice("debug-exit", lib.dbgexit_create(), claims, kind="dbgexit")
 
 
-def null_ports() -> CDevice:
+def null_ports(context: DeviceContext) -> CDevice:
     """What a stock kernel probes in vain: Super-I/O index pairs and PCI configuration data."""
     claims: list[Claim] = [("pio", base, 2, 0) for base in layout.PORT_SUPERIO]
     claims.append(("pio", layout.PORT_PCI_DATA, 4, 0))
-    return CDevice("null", lib.nullport_create(), claims, kind="nullport")
+    quiet = [(base + n, 1) for base in layout.PORT_SUPERIO for n in range(2)]
+    return QuietDevice(context, ("null", "nullport", lib.nullport_create()), claims, quiet)
