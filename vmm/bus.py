@@ -72,7 +72,8 @@ class BusProbe:
 
     def write_burst(self, address: int, data: bytes) -> None:
         """One-byte writes to one address, as KVM's coalesced ring gives them."""
-        lib.bus_write_burst(self.bus.pointer, self._reader, address, data, len(data))
+        if lib.bus_write_burst(self.bus.pointer, self._reader, address, data, len(data)):
+            lib.bus_settle(self.bus.pointer, self._reader, address)
 
     def close(self) -> None:
         lib.bus_remove_reader(self.bus.pointer, self._reader)

@@ -46,8 +46,9 @@ int bus_release(struct bus *b, uint64_t base, uint64_t len);
 bool bus_quiesced(struct bus *b);
 int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret);
 int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value);
-void bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
+bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count);
+void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr);
 struct bus_counts { uint64_t unclaimed_reads, unclaimed_writes; };
 void bus_counts(struct bus *b, struct bus_counts *ret);
 

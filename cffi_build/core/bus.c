@@ -317,7 +317,7 @@ int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
 	return err;
 }
 
-void bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
+bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count)
 {
 	const struct bus_map *map = enter(b, r);
@@ -328,11 +328,25 @@ void bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const u
 		e->dev->ops->write_burst(e->dev, e->region, addr - e->base, bytes, count);
 		pthread_mutex_unlock(&e->dev->lock);
 		leave(r);
-		return;
+		return true;
 	}
 	leave(r);
 	for (uint32_t i = 0; i < count; i++)
 		bus_write(b, r, addr, 1, bytes[i]);
+	return false;
+}
+
+void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr)
+{
+	const struct bus_map *map = enter(b, r);
+	const struct bus_entry *e = lookup(r, map, addr, 1);
+
+	if (likely(e && e->dev->ops->settle)) {
+		pthread_mutex_lock(&e->dev->lock);
+		e->dev->ops->settle(e->dev);
+		pthread_mutex_unlock(&e->dev->lock);
+	}
+	leave(r);
 }
 
 void bus_counts(struct bus *b, struct bus_counts *ret)

@@ -58,9 +58,11 @@ bool bus_quiesced(struct bus *b);
 // returned; unclaimed reads give all-ones, unclaimed writes vanish; both are counted.
 int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret);
 int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value);
-// `count` one-byte writes to one address, in order; what the device answers is dropped.
-void bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
+// `count` one-byte writes to one address, in order; what the device answers is dropped. True: the device
+// wants bus_settle() for this address soon, see struct dev_ops.
+bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count);
+void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr);
 
 struct bus_counts {
 	uint64_t unclaimed_reads, unclaimed_writes;

@@ -23,6 +23,13 @@ static void on_timer(void *opaque, uint32_t events)
 	}
 	c->timer_ns = 0;
 	c->counters.wakeups++;
+	// Output goes on if it came within an interval of the last time: fewer, larger writes then.
+	int64_t now = chan_now_ns();
+	bool goes_on = now - c->flushed_at < 2 * (int64_t)c->flush_ns;
+	c->flush_ns = goes_on ? c->flush_ns * 2 : CHAN_FLUSH_NS;
+	if (c->flush_ns > CHAN_FLUSH_MAX_NS)
+		c->flush_ns = CHAN_FLUSH_MAX_NS;
+	c->flushed_at = now;
 	chan_watch_ring(c);
 	if (c->panic_due)
 		chan_post_panic(c);
@@ -49,6 +56,7 @@ struct chan *chan_create(struct loop *l, uint64_t limit, enum chan_overflow over
 	c->loop = l;
 	c->limit = limit;
 	c->overflow = overflow;
+	c->flush_ns = CHAN_FLUSH_NS;
 	c->size = CHAN_RING_MIN;
 	c->ring = malloc(c->size);
 	c->peer = (struct chan_peer){.in_fd = -1, .out_fd = -1, .in_handle = -1, .out_handle = -1};
@@ -198,8 +206,8 @@ size_t chan_put(struct chan *c, const uint8_t *buf, size_t len)
 		len = put_rarely(c, buf, len);
 	c->counters.out_bytes += len;
 	if (c->out == OUT_READY || c->panic_watch)
-		chan_defer(c, c->out == OUT_READY && used > c->limit / 2 ? CHAN_NOW_NS
-									 : CHAN_FLUSH_NS);
+		chan_defer(c,
+			   c->out == OUT_READY && used > c->limit / 2 ? CHAN_NOW_NS : c->flush_ns);
 	return len;
 }
 

@@ -2,8 +2,9 @@
 // Byte channels: what UART, debug console, virtio and Xen consoles write to and read from.
 //
 // A channel has a bounded output buffer drained by the loop, and hands input to its front-end only
-// as fast as that takes it. Bytes put are flushed by the loop at the latest FLUSH_NS later, so that a
-// guest that writes byte by byte costs one wake-up per interval and not one per byte.
+// as fast as that takes it. Bytes put are flushed by the loop CHAN_FLUSH_NS later, so that a guest that writes
+// byte by byte costs one wake-up per interval and not one per byte; under continuous output the
+// interval grows to CHAN_FLUSH_MAX_NS.
 //
 // Output while nobody is there: kept before the first chan_attach() and between the peers of a listening
 // channel (block or drop as the policy says); thrown away, and counted as dropped, once a
@@ -23,7 +24,8 @@ enum chan_overflow {
 #define CHAN_LIMIT_DEFAULT (16u << 20)
 #define CHAN_LIMIT_MAX (1u << 30)
 #define CHAN_TAIL 16384 // last bytes written by the guest, kept for the exit report
-#define CHAN_FLUSH_NS 500000 // longest a byte waits for company
+#define CHAN_FLUSH_NS 500000 // how long a byte waits for company
+#define CHAN_FLUSH_MAX_NS 4000000
 
 struct chan;
 

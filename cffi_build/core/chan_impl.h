@@ -4,6 +4,8 @@
 #ifndef VMM_CHAN_IMPL_H
 #define VMM_CHAN_IMPL_H
 
+#include <time.h>
+
 #include "chan.h"
 
 #define CHAN_RING_MIN 32768 // at least CHAN_TAIL, a power of two
@@ -52,6 +54,8 @@ struct chan {
 	uint64_t limit; // lowered to `size` when the ring cannot grow
 	uint64_t lost; // bytes dropped since the last mark
 	uint64_t timer_ns; // the interval timer_fd was armed with, 0 when it is not
+	uint64_t flush_ns; // the interval for the next flush
+	int64_t flushed_at; // CLOCK_MONOTONIC of the last deferred work
 	bool refused; // chan_put() took less than it was offered: tx_ready is due
 	bool panic_watch, panic_due; // due: to be posted as soon as the queue has room
 	uint64_t watched_at; // the panic watch has seen the ring up to here
@@ -82,6 +86,14 @@ struct chan {
 	_Atomic bool rx_paused; // the front-end took less than it was offered
 	_Atomic bool rx_resumed; // ... and wants to be asked again
 };
+
+static inline int64_t chan_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 // chan.c
 // Arms the deferred-work timer `ns` from now, unless it is armed for sooner. Context: lock held.

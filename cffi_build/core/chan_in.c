@@ -3,20 +3,11 @@
 // What has no other context named runs on the loop's thread.
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chan_impl.h"
 
 #define ESCAPE 0x01 // Ctrl-A
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 struct chan_front chan_front_enter(struct chan *c)
 {
@@ -121,7 +112,7 @@ static void want_more(struct chan *c)
 	if (c->in_len == CHAN_IN) {
 		if (atomic_load(&c->escape)) {
 			if (!c->stalled_at)
-				c->stalled_at = now_ns();
+				c->stalled_at = chan_now_ns();
 			chan_defer_unlocked(c, CHAN_STALL_NS);
 		}
 		return;
@@ -174,7 +165,7 @@ void chan_in_deferred(struct chan *c)
 		deliver(c);
 	}
 	// A guest that takes nothing must not keep the user from the escapes.
-	bool stalled = c->stalled_at && now_ns() - c->stalled_at >= CHAN_STALL_NS;
+	bool stalled = c->stalled_at && chan_now_ns() - c->stalled_at >= CHAN_STALL_NS;
 	if (stalled && atomic_load(&c->escape)) {
 		LOCKED(&c->lock);
 		c->counters.in_dropped_bytes += c->in_len;

@@ -31,16 +31,21 @@ enum dev_event {
 // read: *ret holds all-ones on entry; bits above size are ignored.
 struct dev_ops {
 	int (*read)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t *ret);
-	int (*write)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t value);
-	// Optional: `count` one-byte writes to the same offset, as write() would take them one by one. For
-	// devices whose writes ask for nothing; the answer carries nothing.
+	int (*write)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
+		     uint64_t value);
+	// Optional, together: `count` one-byte writes to the same offset, as write() would take them one by one,
+	// for devices whose writes ask for nothing. An interrupt that follows may wait until the next access
+	// or settle(), which comes right after the access before which the bytes were drained: most often
+	// that access takes the interrupt back, and neither edge costs anything.
 	void (*write_burst)(struct dev *d, uint32_t region, uint64_t offset, const uint8_t *bytes,
 			    uint32_t count);
+	void (*settle)(struct dev *d);
 };
 
 enum {
 	DEV_UPCALL = 1, // served by Python: called without the lock
-	DEV_BYTES = 2, // 8-bit registers: the bus cuts wider accesses into bytes, lowest address first
+	DEV_BYTES =
+		2, // 8-bit registers: the bus cuts wider accesses into bytes, lowest address first
 };
 
 struct dev {

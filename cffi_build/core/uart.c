@@ -198,16 +198,21 @@ static void uart_write_burst(struct dev *d, uint32_t region, uint64_t offset, co
 	struct uart *u = container_of(d, struct uart, dev);
 
 	if (likely(offset == UART_TX && !uart_looped(u) && !(u->s.lcr & UART_LCR_DLAB))) {
-		uart_send(u, bytes, count);
-		uart_update_line(u);
+		uart_send(u, bytes, count); // the line waits for uart_settle() or an access
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++)
 		uart_write(d, region, offset, 1, bytes[i]);
 }
 
+static void uart_settle(struct dev *d)
+{
+	uart_update_line(container_of(d, struct uart, dev));
+}
+
 const struct dev_ops uart_ops = {
 	.read = uart_read,
 	.write = uart_write,
 	.write_burst = uart_write_burst,
+	.settle = uart_settle,
 };

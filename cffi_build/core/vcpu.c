@@ -305,8 +305,10 @@ static void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 		v->io_pending = false;
 		int err = ioctl(v->fd, KVM_RUN, 0);
 		if (unlikely(v->vm->ring))
-			v->counters.coalesced += vmcore_drain(v->vm);
-		if (err ? run_failed(v, errno, ret) : handle_exit(v, ret))
+			v->counters.coalesced += vmcore_take(v->vm);
+		bool stop = err ? run_failed(v, errno, ret) : handle_exit(v, ret);
+		vmcore_settle(v->vm, &v->pio);
+		if (stop)
 			return;
 	}
 }

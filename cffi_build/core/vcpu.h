@@ -32,6 +32,7 @@ struct vmcore {
 	struct kvm_coalesced_mmio_ring *ring;
 	uint32_t ring_max;
 	struct bus_reader ring_pio, ring_mmio;
+	_Atomic uint64_t unsettled; // port + 1 of the device that bus_settle() is due for, 0 for none
 	uint64_t coalesced;
 	struct hist coalesced_hist;
 };
@@ -99,6 +100,16 @@ void vmcore_destroy(struct vmcore *vm);
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
 // Hands queued coalesced writes to their devices; returns how many there were.
 uint32_t vmcore_drain(struct vmcore *vm);
+// The same for a vCPU that handles an exit: it calls vmcore_settle() when it has done so.
+uint32_t vmcore_take(struct vmcore *vm);
+static inline void vmcore_settle(struct vmcore *vm, struct bus_reader *r)
+{
+	uint64_t port;
+
+	if (unlikely(atomic_load_explicit(&vm->unsettled, memory_order_relaxed)) &&
+	    (port = atomic_exchange(&vm->unsettled, 0)))
+		bus_settle(vm->pio, r, port - 1);
+}
 
 // Maps kvm_run. fd stays the caller's. ring_page: KVM_CAP_COALESCED_MMIO's value, 0 for none.
 // NULL with errno set.

@@ -86,11 +86,15 @@ static uint32_t replay_run(struct vmcore *vm, uint32_t at, uint32_t end)
 		return 1;
 	}
 	hist_add_many(&vm->coalesced_hist, HIST_PIO_WRITE, first->phys_addr, n);
-	bus_write_burst(vm->pio, &vm->ring_pio, first->phys_addr, bytes, n);
+	if (bus_write_burst(vm->pio, &vm->ring_pio, first->phys_addr, bytes, n)) {
+		uint64_t other = atomic_exchange(&vm->unsettled, first->phys_addr + 1);
+		if (other && other != first->phys_addr + 1)
+			bus_settle(vm->pio, &vm->ring_pio, other - 1);
+	}
 	return n;
 }
 
-uint32_t vmcore_drain(struct vmcore *vm)
+uint32_t vmcore_take(struct vmcore *vm)
 {
 	struct kvm_coalesced_mmio_ring *ring = vm->ring;
 	uint32_t n = 0;
@@ -113,5 +117,16 @@ uint32_t vmcore_drain(struct vmcore *vm)
 		n += done;
 	}
 	vm->coalesced += n;
+	return n;
+}
+
+uint32_t vmcore_drain(struct vmcore *vm)
+{
+	uint32_t n = vmcore_take(vm);
+
+	if (atomic_load(&vm->unsettled)) {
+		LOCKED(&vm->ring_lock);
+		vmcore_settle(vm, &vm->ring_pio);
+	}
 	return n;
 }
