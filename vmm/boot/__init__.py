@@ -11,7 +11,8 @@ from __future__ import annotations
 from vmm.boot.image import Image, identify
 from vmm.boot.loader import Loader
 from vmm.boot.modules import Module, open_modules
-from vmm.boot.records import AcpiConfig, BootConfig, BootResult, EntryState, Piece
+from vmm.boot.records import AcpiConfig, BootConfig, BootResult, Piece
+from vmm.kvm.regs import EntryState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

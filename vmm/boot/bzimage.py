@@ -55,8 +55,8 @@ def is_bzimage(head: bytes) -> bool:
     return head[0x202:0x206] == MAGIC and head[0x1FE:0x200] == BOOT_FLAG
 
 
-def parse(source: Source, head: bytes) -> SetupHeader:
-    """Check the header at the start of `source` (`head`: its first 4 KiB)."""
+def _check_kind(source: Source, head: bytes) -> None:
+    """Refuse kernels without the 64-bit entry that is used here."""
     if len(head) < HEADER_MAX:
         raise source.refuse("is truncated inside its Linux setup header; get the whole file")
     (version,) = unpack_from("<H", head, 0x206)
@@ -69,6 +69,11 @@ def parse(source: Source, head: bytes) -> SetupHeader:
         raise source.refuse("is a 32-bit Linux kernel; give an x86-64 one")
     if not head[0x211] & LOADED_HIGH:
         raise source.refuse("is a zImage, which loads below 1 MiB; give a bzImage")
+
+
+def parse(source: Source, head: bytes) -> SetupHeader:
+    """Check the header at the start of `source` (`head`: its first 4 KiB)."""
+    _check_kind(source, head)
     code_offset = ((head[0x1F1] or 4) + 1) * 512
     code_size = source.size - code_offset
     if code_offset > (SETUP_SECTS_MAX + 1) * 512 or code_size <= ENTRY64:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmm import layout
 from vmm.boot.image import Image
 from vmm.boot.loader import Loader
-from vmm.boot.records import EntryState
+from vmm.kvm.regs import EntryState
 
 BOOT_DRIVE = 0x80  # DL, by convention
 

@@ -15,8 +15,9 @@ from vmm import layout
 from vmm.boot import bzimage, cmdline, e820, paging
 from vmm.boot.image import Image
 from vmm.boot.loader import Loader
-from vmm.boot.records import BootConfig, EntryState
+from vmm.boot.records import BootConfig
 from vmm.boot.source import Source
+from vmm.kvm.regs import EntryState
 
 E820_TABLE = 0x2D0
 E820_MAX = 128

@@ -9,8 +9,9 @@ from vmm.boot import cmdline, e820, paging
 from vmm.boot.image import Image
 from vmm.boot.loader import Loader
 from vmm.boot.modules import Module
-from vmm.boot.records import BootConfig, EntryState
+from vmm.boot.records import BootConfig
 from vmm.errors import BootError
+from vmm.kvm.regs import EntryState
 
 BOOTLOADER_MAGIC = 0x2BAD_B002
 INFO_SIZE, MODULE_SIZE = 120, 16

@@ -12,8 +12,9 @@ from vmm.boot import cmdline, e820, paging
 from vmm.boot.image import Image
 from vmm.boot.loader import Loader
 from vmm.boot.modules import Module, place_modules
-from vmm.boot.records import BootConfig, EntryState
+from vmm.boot.records import BootConfig
 from vmm.errors import BootError
+from vmm.kvm.regs import EntryState
 
 MAGIC = 0x336E_C578
 INFO_SIZE, MODULE_SIZE, MEMMAP_SIZE = 56, 32, 24

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
+from vmm.kvm.regs import EntryState
 from vmm.record import Record
 
 PROTOCOLS = ("auto", "linux", "elf64", "pvh", "multiboot", "flat")
-
-
-class EntryState(Record):
-    """Where the boot vCPU starts.
-
-    `mode` is "real16" (CS base 0), "protected32" (flat 4 GiB segments, paging off) or "long64"
-    (identity page tables at `layout.BOOT_PAGE_TABLES`). The last two find a GDT at `layout.GDT`
-    whose selectors are `layout.BOOT_CS` and `layout.BOOT_DS`. `regs` holds general registers by
-    their 64-bit names; those not named start as zero.
-    """
-
-    mode: str
-    rip: int
-    regs: dict[str, int]
 
 
 class AcpiConfig(Record):

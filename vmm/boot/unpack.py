@@ -22,7 +22,6 @@ MAGICS = (
     (LZ4_LEGACY_MAGIC, "lz4"),
     (b"\x5d\0\0", "lzma"),
     (b"BZh", "bzip2"),
-    (b"\x89LZO", "lzo"),
 )
 
 
@@ -47,31 +46,17 @@ def unpack(payload: bytes, path: str) -> bytes:
             f"kernel {path}: its {kind} payload claims to unpack to {size} bytes; "
             "the file is damaged"
         )
-    unpackers = {
-        "gzip": _gzip,
-        "xz": _xz,
-        "lzma": _xz,
-        "bzip2": _bzip2,
-        "zstd": _zstd,
-        "lz4": _lz4,
-    }
-    if kind not in unpackers:
-        raise BootError(
-            f"kernel {path}: {kind} payloads are not unpacked here; use --kaslr, "
-            "which leaves that to the kernel itself"
-        )
     try:
-        data = unpackers[kind](payload, size)
-    except BootError:
-        raise
+        data = _unpack(kind, payload, size)
     except ImportError as error:
         raise BootError(
             f"kernel {path}: unpacking {kind} needs the Python package {error.name}; install it, "
             "or use --kaslr, which leaves unpacking to the kernel itself"
         ) from None
     except Exception as error:  # each library has its own tree of errors
+        reason = " ".join(str(error).split())
         raise BootError(
-            f"kernel {path}: unpacking its {kind} payload failed ({error}); the file is damaged"
+            f"kernel {path}: unpacking its {kind} payload failed ({reason}); the file is damaged"
         ) from None
     if len(data) != size:
         raise BootError(
@@ -79,6 +64,16 @@ def unpack(payload: bytes, path: str) -> bytes:
             "it claims; the file is damaged"
         )
     return data
+
+
+def _unpack(kind: str, payload: bytes, size: int) -> bytes:
+    if kind == "gzip":
+        return _gzip(payload, size)
+    if kind in ("xz", "lzma"):
+        return _xz(payload, size)
+    if kind == "bzip2":
+        return _bzip2(payload, size)
+    return _zstd(payload, size) if kind == "zstd" else _lz4(payload, size)
 
 
 def _gzip(payload: bytes, size: int) -> bytes:
