@@ -57,14 +57,17 @@ def test_memory_map(mib: int) -> None:
 
 @pytest.mark.parametrize("protocol", ["elf64", "linux", "pvh"])
 @pytest.mark.parametrize("mib", [256, 6144])
-def test_placement(mib: int, protocol: str, tmp_path: Path) -> None:
+def test_placement(
+    mib: int, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # paths become module strings, which must not vary in length
     config = BootConfig(
-        kernel=bootkit.write(tmp_path / "kernel", bootkit.bzimage()),
-        initrd=bootkit.write(tmp_path / "initrd", bytes(5000)),
+        kernel=bootkit.write(Path("kernel"), bootkit.bzimage()),
+        initrd=bootkit.write(Path("initrd"), bytes(5000)),
         cmdline="console=ttyS0 quiet",
         protocol=protocol,
         acpi=AcpiConfig(),
-        cache_dir=str(tmp_path),
+        cache_dir="cache",
     )
 
     result = load(config, bootkit.Memory(mib * layout.MIB))
