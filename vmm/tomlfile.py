@@ -5,8 +5,6 @@ Imported only where a file is read or written.
 
 from __future__ import annotations
 
-import tomllib
-
 from vmm.argv import nearest
 from vmm.errors import ConfigError
 from vmm.layout import MIB
@@ -38,6 +36,8 @@ def read_file(path: str, problems: list[str]) -> dict[str, Any]:
 
 def read_toml(text: str, problems: list[str]) -> dict[str, Any]:
     """Fields set by a TOML text; what is wrong with it is added to `problems`."""
+    import tomllib
+
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

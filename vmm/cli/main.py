@@ -90,9 +90,9 @@ def tree() -> click.Group:
 def _without_command(ctx: click.Context, version: bool, debug: bool) -> None:
     """`debug` is read by vmm.__main__, which must know it whatever happens here."""
     if version:
-        from vmm.control.version import text
+        from vmm import __version__
 
-        click.echo(f"vmm {text()}")
+        click.echo(f"vmm {__version__}")
         ctx.exit(0)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -101,7 +101,7 @@ def _without_command(ctx: click.Context, version: bool, debug: bool) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Runs `argv` through click; usage errors become sentences."""
-    from vmm.__main__ import say
+    from vmm.sentences import say
 
     try:
         code = tree().main(list(argv), prog_name="vmm", standalone_mode=False)

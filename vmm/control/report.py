@@ -49,11 +49,11 @@ def as_json(ending: Ending, name: str) -> dict[str, object]:
     """The report as a JSON object."""
     from datetime import UTC, datetime
 
-    from vmm.control.version import text
+    from vmm import __version__
 
     return {
         "schema": SCHEMA,
-        "vmm": text(),
+        "vmm": __version__,
         "name": name,
         "cause": ending.cause,
         "code": ending.code,

@@ -135,8 +135,8 @@ class Run:
 
     def report_error(self, error: BaseException) -> None:
         """The report of a run that an exception ended; what cannot be written is only said."""
-        from vmm.__main__ import causes, exit_code, problems_of
         from vmm.errors import GuestCrash
+        from vmm.sentences import causes, exit_code, problems_of
 
         self._show_stats()
         first = causes(error)[0]
@@ -202,7 +202,7 @@ class Run:
 
 
 def _say(sentence: str) -> None:
-    from vmm.__main__ import say
+    from vmm.sentences import say
 
     say(sentence)
 

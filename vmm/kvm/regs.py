@@ -8,12 +8,12 @@ layout.BOOT_PAGE_TABLES (Linux x86 boot protocol, 64-bit entry).
 from __future__ import annotations
 
 from vmm import layout
+from vmm.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmm.boot import EntryState
     from vmm.kvm.vcpu import KvmVcpu
 
 CR0_PE, CR0_ET, CR0_PG = 1 << 0, 1 << 4, 1 << 31
@@ -23,6 +23,20 @@ RFLAGS_FIXED = 1 << 1
 
 CODE, DATA, TSS = 0xB, 0x3, 0xB  # segment types: execute/read/accessed, read/write/accessed, busy
 BOOT_CS, BOOT_DS, BOOT_TR = 0x10, 0x18, 0x20  # selectors in the boot GDT
+
+
+class EntryState(Record):
+    """Where the boot vCPU starts.
+
+    `mode` is "real16" (CS base 0), "protected32" (flat 4 GiB segments, paging off) or "long64"
+    (identity page tables at `layout.BOOT_PAGE_TABLES`). The last two find a GDT at `layout.GDT`
+    whose selectors are `layout.BOOT_CS` and `layout.BOOT_DS`. `regs` holds general registers by
+    their 64-bit names; those not named start as zero.
+    """
+
+    mode: str
+    rip: int
+    regs: dict[str, int]
 
 
 def enter(vcpu: KvmVcpu, entry: EntryState) -> None:
