@@ -15,7 +15,7 @@ CORE_WARNINGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Wconversion -Werror -Wn
 	-Icffi_build -Icffi_build/core
 
 .DEFAULT_GOAL := all
-.PHONY: all help boot test test-all check golden guests lint format clean distclean
+.PHONY: all help boot test test-all check golden guests stub lint format clean distclean
 .DELETE_ON_ERROR:
 
 all: $(STAMPS)/native guests ## build everything: environment, C core, guests
@@ -49,6 +49,9 @@ golden: $(STAMPS)/native ## rewrite the golden dumps; review them with git diff
 
 format: $(STAMPS)/native ## reformat the Python sources
 	$(BIN)/ruff format .
+
+stub: $(STAMPS)/native ## rewrite vmm/_native.pyi from the cdef
+	$(BIN)/python -m cffi_build.stubgen
 
 guests: $(STAMPS)/packages ## the tiny guests
 	@$(MAKE) -s --no-print-directory -C guests

@@ -21,7 +21,7 @@ class Coalesce:
         """`vm_fd` -1 where KVM lacks KVM_CAP_COALESCED_PIO: no zone ever goes on then."""
         drain = ffi.cast("uint32_t(*)(void *)", ffi.addressof(lib, "vmcore_drain"))
         self._keep = (clock, loop, core)
-        self.pointer = made(
+        self.pointer: Any = made(
             lib.coalesce_create(vm_fd, clock, loop.pointer, drain, core),
             lib.coalesce_destroy,
             "the coalesced I/O zones",

@@ -25,6 +25,7 @@ from vmm.outcome import Outcome, outcome
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from vmm.boot import BootResult
     from vmm.config import VmConfig
@@ -291,7 +292,7 @@ class Machine:
 
     def power_button(self) -> None:
         """Presses the ACPI power button; the guest decides what follows."""
-        acpi = self.hardware.device("acpi")
+        acpi: Any = self.hardware.device("acpi")
         if acpi is None:
             raise StateError("This machine has no power button")
         acpi.power_button()
@@ -314,7 +315,7 @@ class Machine:
 
     def console_tail(self) -> bytes:
         """The last bytes the guest wrote to its first console."""
-        com1 = self.hardware.device("com1")
-        return com1.tail() if com1 is not None else b""
+        com1: Any = self.hardware.device("com1")
+        return bytes(com1.tail()) if com1 is not None else b""
 
 

@@ -15,7 +15,9 @@ from vmm.errors import KvmError, VmmError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeVar
+
+    T = TypeVar("T")
 
     class BusHandler(Protocol):
         """What a device in Python offers the bus. Sizes are 1, 2, 4 or 8 bytes."""
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
         def write(self, region: int, offset: int, size: int, value: int) -> None: ...
 
 
-ffi: Any = _native.ffi
-lib: Any = _native.lib
+ffi = _native.ffi
+lib = _native.lib
 ECANCELED = 125
 
 
@@ -36,7 +38,7 @@ def check(result: int, call: str, about: str = "") -> int:
     return result
 
 
-def made(pointer: Any, destroy: Callable[[Any], None], what: str, *keep: Any) -> Any:
+def made(pointer: T, destroy: Callable[[T], None], what: str, *keep: object) -> T:
     """A C object that its `destroy` frees with the Python one; VmmError if C had no memory for it.
 
     `keep` are the objects whose C side this one points to: they live at least as long.
@@ -44,7 +46,7 @@ def made(pointer: Any, destroy: Callable[[Any], None], what: str, *keep: Any) ->
     if pointer == ffi.NULL:
         raise VmmError(f"Creating {what} failed: out of memory")
 
-    def destroy_then_let_go(p: Any) -> None:
+    def destroy_then_let_go(p: T) -> None:
         destroy(p)
         kept.clear()
 

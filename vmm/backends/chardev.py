@@ -42,7 +42,7 @@ class Chan:
         pointer = lib.chan_create(loop.pointer, limit, policy)
         if pointer == ffi.NULL:
             raise HostError(f"Making a console channel failed: {os.strerror(ffi.errno)}")
-        self.pointer = ffi.gc(pointer, lib.chan_destroy)
+        self.pointer: Any = ffi.gc(pointer, lib.chan_destroy)
         self.loop = loop  # outlives the C channel
         self.kind, self.path = "null", ""
         self.patience = 0.0

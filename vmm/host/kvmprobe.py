@@ -62,7 +62,7 @@ class Probe:
         return part
 
     def close(self) -> None:
-        self.vcpu = None  # unmaps kvm_run before the descriptors close
+        self.vcpu: Any = None  # unmaps kvm_run before the descriptors close
         while self._open:
             self._open.pop().close()
 

@@ -1,0 +1,1487 @@
+"""The C extension, for the type checker. Written by cffi_build/stubgen.py; do not edit."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Literal, TypeVar, overload
+
+_T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+class Cdata:
+    """Anything that lives in C."""
+    def __bool__(self) -> bool: ...
+
+class Array(Cdata, Generic[_T]):
+    """An array, or a pointer to the first of several."""
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_T]: ...
+    @overload
+    def __getitem__(self, index: int) -> _T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Array[_T]: ...
+    def __setitem__(self, index: int | slice, value: Any) -> None: ...
+
+class Struct(Cdata):
+    """A structure, or a pointer to one or several."""
+    def __getitem__(self, index: int) -> Any: ...
+    def __setitem__(self, index: int, value: Any) -> None: ...
+
+class struct_acpiregs(Struct):
+    dev: struct_dev
+
+class struct_acpiregs_state(Struct):
+    version: int
+    ged: int
+    sleep_control: int
+    sleep_status: int
+    sleep_type: int
+    pm1_status: int
+    pm1_enable: int
+    pm1_control: int
+    gpe_status: int
+    gpe_enable: int
+    tmr_seen: int
+
+class struct_bus(Struct):
+    pass
+
+class struct_bus_counts(Struct):
+    unclaimed_reads: int
+    unclaimed_writes: int
+
+class struct_bus_reader(Struct):
+    pass
+
+class struct_chan(Struct):
+    pass
+
+class struct_chan_counters(Struct):
+    out_bytes: int
+    in_bytes: int
+    dropped_bytes: int
+    in_dropped_bytes: int
+    flushes: int
+    wakeups: int
+    peers: int
+    buffered: int
+
+class struct_chan_front(Struct):
+    rx: Any
+    tx_ready: Any
+    opaque: Any
+
+class struct_coalesce(Struct):
+    pass
+
+class struct_coalesce_counters(Struct):
+    drains: int
+    switches: int
+    on: int
+
+class struct_coalesce_zone(Struct):
+    addr: int
+    size: int
+
+class struct_dbgexit(Struct):
+    dev: struct_dev
+
+class struct_dbgexit_state(Struct):
+    version: int
+
+class struct_debugcon(Struct):
+    dev: struct_dev
+    zone: struct_coalesce_zone
+
+class struct_debugcon_counters(Struct):
+    bytes: int
+    lost: int
+
+class struct_debugcon_state(Struct):
+    version: int
+    bytes: int
+
+class struct_dev(Struct):
+    flags: int
+
+class struct_fwcfg(Struct):
+    dev: struct_dev
+
+class struct_fwcfg_state(Struct):
+    version: int
+    key: int
+    offset: int
+
+class struct_gmem(Struct):
+    pass
+
+class struct_gmem_counts(Struct):
+    reads: int
+    writes: int
+    denied: int
+
+class struct_gmem_dev(Struct):
+    window: Any
+    window_opaque: Any
+
+class struct_gmem_piece(Struct):
+    hva: Any
+    len: int
+
+class struct_hist(Struct):
+    other: int
+    slot: Array[struct_hist_slot]
+
+class struct_hist_slot(Struct):
+    key: int
+    count: int
+
+class struct_hpet(Struct):
+    dev: struct_dev
+
+class struct_hpet_state(Struct):
+    version: int
+    config: int
+    status: int
+    counter: int
+    seen: int
+    timer_config: Array[int]
+    comparator: Array[int]
+    period: Array[int]
+
+class struct_i8042(Struct):
+    dev: struct_dev
+
+class struct_i8042_state(Struct):
+    version: int
+    status: int
+    out: int
+    reply: int
+    have_reply: int
+    reply_from_mouse: int
+    command: int
+    a20: int
+    ram: Array[int]
+    reporting: Array[int]
+    argument_of: Array[int]
+    scan_set: Array[int]
+    resolution: Array[int]
+    rate: Array[int]
+    flags: Array[int]
+    last: Array[int]
+    count: Array[int]
+    keyboard_queue: Array[int]
+    mouse_queue: Array[int]
+
+class struct_ioapic(Struct):
+    dev: struct_dev
+    pins: int
+    route_failures: int
+
+class struct_ioapic_route(Struct):
+    address: int
+    data: int
+    masked: int
+    delivered: int
+
+class struct_ioapic_state(Struct):
+    version: int
+    pins: int
+    select: int
+    id: int
+    lines: int
+    rte: Array[int]
+
+class struct_ioapic_view(Struct):
+    base_address: int
+    ioregsel: int
+    id: int
+    irr: int
+    pad: int
+    redirtbl: Array[int]
+
+class struct_irq_hub(Struct):
+    pass
+
+class struct_irq_line(Struct):
+    gsi: int
+    level: int
+
+class struct_irq_router(Struct):
+    pass
+
+class struct_irq_sink(Struct):
+    set: Any
+    chip: Any
+
+class struct_kvm_clock_data(Struct):
+    clock: int
+    flags: int
+    realtime: int
+    host_tsc: int
+
+class struct_kvm_coalesced_mmio_zone(Struct):
+    addr: int
+    size: int
+    pio: int
+
+class struct_kvm_cpuid2(Struct):
+    nent: int
+    entries: Array[struct_kvm_cpuid_entry2]
+
+class struct_kvm_cpuid_entry2(Struct):
+    function: int
+    index: int
+    flags: int
+    eax: int
+    ebx: int
+    ecx: int
+    edx: int
+
+class struct_kvm_create_device(Struct):
+    type: int
+    fd: int
+    flags: int
+
+class struct_kvm_debugregs(Struct):
+    db: Array[int]
+    dr6: int
+    dr7: int
+    flags: int
+
+class struct_kvm_device_attr(Struct):
+    flags: int
+    group: int
+    attr: int
+    addr: int
+
+class struct_kvm_dtable(Struct):
+    base: int
+    limit: int
+
+class struct_kvm_enable_cap(Struct):
+    cap: int
+    flags: int
+    args: Array[int]
+
+class struct_kvm_guest_debug(Struct):
+    control: int
+    pad: int
+
+class struct_kvm_ioeventfd(Struct):
+    datamatch: int
+    addr: int
+    len: int
+    fd: int
+    flags: int
+
+class struct_kvm_irq_level(Struct):
+    irq: int
+    level: int
+
+class struct_kvm_irqchip(Struct):
+    chip_id: int
+
+class struct_kvm_irqfd(Struct):
+    fd: int
+    gsi: int
+    flags: int
+    resamplefd: int
+
+class struct_kvm_lapic_state(Struct):
+    regs: Array[bytes]
+
+class struct_kvm_mp_state(Struct):
+    mp_state: int
+
+class struct_kvm_msi(Struct):
+    address_lo: int
+    address_hi: int
+    data: int
+    flags: int
+    devid: int
+
+class struct_kvm_msr_entry(Struct):
+    index: int
+    data: int
+
+class struct_kvm_msr_list(Struct):
+    nmsrs: int
+    indices: Array[int]
+
+class struct_kvm_msrs(Struct):
+    nmsrs: int
+    entries: Array[struct_kvm_msr_entry]
+
+class struct_kvm_pic_state(Struct):
+    last_irr: int
+    irr: int
+    imr: int
+    isr: int
+    priority_add: int
+    irq_base: int
+    read_reg_select: int
+    poll: int
+    special_mask: int
+    init_state: int
+    auto_eoi: int
+    rotate_on_auto_eoi: int
+    special_fully_nested_mode: int
+    init4: int
+    elcr: int
+    elcr_mask: int
+
+class struct_kvm_pit_channel_state(Struct):
+    count: int
+    latched_count: int
+    count_latched: int
+    status_latched: int
+    status: int
+    read_state: int
+    write_state: int
+    write_latch: int
+    rw_mode: int
+    mode: int
+    bcd: int
+    gate: int
+    count_load_time: int
+
+class struct_kvm_pit_config(Struct):
+    flags: int
+
+class struct_kvm_pit_state2(Struct):
+    channels: Array[struct_kvm_pit_channel_state]
+    flags: int
+
+class struct_kvm_regs(Struct):
+    rax: int
+    rbx: int
+    rcx: int
+    rdx: int
+    rsi: int
+    rdi: int
+    rsp: int
+    rbp: int
+    r8: int
+    r9: int
+    r10: int
+    r11: int
+    r12: int
+    r13: int
+    r14: int
+    r15: int
+    rip: int
+    rflags: int
+
+class struct_kvm_run(Struct):
+    request_interrupt_window: int
+    immediate_exit: int
+    exit_reason: int
+    ready_for_interrupt_injection: int
+    if_flag: int
+    flags: int
+    cr8: int
+    apic_base: int
+
+class struct_kvm_segment(Struct):
+    base: int
+    limit: int
+    selector: int
+    type: int
+    present: int
+    dpl: int
+    db: int
+    s: int
+    l: int
+    g: int
+    avl: int
+    unusable: int
+
+class struct_kvm_sregs(Struct):
+    cs: struct_kvm_segment
+    ds: struct_kvm_segment
+    es: struct_kvm_segment
+    fs: struct_kvm_segment
+    gs: struct_kvm_segment
+    ss: struct_kvm_segment
+    tr: struct_kvm_segment
+    ldt: struct_kvm_segment
+    gdt: struct_kvm_dtable
+    idt: struct_kvm_dtable
+    cr0: int
+    cr2: int
+    cr3: int
+    cr4: int
+    cr8: int
+    efer: int
+    apic_base: int
+    interrupt_bitmap: Array[int]
+
+class struct_kvm_stats_desc(Struct):
+    flags: int
+    exponent: int
+    size: int
+    offset: int
+    bucket_size: int
+
+class struct_kvm_stats_header(Struct):
+    flags: int
+    name_size: int
+    num_desc: int
+    id_offset: int
+    desc_offset: int
+    data_offset: int
+
+class struct_kvm_translation(Struct):
+    linear_address: int
+    physical_address: int
+    valid: int
+    writeable: int
+    usermode: int
+
+class struct_kvm_userspace_memory_region(Struct):
+    slot: int
+    flags: int
+    guest_phys_addr: int
+    memory_size: int
+    userspace_addr: int
+
+class struct_kvm_vcpu_events(Struct):
+    exception: Any
+    interrupt: Any
+    nmi: Any
+    sipi_vector: int
+    flags: int
+    smi: Any
+    exception_has_payload: int
+    exception_payload: int
+
+class struct_kvm_xcr(Struct):
+    xcr: int
+    value: int
+
+class struct_kvm_xcrs(Struct):
+    nr_xcrs: int
+    flags: int
+    xcrs: Array[struct_kvm_xcr]
+
+class struct_kvm_xsave(Struct):
+    region: Array[int]
+
+class struct_legacy_route(Struct):
+    pass
+
+class struct_loop(Struct):
+    pass
+
+class struct_loop_counters(Struct):
+    wakeups: int
+    dispatched: int
+    posted: int
+    refused: int
+
+class struct_loop_event(Struct):
+    kind: int
+    value: int
+    source: Any
+
+class struct_nullport(Struct):
+    dev: struct_dev
+
+class struct_nullport_state(Struct):
+    version: int
+
+class struct_pic(Struct):
+    dev: struct_dev
+
+class struct_pic_state(Struct):
+    version: int
+    output: int
+    lines: Array[int]
+    irr: Array[int]
+    imr: Array[int]
+    isr: Array[int]
+    elcr: Array[int]
+    base: Array[int]
+    lowest: Array[int]
+    init: Array[int]
+    icw4: Array[int]
+    single: Array[int]
+    level_mode: Array[int]
+    auto_eoi: Array[int]
+    rotate_on_auto_eoi: Array[int]
+    special_mask: Array[int]
+    special_fully_nested: Array[int]
+    poll: Array[int]
+    read_isr: Array[int]
+
+class struct_pit(Struct):
+    dev: struct_dev
+
+class struct_pit_state(Struct):
+    version: int
+    mode: Array[int]
+    access: Array[int]
+    bcd: Array[int]
+    gate: Array[int]
+    loaded: Array[int]
+    triggered: Array[int]
+    have_low: Array[int]
+    read_high: Array[int]
+    low: Array[int]
+    latched: Array[int]
+    status_latched: Array[int]
+    status: Array[int]
+    latch: Array[int]
+    reload: Array[int]
+    pending: Array[int]
+    start: Array[int]
+    held: Array[int]
+    port61: int
+    line: int
+
+class struct_pmtimer(Struct):
+    dev: struct_dev
+
+class struct_pmtimer_state(Struct):
+    version: int
+    bits: int
+
+class struct_postcode(Struct):
+    dev: struct_dev
+
+class struct_postcode_mark(Struct):
+    ns: int
+    value: int
+
+class struct_postcode_state(Struct):
+    version: int
+    last: int
+    writes: int
+    recorded: int
+    ns: Array[int]
+    value: Array[int]
+
+class struct_pvpanic(Struct):
+    dev: struct_dev
+
+class struct_pvpanic_state(Struct):
+    version: int
+    seen: int
+
+class struct_pydev(Struct):
+    dev: struct_dev
+
+class struct_pydev_counts(Struct):
+    upcalls: int
+    worst_ns: int
+
+class struct_pydev_upcalls(Struct):
+    read: Any
+    write: Any
+
+class struct_resetport(Struct):
+    dev: struct_dev
+
+class struct_resetport_state(Struct):
+    version: int
+    control: int
+    port92: int
+
+class struct_router_entry(Struct):
+    gsi: int
+    type: int
+    address: int
+    data: int
+
+class struct_rtc(Struct):
+    dev: struct_dev
+
+class struct_rtc_state(Struct):
+    version: int
+    index: int
+    weekday_shift: int
+    seconds: int
+    phase: int
+    flags_ns: int
+    cmos: Array[int]
+
+class struct_split_sink(Struct):
+    pass
+
+class struct_testdev(Struct):
+    dev: struct_dev
+
+class struct_testdev_state(Struct):
+    version: int
+    latch: int
+    level: Array[int]
+    mmio: Array[int]
+
+class struct_timer(Struct):
+    deadline: int
+
+class struct_trace(Struct):
+    count: int
+    record: Array[struct_trace_record]
+
+class struct_trace_record(Struct):
+    tsc: int
+    address: int
+    value: int
+    reason: int
+    size: int
+    flags: int
+
+class struct_uart(Struct):
+    dev: struct_dev
+    zone: struct_coalesce_zone
+    raised: bool
+
+class struct_uart_counters(Struct):
+    rx_bytes: int
+    tx_bytes: int
+    overruns: int
+    tx_lost: int
+    breaks: int
+    interrupts: int
+
+class struct_uart_setup(Struct):
+    hub: struct_irq_hub
+    gsi: int
+    clock: struct_vclock
+    loop: struct_loop
+    chan: struct_chan
+    coalesce: struct_coalesce
+    port: int
+
+class struct_uart_state(Struct):
+    version: int
+    ier: int
+    fcr: int
+    lcr: int
+    mcr: int
+    scr: int
+    dll: int
+    dlm: int
+    msr_delta: int
+    overrun: int
+    thre_pending: int
+    timed_out: int
+    rx_count: int
+    tx_count: int
+    rx: Array[int]
+    rx_flags: Array[int]
+    tx: Array[int]
+    deadline: int
+
+class struct_vclock(Struct):
+    pass
+
+class struct_vcpu(Struct):
+    id: int
+    run: struct_kvm_run
+    first_entry_ns: int
+    counters: struct_vcpu_counters
+    trace: struct_trace
+    hist: struct_hist
+
+class struct_vcpu_counters(Struct):
+    exits: int
+    interrupted: int
+    returns: int
+    injected: int
+    coalesced: int
+    reason: Array[int]
+
+class struct_vcpu_event(Struct):
+    kind: int
+    exit_reason: int
+    code: int
+    address: int
+    value: int
+    size: int
+
+class struct_vcpu_failure(Struct):
+    suberror: int
+    ndata: int
+    data: Array[int]
+    entry_reason: int
+
+class struct_vmcore(Struct):
+    coalesced: int
+    coalesced_hist: struct_hist
+
+class Lib:
+    ACPIREGS_GED: int
+    ACPIREGS_GPE0: int
+    ACPIREGS_PM1_CONTROL: int
+    ACPIREGS_PM1_EVENT: int
+    ACPIREGS_SLEEP: int
+    ACPIREGS_SLP_TYP_S5: int
+    CHAN_BLOCK: int
+    CHAN_DROP: int
+    CHAN_FLUSH_NS: int
+    CHAN_LIMIT_DEFAULT: int
+    CHAN_LIMIT_MAX: int
+    CHAN_LIMIT_MIN: int
+    CHAN_TAIL: int
+    DEBUGCON_STATE_VERSION: int
+    DEV_EVENT_CRASH_LOADED: int
+    DEV_EVENT_DEBUG_EXIT: int
+    DEV_EVENT_MARK: int
+    DEV_EVENT_PANIC: int
+    DEV_EVENT_POWER_OFF: int
+    DEV_EVENT_REMAP: int
+    DEV_EVENT_RESET: int
+    DEV_EVENT_SLEEP: int
+    EFD_CLOEXEC: int
+    EFD_NONBLOCK: int
+    EPOLLET: int
+    EPOLLIN: int
+    EPOLLONESHOT: int
+    EPOLLOUT: int
+    FWCFG_CPUS: int
+    FWCFG_DIRECTORY: int
+    FWCFG_FILE_FIRST: int
+    FWCFG_ID: int
+    FWCFG_ITEMS: int
+    FWCFG_ITEM_MAX: int
+    FWCFG_NAME: int
+    FWCFG_RAM_SIZE: int
+    FWCFG_SIGNATURE: int
+    GMEM_READ: int
+    GMEM_READONLY: int
+    GMEM_WRITE: int
+    HIST_MMIO_READ: int
+    HIST_MMIO_WRITE: int
+    HIST_MSR_READ: int
+    HIST_MSR_WRITE: int
+    HIST_PIO_READ: int
+    HIST_PIO_WRITE: int
+    HIST_SLOTS: int
+    HPET_BLOCK_ID: int
+    HPET_BYTES: int
+    HPET_MIN_IRQ_NS: int
+    HPET_ROUTES: int
+    HPET_TICK_NS: int
+    I8042_COMMAND: int
+    I8042_DATA: int
+    IRQ_HUB_GSIS: int
+    KVM_CAP_ADJUST_CLOCK: int
+    KVM_CAP_BINARY_STATS_FD: int
+    KVM_CAP_CHECK_EXTENSION_VM: int
+    KVM_CAP_COALESCED_MMIO: int
+    KVM_CAP_COALESCED_PIO: int
+    KVM_CAP_DEBUGREGS: int
+    KVM_CAP_DIRTY_LOG_RING: int
+    KVM_CAP_ENABLE_CAP: int
+    KVM_CAP_EXIT_ON_EMULATION_FAILURE: int
+    KVM_CAP_EXT_CPUID: int
+    KVM_CAP_GET_TSC_KHZ: int
+    KVM_CAP_GUEST_DEBUG_HW_BPS: int
+    KVM_CAP_HLT: int
+    KVM_CAP_HYPERV_CPUID: int
+    KVM_CAP_IMMEDIATE_EXIT: int
+    KVM_CAP_INTERNAL_ERROR_DATA: int
+    KVM_CAP_IOEVENTFD: int
+    KVM_CAP_IOEVENTFD_ANY_LENGTH: int
+    KVM_CAP_IOEVENTFD_NO_LENGTH: int
+    KVM_CAP_IRQCHIP: int
+    KVM_CAP_IRQFD: int
+    KVM_CAP_IRQFD_RESAMPLE: int
+    KVM_CAP_IRQ_ROUTING: int
+    KVM_CAP_KVMCLOCK_CTRL: int
+    KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: int
+    KVM_CAP_MAX_VCPUS: int
+    KVM_CAP_MAX_VCPU_ID: int
+    KVM_CAP_MCE: int
+    KVM_CAP_MP_STATE: int
+    KVM_CAP_MULTI_ADDRESS_SPACE: int
+    KVM_CAP_NESTED_STATE: int
+    KVM_CAP_NR_MEMSLOTS: int
+    KVM_CAP_NR_VCPUS: int
+    KVM_CAP_PIT2: int
+    KVM_CAP_PMU_CAPABILITY: int
+    KVM_CAP_READONLY_MEM: int
+    KVM_CAP_SET_BOOT_CPU_ID: int
+    KVM_CAP_SET_IDENTITY_MAP_ADDR: int
+    KVM_CAP_SET_TSS_ADDR: int
+    KVM_CAP_SIGNAL_MSI: int
+    KVM_CAP_SPLIT_IRQCHIP: int
+    KVM_CAP_SYNC_MMU: int
+    KVM_CAP_TSC_CONTROL: int
+    KVM_CAP_TSC_DEADLINE_TIMER: int
+    KVM_CAP_USER_MEMORY: int
+    KVM_CAP_VCPU_EVENTS: int
+    KVM_CAP_VM_TSC_CONTROL: int
+    KVM_CAP_X2APIC_API: int
+    KVM_CAP_X86_DISABLE_EXITS: int
+    KVM_CAP_X86_MSR_FILTER: int
+    KVM_CAP_X86_SMM: int
+    KVM_CAP_X86_USER_SPACE_MSR: int
+    KVM_CAP_XCRS: int
+    KVM_CAP_XEN_HVM: int
+    KVM_CAP_XSAVE: int
+    KVM_CAP_XSAVE2: int
+    KVM_CHECK_EXTENSION: int
+    KVM_CLOCK_REALTIME: int
+    KVM_CLOCK_TSC_STABLE: int
+    KVM_CPUID_FLAG_SIGNIFCANT_INDEX: int
+    KVM_CREATE_DEVICE: int
+    KVM_CREATE_IRQCHIP: int
+    KVM_CREATE_PIT2: int
+    KVM_CREATE_VCPU: int
+    KVM_CREATE_VM: int
+    KVM_ENABLE_CAP: int
+    KVM_EXIT_AP_RESET_HOLD: int
+    KVM_EXIT_DEBUG: int
+    KVM_EXIT_DIRTY_RING_FULL: int
+    KVM_EXIT_EXCEPTION: int
+    KVM_EXIT_FAIL_ENTRY: int
+    KVM_EXIT_HLT: int
+    KVM_EXIT_HYPERCALL: int
+    KVM_EXIT_HYPERV: int
+    KVM_EXIT_INTERNAL_ERROR: int
+    KVM_EXIT_INTR: int
+    KVM_EXIT_IO: int
+    KVM_EXIT_IOAPIC_EOI: int
+    KVM_EXIT_IRQ_WINDOW_OPEN: int
+    KVM_EXIT_MEMORY_FAULT: int
+    KVM_EXIT_MMIO: int
+    KVM_EXIT_NMI: int
+    KVM_EXIT_NOTIFY: int
+    KVM_EXIT_SET_TPR: int
+    KVM_EXIT_SHUTDOWN: int
+    KVM_EXIT_SYSTEM_EVENT: int
+    KVM_EXIT_TPR_ACCESS: int
+    KVM_EXIT_UNKNOWN: int
+    KVM_EXIT_X86_BUS_LOCK: int
+    KVM_EXIT_X86_RDMSR: int
+    KVM_EXIT_X86_WRMSR: int
+    KVM_EXIT_XEN: int
+    KVM_GET_API_VERSION: int
+    KVM_GET_CLOCK: int
+    KVM_GET_DEBUGREGS: int
+    KVM_GET_DEVICE_ATTR: int
+    KVM_GET_DIRTY_LOG: int
+    KVM_GET_IRQCHIP: int
+    KVM_GET_LAPIC: int
+    KVM_GET_MP_STATE: int
+    KVM_GET_MSRS: int
+    KVM_GET_MSR_INDEX_LIST: int
+    KVM_GET_PIT2: int
+    KVM_GET_REGS: int
+    KVM_GET_SREGS: int
+    KVM_GET_STATS_FD: int
+    KVM_GET_SUPPORTED_CPUID: int
+    KVM_GET_TSC_KHZ: int
+    KVM_GET_VCPU_EVENTS: int
+    KVM_GET_VCPU_MMAP_SIZE: int
+    KVM_GET_XCRS: int
+    KVM_GET_XSAVE: int
+    KVM_GET_XSAVE2: int
+    KVM_GUESTDBG_ENABLE: int
+    KVM_GUESTDBG_SINGLESTEP: int
+    KVM_HAS_DEVICE_ATTR: int
+    KVM_INTERNAL_ERROR_DELIVERY_EV: int
+    KVM_INTERNAL_ERROR_EMULATION: int
+    KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES: int
+    KVM_INTERNAL_ERROR_SIMUL_EX: int
+    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: int
+    KVM_INTERRUPT: int
+    KVM_IOEVENTFD: int
+    KVM_IOEVENTFD_FLAG_DATAMATCH: int
+    KVM_IOEVENTFD_FLAG_DEASSIGN: int
+    KVM_IOEVENTFD_FLAG_PIO: int
+    KVM_IRQCHIP_IOAPIC: int
+    KVM_IRQCHIP_PIC_MASTER: int
+    KVM_IRQCHIP_PIC_SLAVE: int
+    KVM_IRQFD: int
+    KVM_IRQFD_FLAG_DEASSIGN: int
+    KVM_IRQFD_FLAG_RESAMPLE: int
+    KVM_IRQ_LINE: int
+    KVM_IRQ_ROUTING_IRQCHIP: int
+    KVM_IRQ_ROUTING_MSI: int
+    KVM_IRQ_ROUTING_XEN_EVTCHN: int
+    KVM_KVMCLOCK_CTRL: int
+    KVM_MEM_LOG_DIRTY_PAGES: int
+    KVM_MEM_READONLY: int
+    KVM_MP_STATE_HALTED: int
+    KVM_MP_STATE_INIT_RECEIVED: int
+    KVM_MP_STATE_RUNNABLE: int
+    KVM_MP_STATE_SIPI_RECEIVED: int
+    KVM_MP_STATE_UNINITIALIZED: int
+    KVM_NMI: int
+    KVM_PIT_SPEAKER_DUMMY: int
+    KVM_REGISTER_COALESCED_MMIO: int
+    KVM_RUN: int
+    KVM_SET_BOOT_CPU_ID: int
+    KVM_SET_CLOCK: int
+    KVM_SET_CPUID2: int
+    KVM_SET_DEBUGREGS: int
+    KVM_SET_DEVICE_ATTR: int
+    KVM_SET_GSI_ROUTING: int
+    KVM_SET_GUEST_DEBUG: int
+    KVM_SET_IDENTITY_MAP_ADDR: int
+    KVM_SET_IRQCHIP: int
+    KVM_SET_LAPIC: int
+    KVM_SET_MP_STATE: int
+    KVM_SET_MSRS: int
+    KVM_SET_PIT2: int
+    KVM_SET_REGS: int
+    KVM_SET_SREGS: int
+    KVM_SET_TSC_KHZ: int
+    KVM_SET_TSS_ADDR: int
+    KVM_SET_USER_MEMORY_REGION: int
+    KVM_SET_VCPU_EVENTS: int
+    KVM_SET_XCRS: int
+    KVM_SET_XSAVE: int
+    KVM_SIGNAL_MSI: int
+    KVM_STATS_TYPE_CUMULATIVE: int
+    KVM_STATS_TYPE_INSTANT: int
+    KVM_STATS_TYPE_MASK: int
+    KVM_STATS_TYPE_PEAK: int
+    KVM_TRANSLATE: int
+    KVM_UNREGISTER_COALESCED_MMIO: int
+    KVM_VCPUEVENT_VALID_NMI_PENDING: int
+    KVM_VCPUEVENT_VALID_SHADOW: int
+    KVM_VCPUEVENT_VALID_SIPI_VECTOR: int
+    KVM_VCPUEVENT_VALID_SMM: int
+    KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK: int
+    KVM_X2APIC_API_USE_32BIT_IDS: int
+    KVM_X86_GET_MCE_CAP_SUPPORTED: int
+    KVM_X86_SETUP_MCE: int
+    KVM_X86_SET_MSR_FILTER: int
+    KVM_XEN_HVM_CONFIG: int
+    KVM_XEN_HVM_CONFIG_EVTCHN_2LEVEL: int
+    KVM_XEN_HVM_CONFIG_EVTCHN_SEND: int
+    KVM_XEN_HVM_CONFIG_HYPERCALL_MSR: int
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL: int
+    KVM_XEN_HVM_CONFIG_RUNSTATE: int
+    KVM_XEN_HVM_CONFIG_RUNSTATE_UPDATE_FLAG: int
+    KVM_XEN_HVM_CONFIG_SHARED_INFO: int
+    KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA: int
+    KVM_XEN_HVM_CONFIG_UPDATE_TSC_INFO: int
+    LOOP_CALL: int
+    LOOP_ESCAPE: int
+    LOOP_PANIC_LINE: int
+    LOOP_PEER_JOINED: int
+    LOOP_PEER_LOST: int
+    LOOP_STOPPED: int
+    LOOP_USER: int
+    LOOP_WAKE: int
+    PIC_ELCR: int
+    PIC_MASTER: int
+    PIC_SLAVE: int
+    PIT_COUNTERS: int
+    PIT_HZ: int
+    PIT_MIN_IRQ_NS: int
+    PIT_PORT61: int
+    PM1_GBL: int
+    PM1_PWRBTN: int
+    PM1_RTC: int
+    PM1_SLPBTN: int
+    PM1_TMR: int
+    PM1_WAK_STS: int
+    POSTCODE_MARKS: int
+    PVPANIC_CRASH_LOADED: int
+    PVPANIC_PANICKED: int
+    RESETPORT_92: int
+    RESETPORT_CF8: int
+    RESETPORT_CF9: int
+    ROUTER_MAX_GSI: int
+    ROUTER_MAX_ROUTES: int
+    TESTDEV_BYTES: int
+    TESTDEV_GSI: int
+    TESTDEV_GSIS: int
+    TESTDEV_LATCH: int
+    TESTDEV_MMIO: int
+    TESTDEV_MMIO_BYTES: int
+    TESTDEV_REMAP: int
+    TRACE_COALESCED: int
+    TRACE_RECORDS: int
+    TRACE_WRITE: int
+    UART_PORTS: int
+    UART_STATE_VERSION: int
+    UART_TIMEOUT_NS: int
+    VCPU_DEBUG: int
+    VCPU_DEVICE: int
+    VCPU_FAIL_ENTRY: int
+    VCPU_HLT: int
+    VCPU_INTERNAL_ERROR: int
+    VCPU_KICKED: int
+    VCPU_MSR: int
+    VCPU_REASONS: int
+    VCPU_REQUEST_COMMANDS: int
+    VCPU_REQUEST_INTERRUPT: int
+    VCPU_RUN_FAILED: int
+    VCPU_SHUTDOWN: int
+    VCPU_SYSTEM_EVENT: int
+    VCPU_UNKNOWN: int
+    VCPU_UPCALL_FAILED: int
+    VCPU_XEN: int
+    acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
+    acpiregs_destroy: Callable[[struct_acpiregs], None]
+    acpiregs_ged_raise: Callable[[struct_acpiregs, int], None]
+    acpiregs_gpe_raise: Callable[[struct_acpiregs, int], None]
+    acpiregs_load: Callable[[struct_acpiregs, struct_acpiregs_state], int]
+    acpiregs_pm1_raise: Callable[[struct_acpiregs, int], None]
+    acpiregs_reset: Callable[[struct_acpiregs], None]
+    acpiregs_save: Callable[[struct_acpiregs, struct_acpiregs_state], None]
+    acpiregs_sleep_type: Callable[[struct_acpiregs], int]
+    acpiregs_wake: Callable[[struct_acpiregs], None]
+    bus_add_reader: Callable[[struct_bus, struct_bus_reader], int]
+    bus_claim: Callable[[struct_bus, int, int, struct_dev, int], int]
+    bus_counts: Callable[[struct_bus, struct_bus_counts], None]
+    bus_create: Callable[[int], struct_bus]
+    bus_destroy: Callable[[struct_bus], None]
+    bus_quiesced: Callable[[struct_bus], bool]
+    bus_read: Callable[[struct_bus, struct_bus_reader, int, int, Any], int]
+    bus_release: Callable[[struct_bus, int, int], int]
+    bus_remove_reader: Callable[[struct_bus, struct_bus_reader], None]
+    bus_settle: Callable[[struct_bus, struct_bus_reader, int], None]
+    bus_write: Callable[[struct_bus, struct_bus_reader, int, int, int], int]
+    bus_write_burst: Callable[[struct_bus, struct_bus_reader, int, Any, int], bool]
+    chan_attach: Callable[[struct_chan, int, int], int]
+    chan_can_put: Callable[[struct_chan], bool]
+    chan_counters: Callable[[struct_chan, struct_chan_counters], None]
+    chan_create: Callable[[struct_loop, int, int], struct_chan]
+    chan_destroy: Callable[[struct_chan], None]
+    chan_flush: Callable[[struct_chan, int], int]
+    chan_has_peer: Callable[[struct_chan], bool]
+    chan_listen: Callable[[struct_chan, int], int]
+    chan_put: Callable[[struct_chan, Any, int], int]
+    chan_rx_resume: Callable[[struct_chan], None]
+    chan_set_escape: Callable[[struct_chan, bool], None]
+    chan_set_front: Callable[[struct_chan, struct_chan_front], None]
+    chan_tail: Callable[[struct_chan, Any, int], int]
+    chan_watch_panic: Callable[[struct_chan, bool], None]
+    coalesce_counters: Callable[[struct_coalesce, struct_coalesce_counters], None]
+    coalesce_create: Callable[[int, struct_vclock, struct_loop, Any, Any], struct_coalesce]
+    coalesce_destroy: Callable[[struct_coalesce], None]
+    coalesce_zone_deinit: Callable[[struct_coalesce_zone], None]
+    coalesce_zone_init: Callable[[struct_coalesce_zone, struct_coalesce, int, int, bool, bool], None]
+    coalesce_zone_on: Callable[[struct_coalesce_zone], bool]
+    coalesce_zone_set: Callable[[struct_coalesce_zone, bool], int]
+    dbgexit_create: Callable[[], struct_dbgexit]
+    dbgexit_destroy: Callable[[struct_dbgexit], None]
+    dbgexit_load: Callable[[struct_dbgexit, struct_dbgexit_state], int]
+    dbgexit_reset: Callable[[struct_dbgexit], None]
+    dbgexit_save: Callable[[struct_dbgexit, struct_dbgexit_state], None]
+    debugcon_counters: Callable[[struct_debugcon, struct_debugcon_counters], None]
+    debugcon_create: Callable[[struct_chan, struct_coalesce, int], struct_debugcon]
+    debugcon_destroy: Callable[[struct_debugcon], None]
+    debugcon_load: Callable[[struct_debugcon, struct_debugcon_state], int]
+    debugcon_reset: Callable[[struct_debugcon], None]
+    debugcon_save: Callable[[struct_debugcon, struct_debugcon_state], None]
+    eventfd: Callable[[int, int], int]
+    fwcfg_add: Callable[[struct_fwcfg, int, Any, int], int]
+    fwcfg_add_file: Callable[[struct_fwcfg, Any, Any, int], int]
+    fwcfg_create: Callable[[], struct_fwcfg]
+    fwcfg_destroy: Callable[[struct_fwcfg], None]
+    fwcfg_load: Callable[[struct_fwcfg, struct_fwcfg_state], int]
+    fwcfg_reset: Callable[[struct_fwcfg], None]
+    fwcfg_save: Callable[[struct_fwcfg, struct_fwcfg_state], None]
+    gmem_add: Callable[[struct_gmem, int, int, Any, int], int]
+    gmem_at: Callable[[struct_gmem, struct_gmem_dev, int, int, int, struct_gmem_piece, int], int]
+    gmem_counts: Callable[[struct_gmem_dev, struct_gmem_counts], None]
+    gmem_create: Callable[[], struct_gmem]
+    gmem_destroy: Callable[[struct_gmem], None]
+    gmem_generation: Callable[[struct_gmem], int]
+    gmem_pread: Callable[[struct_gmem, struct_gmem_dev, int, int, int, int], int]
+    gmem_read: Callable[[struct_gmem, struct_gmem_dev, int, Any, int], int]
+    gmem_remove: Callable[[struct_gmem, int, int], int]
+    gmem_write: Callable[[struct_gmem, struct_gmem_dev, int, Any, int], int]
+    gmem_zero: Callable[[struct_gmem, struct_gmem_dev, int, int], int]
+    hpet_create: Callable[[struct_irq_hub, struct_vclock, struct_loop], struct_hpet]
+    hpet_destroy: Callable[[struct_hpet], None]
+    hpet_load: Callable[[struct_hpet, struct_hpet_state], int]
+    hpet_reset: Callable[[struct_hpet], None]
+    hpet_save: Callable[[struct_hpet, struct_hpet_state], None]
+    hpet_set_legacy: Callable[[struct_hpet, Any, Any], None]
+    i8042_create: Callable[[struct_irq_hub, int, int], struct_i8042]
+    i8042_destroy: Callable[[struct_i8042], None]
+    i8042_load: Callable[[struct_i8042, struct_i8042_state], int]
+    i8042_reset: Callable[[struct_i8042], None]
+    i8042_save: Callable[[struct_i8042, struct_i8042_state], None]
+    ioapic_create: Callable[[int], struct_ioapic]
+    ioapic_destroy: Callable[[struct_ioapic], None]
+    ioapic_eoi: Callable[[struct_ioapic, int], None]
+    ioapic_load: Callable[[struct_ioapic, struct_ioapic_state], int]
+    ioapic_reset: Callable[[struct_ioapic], None]
+    ioapic_routes: Callable[[struct_ioapic, struct_ioapic_route, int], int]
+    ioapic_save: Callable[[struct_ioapic, struct_ioapic_state], None]
+    ioapic_set_line: Callable[[struct_ioapic, int, int], None]
+    ioapic_set_msi: Callable[[struct_ioapic, Any, Any], None]
+    ioapic_set_resample: Callable[[struct_ioapic, int, int], int]
+    ioapic_set_router: Callable[[struct_ioapic, struct_irq_router], None]
+    ioapic_use_kvm: Callable[[struct_ioapic, int], None]
+    irq_hub_create: Callable[[], struct_irq_hub]
+    irq_hub_destroy: Callable[[struct_irq_hub], None]
+    irq_hub_set_sink: Callable[[struct_irq_hub, struct_irq_sink], None]
+    irq_hub_use_kernel: Callable[[struct_irq_hub, int], None]
+    irq_line_init: Callable[[struct_irq_line, struct_irq_hub, int], None]
+    irq_line_set: Callable[[struct_irq_line, int], None]
+    irqchip_ioapic: Callable[[struct_kvm_irqchip], struct_ioapic_view]
+    irqchip_pic: Callable[[struct_kvm_irqchip], struct_kvm_pic_state]
+    legacy_route_create: Callable[[struct_hpet, struct_pit, struct_rtc, int], struct_legacy_route]
+    legacy_route_destroy: Callable[[struct_legacy_route], None]
+    loop_add_call: Callable[[struct_loop, int, int, int], int]
+    loop_counters: Callable[[struct_loop, struct_loop_counters], None]
+    loop_create: Callable[[], struct_loop]
+    loop_destroy: Callable[[struct_loop], None]
+    loop_forget: Callable[[struct_loop, Any], None]
+    loop_modify: Callable[[struct_loop, int, int], int]
+    loop_post: Callable[[struct_loop, int, int, Any], int]
+    loop_remove: Callable[[struct_loop, int], None]
+    loop_run: Callable[[struct_loop, struct_loop_event], int]
+    loop_stop: Callable[[struct_loop], None]
+    loop_wake: Callable[[struct_loop], None]
+    nullport_create: Callable[[], struct_nullport]
+    nullport_destroy: Callable[[struct_nullport], None]
+    nullport_load: Callable[[struct_nullport, struct_nullport_state], int]
+    nullport_reset: Callable[[struct_nullport], None]
+    nullport_save: Callable[[struct_nullport, struct_nullport_state], None]
+    pic_ack: Callable[[struct_pic], int]
+    pic_create: Callable[[], struct_pic]
+    pic_destroy: Callable[[struct_pic], None]
+    pic_load: Callable[[struct_pic, struct_pic_state], int]
+    pic_output: Callable[[struct_pic], bool]
+    pic_reset: Callable[[struct_pic], None]
+    pic_save: Callable[[struct_pic, struct_pic_state], None]
+    pic_set_intr: Callable[[struct_pic, Any, Any], None]
+    pic_set_line: Callable[[struct_pic, int, int], None]
+    pit_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop], struct_pit]
+    pit_destroy: Callable[[struct_pit], None]
+    pit_load: Callable[[struct_pit, struct_pit_state], int]
+    pit_reset: Callable[[struct_pit], None]
+    pit_save: Callable[[struct_pit, struct_pit_state], None]
+    pit_set_irq_off: Callable[[struct_pit, bool], None]
+    pmtimer_create: Callable[[struct_vclock, int], struct_pmtimer]
+    pmtimer_destroy: Callable[[struct_pmtimer], None]
+    pmtimer_load: Callable[[struct_pmtimer, struct_pmtimer_state], int]
+    pmtimer_reset: Callable[[struct_pmtimer], None]
+    pmtimer_save: Callable[[struct_pmtimer, struct_pmtimer_state], None]
+    postcode_create: Callable[[struct_vclock], struct_postcode]
+    postcode_destroy: Callable[[struct_postcode], None]
+    postcode_load: Callable[[struct_postcode, struct_postcode_state], int]
+    postcode_marks: Callable[[struct_postcode, int, struct_postcode_mark, int, Any], int]
+    postcode_reset: Callable[[struct_postcode], None]
+    postcode_save: Callable[[struct_postcode, struct_postcode_state], None]
+    postcode_writes: Callable[[struct_postcode], int]
+    pvpanic_create: Callable[[], struct_pvpanic]
+    pvpanic_destroy: Callable[[struct_pvpanic], None]
+    pvpanic_load: Callable[[struct_pvpanic, struct_pvpanic_state], int]
+    pvpanic_reset: Callable[[struct_pvpanic], None]
+    pvpanic_save: Callable[[struct_pvpanic, struct_pvpanic_state], None]
+    pydev_counts: Callable[[struct_pydev, struct_pydev_counts], None]
+    pydev_create: Callable[[struct_pydev_upcalls, Any], struct_pydev]
+    pydev_destroy: Callable[[struct_pydev], None]
+    resetport_create: Callable[[], struct_resetport]
+    resetport_destroy: Callable[[struct_resetport], None]
+    resetport_load: Callable[[struct_resetport, struct_resetport_state], int]
+    resetport_reset: Callable[[struct_resetport], None]
+    resetport_save: Callable[[struct_resetport, struct_resetport_state], None]
+    router_add_pin: Callable[[struct_irq_router, int, int, int], int]
+    router_clear: Callable[[struct_irq_router, int], None]
+    router_commit: Callable[[struct_irq_router], int]
+    router_commits: Callable[[struct_irq_router], int]
+    router_create: Callable[[int], struct_irq_router]
+    router_destroy: Callable[[struct_irq_router], None]
+    router_entries: Callable[[struct_irq_router, struct_router_entry, int], int]
+    router_set_msi: Callable[[struct_irq_router, int, int, int], int]
+    router_set_xen: Callable[[struct_irq_router, int, int, int, int], int]
+    rtc_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int, int], struct_rtc]
+    rtc_destroy: Callable[[struct_rtc], None]
+    rtc_load: Callable[[struct_rtc, struct_rtc_state], int]
+    rtc_peek: Callable[[struct_rtc, int], int]
+    rtc_poke: Callable[[struct_rtc, int, int], int]
+    rtc_reset: Callable[[struct_rtc], None]
+    rtc_save: Callable[[struct_rtc, struct_rtc_state], None]
+    rtc_set_irq_off: Callable[[struct_rtc, bool], None]
+    rtc_set_time: Callable[[struct_rtc, int, int], int]
+    split_sink_attach: Callable[[struct_split_sink, struct_irq_hub], None]
+    split_sink_create: Callable[[struct_pic, struct_ioapic], struct_split_sink]
+    split_sink_destroy: Callable[[struct_split_sink], None]
+    split_sink_detach: Callable[[struct_split_sink, struct_irq_hub], None]
+    sys_ioctl: Callable[[int, int, Any], int]
+    sys_ioctl_value: Callable[[int, int, int], int]
+    testdev_create: Callable[[struct_irq_hub], struct_testdev]
+    testdev_destroy: Callable[[struct_testdev], None]
+    testdev_load: Callable[[struct_testdev, struct_testdev_state], int]
+    testdev_reset: Callable[[struct_testdev], None]
+    testdev_save: Callable[[struct_testdev, struct_testdev_state], None]
+    testdev_set_debugcon: Callable[[struct_testdev, struct_dev], None]
+    timer_arm: Callable[[struct_timer, int], None]
+    timer_deadline: Callable[[struct_timer], int]
+    timer_deinit: Callable[[struct_timer], None]
+    timer_disarm: Callable[[struct_timer], None]
+    timer_init: Callable[[struct_timer, struct_vclock, struct_loop, Any, Any], int]
+    uart_counters: Callable[[struct_uart, struct_uart_counters], None]
+    uart_create: Callable[[struct_uart_setup], struct_uart]
+    uart_destroy: Callable[[struct_uart], None]
+    uart_load: Callable[[struct_uart, struct_uart_state], int]
+    uart_receive: Callable[[struct_uart, Any, int], int]
+    uart_reset: Callable[[struct_uart], None]
+    uart_save: Callable[[struct_uart, struct_uart_state], None]
+    uart_send_break: Callable[[struct_uart], None]
+    vclock_create: Callable[[bool], struct_vclock]
+    vclock_destroy: Callable[[struct_vclock], None]
+    vclock_ns: Callable[[struct_vclock], int]
+    vclock_run: Callable[[struct_vclock], None]
+    vclock_set: Callable[[struct_vclock, int], None]
+    vclock_step: Callable[[struct_vclock, int], None]
+    vclock_stop: Callable[[struct_vclock], None]
+    vcpu_complete_io: Callable[[struct_vcpu], int]
+    vcpu_create: Callable[[struct_vmcore, int, int, int, int], struct_vcpu]
+    vcpu_destroy: Callable[[struct_vcpu], None]
+    vcpu_failure: Callable[[struct_vcpu, struct_vcpu_failure], None]
+    vcpu_kick: Callable[[struct_vcpu, int], None]
+    vcpu_kick_signal_init: Callable[[], int]
+    vcpu_refuse_msr: Callable[[struct_vcpu], None]
+    vcpu_run: Callable[[struct_vcpu, struct_vcpu_event], int]
+    vcpu_thread_mask_signals: Callable[[], None]
+    vmcore_create: Callable[[int, struct_bus, struct_bus], struct_vmcore]
+    vmcore_destroy: Callable[[struct_vmcore], None]
+    vmcore_drain: Callable[[struct_vmcore], int]
+    vmcore_set_split_irqchip: Callable[[struct_vmcore, struct_pic, struct_ioapic], None]
+    vmm_pydev_read: Any
+    vmm_pydev_write: Any
+
+class FFI:
+    NULL: Any
+    CData: type[Any]
+    CType: type[Any]
+    error: type[Exception]
+    errno: int
+    def addressof(self, cdata: Any, *path: str | int) -> Any: ...
+    def buffer(self, cdata: Any, size: int = ...) -> Any: ...
+    def callback(self, cdecl: str, function: Callable[..., Any] = ..., *, error: Any = ...) -> Any: ...
+    def cast(self, cdecl: str, value: Any) -> Any: ...
+    def def_extern(
+        self,
+        name: str = ...,
+        error: Any = ...,
+        onerror: Callable[[Any, Any, Any], Any] | None = ...,
+    ) -> Callable[[_F], _F]: ...
+    def from_buffer(self, buffer: Any, require_writable: bool = ...) -> Any: ...
+    def from_handle(self, handle: Any) -> Any: ...
+    def gc(self, cdata: _T, destructor: Callable[[_T], Any] | None, size: int = ...) -> _T: ...
+    def memmove(self, dest: Any, src: Any, n: int) -> None: ...
+    def new_handle(self, obj: object) -> Cdata: ...
+    def offsetof(self, cdecl: str, *path: str | int) -> int: ...
+    def release(self, cdata: Any) -> None: ...
+    def sizeof(self, cdecl: Any) -> int: ...
+    def string(self, cdata: Any, maxlen: int = ...) -> Any: ...
+    def typeof(self, cdecl: Any) -> Any: ...
+    def unpack(self, cdata: Any, length: int) -> Any: ...
+    @overload
+    def new(self, cdecl: Literal["struct acpiregs *"], init: Any = ...) -> struct_acpiregs: ...
+    @overload
+    def new(self, cdecl: Literal["struct acpiregs_state *"], init: Any = ...) -> struct_acpiregs_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct bus_counts *"], init: Any = ...) -> struct_bus_counts: ...
+    @overload
+    def new(self, cdecl: Literal["struct chan_counters *"], init: Any = ...) -> struct_chan_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct chan_front *"], init: Any = ...) -> struct_chan_front: ...
+    @overload
+    def new(self, cdecl: Literal["struct coalesce_counters *"], init: Any = ...) -> struct_coalesce_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct coalesce_zone *"], init: Any = ...) -> struct_coalesce_zone: ...
+    @overload
+    def new(self, cdecl: Literal["struct dbgexit *"], init: Any = ...) -> struct_dbgexit: ...
+    @overload
+    def new(self, cdecl: Literal["struct dbgexit_state *"], init: Any = ...) -> struct_dbgexit_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct debugcon *"], init: Any = ...) -> struct_debugcon: ...
+    @overload
+    def new(self, cdecl: Literal["struct debugcon_counters *"], init: Any = ...) -> struct_debugcon_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct debugcon_state *"], init: Any = ...) -> struct_debugcon_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct dev *"], init: Any = ...) -> struct_dev: ...
+    @overload
+    def new(self, cdecl: Literal["struct fwcfg *"], init: Any = ...) -> struct_fwcfg: ...
+    @overload
+    def new(self, cdecl: Literal["struct fwcfg_state *"], init: Any = ...) -> struct_fwcfg_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct gmem_counts *"], init: Any = ...) -> struct_gmem_counts: ...
+    @overload
+    def new(self, cdecl: Literal["struct gmem_dev *"], init: Any = ...) -> struct_gmem_dev: ...
+    @overload
+    def new(self, cdecl: Literal["struct gmem_piece *"], init: Any = ...) -> struct_gmem_piece: ...
+    @overload
+    def new(self, cdecl: Literal["struct hist *"], init: Any = ...) -> struct_hist: ...
+    @overload
+    def new(self, cdecl: Literal["struct hist_slot *"], init: Any = ...) -> struct_hist_slot: ...
+    @overload
+    def new(self, cdecl: Literal["struct hpet *"], init: Any = ...) -> struct_hpet: ...
+    @overload
+    def new(self, cdecl: Literal["struct hpet_state *"], init: Any = ...) -> struct_hpet_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct i8042 *"], init: Any = ...) -> struct_i8042: ...
+    @overload
+    def new(self, cdecl: Literal["struct i8042_state *"], init: Any = ...) -> struct_i8042_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct ioapic *"], init: Any = ...) -> struct_ioapic: ...
+    @overload
+    def new(self, cdecl: Literal["struct ioapic_route *"], init: Any = ...) -> struct_ioapic_route: ...
+    @overload
+    def new(self, cdecl: Literal["struct ioapic_state *"], init: Any = ...) -> struct_ioapic_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct ioapic_view *"], init: Any = ...) -> struct_ioapic_view: ...
+    @overload
+    def new(self, cdecl: Literal["struct irq_line *"], init: Any = ...) -> struct_irq_line: ...
+    @overload
+    def new(self, cdecl: Literal["struct irq_sink *"], init: Any = ...) -> struct_irq_sink: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_clock_data *"], init: Any = ...) -> struct_kvm_clock_data: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_coalesced_mmio_zone *"], init: Any = ...) -> struct_kvm_coalesced_mmio_zone: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_cpuid2 *"], init: Any = ...) -> struct_kvm_cpuid2: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_cpuid_entry2 *"], init: Any = ...) -> struct_kvm_cpuid_entry2: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_create_device *"], init: Any = ...) -> struct_kvm_create_device: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_debugregs *"], init: Any = ...) -> struct_kvm_debugregs: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_device_attr *"], init: Any = ...) -> struct_kvm_device_attr: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_dtable *"], init: Any = ...) -> struct_kvm_dtable: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_enable_cap *"], init: Any = ...) -> struct_kvm_enable_cap: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_guest_debug *"], init: Any = ...) -> struct_kvm_guest_debug: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_ioeventfd *"], init: Any = ...) -> struct_kvm_ioeventfd: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_irq_level *"], init: Any = ...) -> struct_kvm_irq_level: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_irqchip *"], init: Any = ...) -> struct_kvm_irqchip: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_irqfd *"], init: Any = ...) -> struct_kvm_irqfd: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_lapic_state *"], init: Any = ...) -> struct_kvm_lapic_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_mp_state *"], init: Any = ...) -> struct_kvm_mp_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_msi *"], init: Any = ...) -> struct_kvm_msi: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_msr_entry *"], init: Any = ...) -> struct_kvm_msr_entry: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_msr_list *"], init: Any = ...) -> struct_kvm_msr_list: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_msrs *"], init: Any = ...) -> struct_kvm_msrs: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_pic_state *"], init: Any = ...) -> struct_kvm_pic_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_pit_channel_state *"], init: Any = ...) -> struct_kvm_pit_channel_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_pit_config *"], init: Any = ...) -> struct_kvm_pit_config: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_pit_state2 *"], init: Any = ...) -> struct_kvm_pit_state2: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_regs *"], init: Any = ...) -> struct_kvm_regs: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_run *"], init: Any = ...) -> struct_kvm_run: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_segment *"], init: Any = ...) -> struct_kvm_segment: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_sregs *"], init: Any = ...) -> struct_kvm_sregs: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_stats_desc *"], init: Any = ...) -> struct_kvm_stats_desc: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_stats_header *"], init: Any = ...) -> struct_kvm_stats_header: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_translation *"], init: Any = ...) -> struct_kvm_translation: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_userspace_memory_region *"], init: Any = ...) -> struct_kvm_userspace_memory_region: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_vcpu_events *"], init: Any = ...) -> struct_kvm_vcpu_events: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xcr *"], init: Any = ...) -> struct_kvm_xcr: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xcrs *"], init: Any = ...) -> struct_kvm_xcrs: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xsave *"], init: Any = ...) -> struct_kvm_xsave: ...
+    @overload
+    def new(self, cdecl: Literal["struct loop_counters *"], init: Any = ...) -> struct_loop_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct loop_event *"], init: Any = ...) -> struct_loop_event: ...
+    @overload
+    def new(self, cdecl: Literal["struct nullport *"], init: Any = ...) -> struct_nullport: ...
+    @overload
+    def new(self, cdecl: Literal["struct nullport_state *"], init: Any = ...) -> struct_nullport_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pic *"], init: Any = ...) -> struct_pic: ...
+    @overload
+    def new(self, cdecl: Literal["struct pic_state *"], init: Any = ...) -> struct_pic_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pit *"], init: Any = ...) -> struct_pit: ...
+    @overload
+    def new(self, cdecl: Literal["struct pit_state *"], init: Any = ...) -> struct_pit_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pmtimer *"], init: Any = ...) -> struct_pmtimer: ...
+    @overload
+    def new(self, cdecl: Literal["struct pmtimer_state *"], init: Any = ...) -> struct_pmtimer_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct postcode *"], init: Any = ...) -> struct_postcode: ...
+    @overload
+    def new(self, cdecl: Literal["struct postcode_mark *"], init: Any = ...) -> struct_postcode_mark: ...
+    @overload
+    def new(self, cdecl: Literal["struct postcode_state *"], init: Any = ...) -> struct_postcode_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pvpanic *"], init: Any = ...) -> struct_pvpanic: ...
+    @overload
+    def new(self, cdecl: Literal["struct pvpanic_state *"], init: Any = ...) -> struct_pvpanic_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pydev *"], init: Any = ...) -> struct_pydev: ...
+    @overload
+    def new(self, cdecl: Literal["struct pydev_counts *"], init: Any = ...) -> struct_pydev_counts: ...
+    @overload
+    def new(self, cdecl: Literal["struct pydev_upcalls *"], init: Any = ...) -> struct_pydev_upcalls: ...
+    @overload
+    def new(self, cdecl: Literal["struct resetport *"], init: Any = ...) -> struct_resetport: ...
+    @overload
+    def new(self, cdecl: Literal["struct resetport_state *"], init: Any = ...) -> struct_resetport_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct router_entry *"], init: Any = ...) -> struct_router_entry: ...
+    @overload
+    def new(self, cdecl: Literal["struct rtc *"], init: Any = ...) -> struct_rtc: ...
+    @overload
+    def new(self, cdecl: Literal["struct rtc_state *"], init: Any = ...) -> struct_rtc_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct testdev *"], init: Any = ...) -> struct_testdev: ...
+    @overload
+    def new(self, cdecl: Literal["struct testdev_state *"], init: Any = ...) -> struct_testdev_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct timer *"], init: Any = ...) -> struct_timer: ...
+    @overload
+    def new(self, cdecl: Literal["struct trace *"], init: Any = ...) -> struct_trace: ...
+    @overload
+    def new(self, cdecl: Literal["struct trace_record *"], init: Any = ...) -> struct_trace_record: ...
+    @overload
+    def new(self, cdecl: Literal["struct uart *"], init: Any = ...) -> struct_uart: ...
+    @overload
+    def new(self, cdecl: Literal["struct uart_counters *"], init: Any = ...) -> struct_uart_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct uart_setup *"], init: Any = ...) -> struct_uart_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct uart_state *"], init: Any = ...) -> struct_uart_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcpu *"], init: Any = ...) -> struct_vcpu: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcpu_counters *"], init: Any = ...) -> struct_vcpu_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcpu_event *"], init: Any = ...) -> struct_vcpu_event: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcpu_failure *"], init: Any = ...) -> struct_vcpu_failure: ...
+    @overload
+    def new(self, cdecl: Literal["struct vmcore *"], init: Any = ...) -> struct_vmcore: ...
+    @overload
+    def new(self, cdecl: str, init: Any = ...) -> Any: ...
+
+ffi: FFI
+lib: Lib
