@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The epoll loop. One mutex guards everything but the wait and the handlers themselves.
+// The epoll loop: sources, dispatch, running. One mutex guards everything but the wait and the handlers.
 //
 // An event fetched by epoll_wait() names its source by slot and generation, so that an event of a removed
 // source, or of an earlier user of the slot, is recognized and dropped.
@@ -9,39 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "loop.h"
-
-#define LOOP_QUEUE 64 // events waiting for Python
-#define LOOP_BATCH 32 // events fetched by one epoll_wait()
-#define LOOP_GROW 16 // sources allocated at a time
-#define WAKE_DATA UINT64_MAX // epoll data of our own eventfd
-
-struct loop_source {
-	int fd; // our duplicate, -1 when the slot is free
-	uint32_t generation;
-	loop_fn fn; // NULL: served by Python
-	void *opaque;
-	uint64_t token;
-};
-
-struct loop {
-	int epoll_fd, wake_fd;
-	pthread_mutex_t lock;
-	pthread_cond_t idle; // signalled when a handler returned and somebody waits for that
-	uint32_t waiters;
-	pthread_t thread; // valid while running
-	bool running;
-	bool stop, wake;
-	int current; // slot whose handler is running, or -1
-	struct loop_source *source;
-	uint32_t slots;
-	struct loop_event queue[LOOP_QUEUE];
-	uint32_t queue_head, queue_count;
-	struct loop_event call[LOOP_BATCH]; // LOOP_CALLs of the last batch
-	uint32_t call_handle[LOOP_BATCH];
-	uint32_t call_head, call_count;
-	struct loop_counters counters;
-};
+#include "loop_impl.h"
 
 struct loop *loop_create(void)
 {
@@ -81,23 +49,6 @@ void loop_destroy(struct loop *l)
 	pthread_mutex_destroy(&l->lock);
 	free(l->source);
 	free(l);
-}
-
-static bool on_thread(struct loop *l)
-{
-	return l->running && pthread_equal(l->thread, pthread_self());
-}
-
-// Ends the wait of a loop that runs on another thread. Context: l->lock held.
-static void nudge(struct loop *l)
-{
-	uint64_t one = 1;
-
-	if (!on_thread(l)) {
-		// It can fail only when the counter is full, which wakes the loop as well.
-		ssize_t n = write(l->wake_fd, &one, sizeof(one));
-		(void)n;
-	}
 }
 
 // A free slot, or -ENOMEM. Context: l->lock held.
@@ -193,89 +144,16 @@ void loop_remove(struct loop *l, int handle)
 	s->generation++;
 	for (uint32_t i = 0; i < l->call_count; i++) {
 		if (l->call_handle[i] == (uint32_t)handle)
-			l->call[i].kind = LOOP_STOPPED; // a hole, see next_event()
+			l->call[i].kind = LOOP_STOPPED; // a hole, see loop_next_event()
 	}
 	// The slot may be given to a new source meanwhile; that one's handler cannot be current
 	// before this one has returned, so the wait is at most too long by a dispatch.
-	if (l->current != handle || on_thread(l))
+	if (l->current != handle || loop_on_thread(l))
 		return;
 	l->waiters++;
 	while (l->current == handle)
 		pthread_cond_wait(&l->idle, &l->lock);
 	l->waiters--;
-}
-
-int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source)
-{
-	LOCKED(&l->lock);
-	if (l->queue_count == LOOP_QUEUE) {
-		l->counters.refused++;
-		return -ENOSPC;
-	}
-	l->counters.posted++;
-	l->queue[(l->queue_head + l->queue_count++) % LOOP_QUEUE] =
-		(struct loop_event){.kind = kind, .value = value, .source = source};
-	nudge(l);
-	return 0;
-}
-
-void loop_forget(struct loop *l, void *source)
-{
-	LOCKED(&l->lock);
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < l->queue_count; i++) {
-		struct loop_event event = l->queue[(l->queue_head + i) % LOOP_QUEUE];
-		if (event.source != source)
-			l->queue[(l->queue_head + kept++) % LOOP_QUEUE] = event;
-	}
-	l->queue_count = kept;
-}
-
-void loop_wake(struct loop *l)
-{
-	LOCKED(&l->lock);
-	if (!l->wake)
-		nudge(l);
-	l->wake = true;
-}
-
-void loop_stop(struct loop *l)
-{
-	LOCKED(&l->lock);
-	l->stop = true;
-	nudge(l);
-}
-
-void loop_counters(struct loop *l, struct loop_counters *ret)
-{
-	LOCKED(&l->lock);
-	*ret = l->counters;
-}
-
-// Takes the next event for Python, if there is one. Context: l->lock held.
-static bool next_event(struct loop *l, struct loop_event *ret)
-{
-	while (l->call_head < l->call_count) {
-		*ret = l->call[l->call_head++];
-		if (ret->kind == LOOP_CALL)
-			return true;
-	}
-	if (l->queue_count) {
-		*ret = l->queue[l->queue_head];
-		l->queue_head = (l->queue_head + 1) % LOOP_QUEUE;
-		l->queue_count--;
-		return true;
-	}
-	if (l->wake || l->stop) {
-		*ret = (struct loop_event){.kind = l->wake ? LOOP_WAKE : LOOP_STOPPED};
-		if (l->wake)
-			l->wake = false;
-		else
-			l->stop = false;
-		return true;
-	}
-	return false;
 }
 
 // Context: l->lock held; released around the handler.
@@ -320,7 +198,7 @@ int loop_run(struct loop *l, struct loop_event *ret)
 		return -EBUSY;
 	l->running = true;
 	l->thread = pthread_self();
-	while (!next_event(l, ret)) {
+	while (!loop_next_event(l, ret)) {
 		l->call_head = l->call_count = 0;
 		pthread_mutex_unlock(&l->lock);
 		int n = epoll_wait(l->epoll_fd, batch, LOOP_BATCH, -1);

@@ -20,7 +20,7 @@ SANITIZERS = {
 REPORT = 66
 
 # What each unit needs beside itself.
-LOOP = ("loop.c",)
+LOOP = ("loop.c", "loop_event.c")
 TIMER = (*LOOP, "timer.c")
 CHAN = (*LOOP, "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c")
 UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "uart.c", "uart_line.c", "uart_life.c")

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside the loop: shared by loop.c (sources, dispatch) and loop_event.c (what Python gets) only. All functions
+// are called with the lock held.
+#ifndef VMM_LOOP_IMPL_H
+#define VMM_LOOP_IMPL_H
+
+#include "loop.h"
+
+#define LOOP_QUEUE 64 // events waiting for Python
+#define LOOP_BATCH 32 // events fetched by one epoll_wait()
+#define LOOP_GROW 16 // sources allocated at a time
+#define WAKE_DATA UINT64_MAX // epoll data of our own eventfd
+
+struct loop_source {
+	int fd; // our duplicate, -1 when the slot is free
+	uint32_t generation;
+	loop_fn fn; // NULL: served by Python
+	void *opaque;
+	uint64_t token;
+};
+
+struct loop {
+	int epoll_fd, wake_fd;
+	pthread_mutex_t lock;
+	pthread_cond_t idle; // signalled when a handler returned and somebody waits for that
+	uint32_t waiters;
+	pthread_t thread; // valid while running
+	bool running;
+	bool stop, wake;
+	int current; // slot whose handler is running, or -1
+	struct loop_source *source;
+	uint32_t slots;
+	struct loop_event queue[LOOP_QUEUE];
+	uint32_t queue_head, queue_count;
+	struct loop_event call[LOOP_BATCH]; // LOOP_CALLs of the last batch
+	uint32_t call_handle[LOOP_BATCH];
+	uint32_t call_head, call_count;
+	struct loop_counters counters;
+};
+
+// loop_event.c
+// Whether the calling thread is the one inside loop_run().
+bool loop_on_thread(struct loop *l);
+// Takes the next event for Python, if there is one.
+bool loop_next_event(struct loop *l, struct loop_event *ret);
+
+#endif
