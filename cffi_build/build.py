@@ -1,8 +1,8 @@
 """Builds vmm._native: the cdef topics joined in a fixed order, compiled with the C core.
 
 Constants, sizes and offsets are `...` in the cdef, so the compiler fills them from the headers. Set
-VMM_UAPI_INCLUDE to a directory that holds a newer `linux/` to build against it; what Debian 12's own
-headers lack stands in compat.h.
+VMM_UAPI_INCLUDE to a directory that holds a newer `linux/` to build against it; what the headers of
+Linux 6.1 lack stands in compat.h.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ HERE = Path(__file__).resolve().parent
 # Order matters: a topic may use the types of those before it.
 TOPICS = (
     "kvm",
+    "xen",
+    "vfio",
+    "iommufd",
+    "vhost",
     "core",
+    "ram",
     "io",
     "acpi",
     "misc",
@@ -55,7 +60,7 @@ def make_builder() -> FFI:
         '#include "prelude.h"\n',
         sources=sources(),
         include_dirs=include_dirs(),
-        depends=[str(p) for p in sorted((HERE / "core").glob("*.h"))],
+        depends=[str(path) for path in sorted([*HERE.glob("*.h"), *HERE.glob("core/*.h")])],
         extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", *WARNINGS],
         libraries=["pthread"],
     )

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "compat.h"
 
@@ -28,6 +29,7 @@
 #include "postcode.h"
 #include "pvpanic.h"
 #include "pydev.h"
+#include "ram.h"
 #include "resetport.h"
 #include "router.h"
 #include "rtc.h"

@@ -8,7 +8,6 @@ its accesses are counted, and can be windowed, apart from everybody else's.
 
 from __future__ import annotations
 
-import mmap
 import os
 
 from vmm import layout
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 HUGE_PAGE = 2 * layout.MIB
 F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
-MADV_COLLAPSE = 25  # Linux 6.1
 SHMEM_ENABLED = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 MAX_PIECES = 8
 
@@ -38,16 +36,15 @@ class Region:
         self.fd = os.memfd_create(f"guest-ram-{gpa:#x}", flags)
         try:
             self._seal(size)
-            self.map = self._map(size)
+            self._pointer = self._map(size)
         except BaseException:
             os.close(self.fd)
             raise
-        if backing in ("auto", "thp"):
-            self.map.madvise(mmap.MADV_HUGEPAGE)
-        elif backing == "4k":
-            self.map.madvise(mmap.MADV_NOHUGEPAGE)
-        self._buffer = ffi.from_buffer(self.map)
-        self.hva = int(ffi.cast("uintptr_t", self._buffer))
+        self.hva = int(ffi.cast("uintptr_t", self._pointer))
+        if not self.hugetlb:
+            lib.ram_advise(
+                self._pointer, size, lib.MADV_NOHUGEPAGE if backing == "4k" else lib.MADV_HUGEPAGE
+            )
 
     def _seal(self, size: int) -> None:
         import fcntl
@@ -55,37 +52,36 @@ class Region:
         os.ftruncate(self.fd, size)
         fcntl.fcntl(self.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-    def _map(self, size: int) -> mmap.mmap:
-        try:
-            return mmap.mmap(self.fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        except (OSError, OverflowError) as error:
-            about = f"Mapping {size >> 20} MiB of guest memory failed: {error}"
-            if self.hugetlb:
-                raise HostError(
-                    f"{about}; reserve huge pages with "
-                    f"`sysctl vm.nr_hugepages={-(-size // HUGE_PAGE)}`"
-                ) from None
-            raise HostError(f"{about}; give the guest less with --mem") from None
+    def _map(self, size: int) -> Any:
+        pointer = ffi.new("void **")
+        error = -lib.ram_map(self.fd, size, pointer)
+        if not error:
+            return pointer[0]
+        about = f"Mapping {size >> 20} MiB of guest memory failed: {os.strerror(error)}"
+        if self.hugetlb:
+            pages = -(-size // HUGE_PAGE)
+            raise HostError(f"{about}; reserve huge pages with `sysctl vm.nr_hugepages={pages}`")
+        raise HostError(f"{about}; give the guest less with --mem")
 
-    def collapse(self, start: int, length: int) -> None:
-        """Asks for huge pages under [start, start + length) now, whatever the host's policy.
+    def collapse(self, start: int, length: int) -> int:
+        """Puts huge pages under [start, start + length) now; bytes that have one, or -errno.
 
         An optimization: shmem is 4 KiB-paged by default on most hosts, which costs a boot 15,000
         exits. Not all kernels can (Linux 6.1 can), and none must.
         """
-        first = -(-start // HUGE_PAGE) * HUGE_PAGE
-        last = (start + length) // HUGE_PAGE * HUGE_PAGE
-        for offset in range(first, last, HUGE_PAGE):
-            self.map[offset] = self.map[offset]  # an empty extent is not collapsed
-        if last > first:
-            try:
-                self.map.madvise(MADV_COLLAPSE, first, last - first)
-            except OSError:
-                return
+        return int(lib.ram_collapse(self._pointer, start, length))
+
+    def populate(self) -> None:
+        """Touches every page. HostError where the host has no memory for that."""
+        error = -lib.ram_advise(self._pointer, self.size, lib.MADV_POPULATE_WRITE)
+        if error:
+            raise HostError(
+                f"Preallocating {self.size >> 20} MiB of guest memory failed: "
+                f"{os.strerror(error)}; leave out --mem-prealloc or give the guest less"
+            )
 
     def close(self) -> None:
-        ffi.release(self._buffer)
-        self.map.close()
+        lib.ram_unmap(self._pointer, self.size)
         os.close(self.fd)
 
 
@@ -220,7 +216,7 @@ class GuestMemory(Accessor):
 
     def _prealloc(self) -> None:
         for region in self.regions:
-            region.map.madvise(23)  # MADV_POPULATE_WRITE, Linux 5.14
+            region.populate()
 
     def close(self) -> None:
         for region in self.regions:
