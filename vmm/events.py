@@ -6,7 +6,6 @@ the gate first, so that the guest does not run on past its own reset.
 
 from __future__ import annotations
 
-from vmm import crash
 from vmm.errors import GuestCrash, KvmError, VmmError
 from vmm.native import lib
 from vmm.outcome import Outcome, debug_exit, outcome
@@ -79,6 +78,8 @@ class EventDecoder:
 
     def _crash(self, vcpu: Vcpu, event: Any) -> None:
         """Triple fault, KVM internal error, failed entry, an exit we cannot handle."""
+        from vmm import crash
+
         machine = self.machine
         machine.gate.hold(vcpu.id)
         vcpu.complete_io()

@@ -24,29 +24,29 @@ class Record:
     """Base of all records. Fields are the annotations of the class and of its bases, in order."""
 
     _fields: ClassVar[tuple[str, ...]] = ()
+    _names: ClassVar[frozenset[str]] = frozenset()
     _defaults: ClassVar[dict[str, object]] = {}
 
     def __init_subclass__(cls) -> None:
         own = cls.__dict__.get("__annotations__", {})
         names = [name for name, kind in own.items() if not kind.startswith("ClassVar")]
         cls._fields = tuple(dict.fromkeys((*cls._fields, *names)))
+        cls._names = frozenset(cls._fields)
         cls._defaults = {
             **cls._defaults,
             **{name: cls.__dict__[name] for name in names if name in cls.__dict__},
         }
 
     def __init__(self, **values: Any) -> None:
-        cls = type(self)
-        unknown = values.keys() - set(cls._fields)
-        if unknown:
-            raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(unknown))}")
-        for name in cls._fields:
-            if name in values:
-                object.__setattr__(self, name, values[name])
-            elif name in cls._defaults:
-                object.__setattr__(self, name, cls._defaults[name])
-            else:
-                raise TypeError(f"{cls.__name__} needs the field {name}")
+        cls, own = type(self), self.__dict__
+        own.update(cls._defaults)
+        own.update(values)
+        if own.keys() != cls._names:
+            unknown = ", ".join(sorted(own.keys() - cls._names))
+            if unknown:
+                raise TypeError(f"{cls.__name__} has no field {unknown}")
+            missing = ", ".join(name for name in cls._fields if name not in own)
+            raise TypeError(f"{cls.__name__} needs the field {missing}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")
