@@ -1,5 +1,5 @@
-// Event loop, virtual clock, byte channels, coalesced zones, UART and debug console: core/{loop,timer,chan,
-// coalesce,uart,debugcon}.h.
+// Event loop, virtual clock, byte channels, coalesced zones, UART and debug console:
+// core/{loop,timer,chan,coalesce,uart,debugcon}.h.
 
 // --- loop
 #define EPOLLIN ...
@@ -9,8 +9,8 @@
 struct loop;
 struct loop_event { uint32_t kind; uint64_t value; void *source; ...; };
 enum {
-	LOOP_STOPPED, LOOP_ESCAPE, LOOP_PANIC_LINE, LOOP_PEER_LOST, LOOP_PEER_JOINED, LOOP_WAKE, LOOP_CALL,
-	LOOP_USER, ...
+	LOOP_STOPPED, LOOP_ESCAPE, LOOP_PANIC_LINE, LOOP_PEER_LOST, LOOP_PEER_JOINED, LOOP_WAKE,
+	LOOP_CALL, LOOP_USER, ...
 };
 struct loop_counters { uint64_t wakeups, dispatched, posted, refused; ...; };
 struct loop *loop_create(void);
@@ -35,7 +35,8 @@ void vclock_run(struct vclock *c);
 void vclock_set(struct vclock *c, int64_t ns);
 void vclock_step(struct vclock *c, int64_t ns);
 struct timer { int64_t deadline; ...; };
-int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(void *), void *opaque);
+int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(void *),
+	       void *opaque);
 void timer_deinit(struct timer *t);
 void timer_arm(struct timer *t, int64_t deadline);
 void timer_disarm(struct timer *t);
@@ -55,7 +56,8 @@ struct chan_front {
 	void *opaque;
 };
 struct chan_counters {
-	uint64_t out_bytes, in_bytes, dropped_bytes, in_dropped_bytes, flushes, wakeups, peers, buffered; ...;
+	uint64_t out_bytes, in_bytes, dropped_bytes, in_dropped_bytes, flushes, wakeups, peers;
+	uint64_t buffered; ...;
 };
 struct chan *chan_create(struct loop *l, uint64_t limit, enum chan_overflow overflow);
 void chan_destroy(struct chan *c);
@@ -80,8 +82,8 @@ struct coalesce *coalesce_create(int vm_fd, struct vclock *clock, struct loop *l
 void coalesce_destroy(struct coalesce *g);
 struct coalesce_counters { uint64_t drains, switches, on; ...; };
 void coalesce_counters(struct coalesce *g, struct coalesce_counters *ret);
-void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_t addr, uint32_t size,
-			bool pio, bool timed);
+void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_t addr,
+			uint32_t size, bool pio, bool timed);
 void coalesce_zone_deinit(struct coalesce_zone *z);
 int coalesce_zone_set(struct coalesce_zone *z, bool on);
 bool coalesce_zone_on(struct coalesce_zone *z);
@@ -91,8 +93,8 @@ bool coalesce_zone_on(struct coalesce_zone *z);
 #define UART_TIMEOUT_NS ...
 #define UART_STATE_VERSION ...
 struct uart_setup {
-	struct irq_hub *hub; uint32_t gsi; struct vclock *clock; struct loop *loop; struct chan *chan;
-	struct coalesce *coalesce; uint16_t port; ...;
+	struct irq_hub *hub; uint32_t gsi; struct vclock *clock; struct loop *loop;
+	struct chan *chan; struct coalesce *coalesce; uint16_t port; ...;
 };
 struct uart_state {
 	uint32_t version;

@@ -110,8 +110,8 @@ void chan_defer_unlocked(struct chan *c, uint64_t ns)
 	chan_defer(c, ns);
 }
 
-// Gives the ring `size` bytes, a power of two not below CHAN_RING_MIN and what is buffered. The newest bytes
-// move along, flushed or not. False: no memory. Context: lock held.
+// Gives the ring `size` bytes, a power of two not below CHAN_RING_MIN and what is buffered. The
+// newest bytes move along, flushed or not. False: no memory. Context: lock held.
 static bool resize(struct chan *c, uint64_t size)
 {
 	uint8_t *ring = malloc(size);
@@ -135,7 +135,8 @@ static bool resize(struct chan *c, uint64_t size)
 	return true;
 }
 
-// Makes the ring able to hold `need` bytes, or lowers the limit to what it can hold. Context: lock held.
+// Makes the ring able to hold `need` bytes, or lowers the limit to what it can hold. Context: lock
+// held.
 static void make_room(struct chan *c, uint64_t need)
 {
 	uint64_t size = c->size;
@@ -163,7 +164,8 @@ static void ring_write(struct chan *c, const uint8_t *buf, uint64_t len)
 	c->put_at += len;
 }
 
-// What does not fit, and what nobody will ever read. Returns how many bytes may be put. Context: lock held.
+// What does not fit, and what nobody will ever read. Returns how many bytes may be put. Context:
+// lock held.
 static size_t put_rarely(struct chan *c, const uint8_t *buf, size_t len)
 {
 	uint64_t used = c->put_at - c->get_at;

@@ -2,12 +2,12 @@
 // Byte channels: what UART, debug console, virtio and Xen consoles write to and read from.
 //
 // A channel has a bounded output buffer drained by the loop, and hands input to its front-end only
-// as fast as that takes it. Bytes put are flushed by the loop CHAN_FLUSH_NS later, so that a guest that writes
-// byte by byte costs one wake-up per interval and not one per byte; under continuous output the
-// interval grows to CHAN_FLUSH_MAX_NS.
+// as fast as that takes it. Bytes put are flushed by the loop CHAN_FLUSH_NS later, so that a guest
+// that writes byte by byte costs one wake-up per interval and not one per byte; under continuous
+// output the interval grows to CHAN_FLUSH_MAX_NS.
 //
-// Output while nobody is there: kept before the first chan_attach() and between the peers of a listening
-// channel (block or drop as the policy says); thrown away, and counted as dropped, once a
+// Output while nobody is there: kept before the first chan_attach() and between the peers of a
+// listening channel (block or drop as the policy says); thrown away, and counted as dropped, once a
 // peer that cannot come back is gone; thrown away silently when attached to nothing (out_fd -1).
 #ifndef VMM_CHAN_H
 #define VMM_CHAN_H
@@ -31,8 +31,8 @@ struct chan;
 
 // The guest side of a channel; all called on the loop's thread with no lock held.
 struct chan_front {
-	// Takes up to len bytes of input, returns how many. After fewer than len, no more are offered
-	// before chan_rx_resume().
+	// Takes up to len bytes of input, returns how many. After fewer than len, no more are
+	// offered before chan_rx_resume().
 	size_t (*rx)(void *opaque, const uint8_t *buf, size_t len);
 	// The output buffer has room again (CHAN_BLOCK only, after it refused bytes).
 	void (*tx_ready)(void *opaque);
@@ -43,15 +43,16 @@ struct chan_counters {
 	uint64_t out_bytes; // put by the guest, kept or not
 	uint64_t in_bytes; // taken by the front-end
 	uint64_t dropped_bytes; // output that no peer will see
-	uint64_t
-		in_dropped_bytes; // input thrown away because the guest took nothing for CHAN_STALL_NS
+	// Input thrown away because the guest took nothing for CHAN_STALL_NS.
+	uint64_t in_dropped_bytes;
 	uint64_t flushes; // writes to the peer
 	uint64_t wakeups; // times the loop was woken for this channel
 	uint64_t peers; // peers that joined
 	uint64_t buffered; // output waiting now
 };
 
-// limit: bytes of output buffer, CHAN_LIMIT_MIN to CHAN_LIMIT_MAX; grown on demand up to it. NULL with errno set.
+// limit: bytes of output buffer, CHAN_LIMIT_MIN to CHAN_LIMIT_MAX; grown on demand up to it. NULL
+// with errno set.
 struct chan *chan_create(struct loop *l, uint64_t limit, enum chan_overflow overflow);
 // Flushes what can be written without waiting, then closes its own descriptors. No front-end
 // puts any more.
@@ -59,11 +60,11 @@ void chan_destroy(struct chan *c);
 // f is copied; NULL for none, which returns when no call into the old one can be running any more
 // (at once on the loop's thread): not with a lock held that the front's functions take.
 void chan_set_front(struct chan *c, const struct chan_front *f);
-// The host side: descriptors are duplicated by the caller and owned by the channel from here on (closed also
-// on failure); -1 for none; in_fd == out_fd is allowed. A live channel's descriptors may be replaced. 0 or -errno.
-// What is neither a socket nor a regular file should be O_NONBLOCK; if it is not, it is polled
-// and written to in small pieces, which can stall the loop when others write to it too.
-// The process ignores SIGPIPE.
+// The host side: descriptors are duplicated by the caller and owned by the channel from here on
+// (closed also on failure); -1 for none; in_fd == out_fd is allowed. A live channel's descriptors
+// may be replaced. 0 or -errno. What is neither a socket nor a regular file should be O_NONBLOCK;
+// if it is not, it is polled and written to in small pieces, which can stall the loop when others
+// write to it too. The process ignores SIGPIPE.
 int chan_attach(struct chan *c, int in_fd, int out_fd);
 // A listening socket, non-blocking, owned from here on: one peer at a time is accepted, the next
 // after it has gone.

@@ -47,8 +47,8 @@ struct chan {
 	// Guards what the guest's side and the loop's side share. A leaf, except for the loop's
 	// own lock; never held over a system call that moves bytes or over a call to the front-end.
 	pthread_mutex_t lock;
-	// The ring: positions count bytes since creation, position p lies at ring[p % size]. The last
-	// `size` bytes before put_at are there even when they have been flushed: the tail.
+	// The ring: positions count bytes since creation, position p lies at ring[p % size]. The
+	// last `size` bytes before put_at are there even when they have been flushed: the tail.
 	uint8_t *ring;
 	uint64_t size, put_at, get_at;
 	uint64_t limit; // lowered to `size` when the ring cannot grow
@@ -69,7 +69,8 @@ struct chan {
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
 	struct chan_counters counters;
 
-	// Guards peer and hand, held over the reads and writes themselves, which do not wait. Order: io, lock.
+	// Guards peer and hand, held over the reads and writes themselves, which do not wait.
+	// Order: io, lock.
 	pthread_mutex_t io;
 	struct chan_peer peer;
 	int listen_fd, listen_handle;
@@ -100,14 +101,16 @@ static inline int64_t chan_now_ns(void)
 void chan_defer(struct chan *c, uint64_t ns);
 // The same without the lock held.
 void chan_defer_unlocked(struct chan *c, uint64_t ns);
-// Moves bytes from the ring to the empty hand, a mark for lost ones first. Context: io and lock held.
+// Moves bytes from the ring to the empty hand, a mark for lost ones first. Context: io and lock
+// held.
 void chan_fill_hand(struct chan *c);
 // Throws away what is buffered, counting it unless `silent`. Context: io and lock held.
 void chan_discard(struct chan *c, bool silent);
 
 // chan_watch.c; all with the lock held.
-// Lets the watch see what has been put since it last looked. That happens once an interval, not with every
-// byte; chan_put() sees to it that nothing is overwritten unseen.
+
+// Lets the watch see what has been put since it last looked. That happens once an interval, not
+// with every byte; chan_put() sees to it that nothing is overwritten unseen.
 void chan_watch_ring(struct chan *c);
 // Looks for the panic text at the start of a line, behind nothing but a time stamp and a log level.
 void chan_watch_bytes(struct chan *c, const uint8_t *buf, size_t len);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input of a channel: read from the peer, searched for escapes, handed on as the front-end takes it.
-// What has no other context named runs on the loop's thread.
+// Input of a channel: read from the peer, searched for escapes, handed on as the front-end takes
+// it. What has no other context named runs on the loop's thread.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>

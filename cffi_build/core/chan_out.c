@@ -99,8 +99,8 @@ void chan_out_ready(void *opaque, uint32_t events)
 	}
 	int err = chan_out_flush(c);
 	{
-		// A peer that sent something before it left is read to its end first: chan_in.c finds that
-		// it has left. Not armed again for that, or the loop would spin.
+		// A peer that sent something before it left is read to its end first: chan_in.c
+		// finds that it has left. Not armed again for that, or the loop would spin.
 		LOCKED(&c->io);
 		bool reading = c->peer.in_sock && c->peer.in_fd >= 0;
 		gone = events & (EPOLLERR | EPOLLHUP) && !reading && c->peer.out_fd >= 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is at the other end of a channel: attaching, accepting, losing and replacing peers.
 //
-// A source is removed and its descriptor closed only after the peer has been taken out of the channel under
-// `io` and with no lock held: loop_remove() may wait for a handler that takes `io`.
+// A source is removed and its descriptor closed only after the peer has been taken out of the
+// channel under `io` and with no lock held: loop_remove() may wait for a handler that takes `io`.
 #define _GNU_SOURCE // accept4
 #include <fcntl.h>
 #include <poll.h>
@@ -182,8 +182,8 @@ void chan_peer_in_ended(struct chan *c)
 			ended.in_handle = c->peer.in_handle;
 			ended.in_fd = c->peer.in_fd == c->peer.out_fd ? -1 : c->peer.in_fd;
 			c->peer.in_fd = c->peer.in_handle = -1;
-			// It may have stopped telling about a peer that leaves, see chan_out_ready(). `out`
-			// is written with io held.
+			// It may have stopped telling about a peer that leaves, see
+			// chan_out_ready(). `out` is written with io held.
 			loop_modify(c->loop, c->peer.out_handle,
 				    c->out == OUT_FULL ? EPOLLOUT | EPOLLONESHOT : EPOLLONESHOT);
 		}

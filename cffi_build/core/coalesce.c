@@ -19,8 +19,8 @@ static int tell_kvm(struct coalesce_zone *z, bool on)
 	return 0;
 }
 
-// Looks whether a timed zone is still in use, and takes it off when it is not. Returns whether it is on.
-// Context: lock held.
+// Looks whether a timed zone is still in use, and takes it off when it is not. Returns whether it
+// is on. Context: lock held.
 static bool keep_zone(struct coalesce_zone *z, int64_t now)
 {
 	uint64_t writes = atomic_load(&z->writes);

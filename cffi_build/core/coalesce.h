@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coalesced I/O zones: guest writes to them are queued by KVM in a ring and cost no exit to user space
-// (KVM_CAP_COALESCED_MMIO, KVM_CAP_COALESCED_PIO).
+// Coalesced I/O zones: guest writes to them are queued by KVM in a ring and cost no exit to user
+// space (KVM_CAP_COALESCED_MMIO, KVM_CAP_COALESCED_PIO).
 //
-// Whoever handles an exit drains the ring first, so the guest sees its writes done before anything it
-// reads. A guest that only writes makes no exit: while a timed zone is on, a timer drains the ring every
-// COALESCE_DRAIN_NS. A zone that saw no write for COALESCE_IDLE_NS is taken off, so that an idle
-// guest wakes nobody; its device puts it on again at the next write, which is a plain exit.
+// Whoever handles an exit drains the ring first, so the guest sees its writes done before anything
+// it reads. A guest that only writes makes no exit: while a timed zone is on, a timer drains the
+// ring every COALESCE_DRAIN_NS. A zone that saw no write for COALESCE_IDLE_NS is taken off, so that
+// an idle guest wakes nobody; its device puts it on again at the next write, which is a plain exit.
 #ifndef VMM_COALESCE_H
 #define VMM_COALESCE_H
 
@@ -28,7 +28,8 @@ struct coalesce {
 	pthread_mutex_t lock; // guards zones and timer_on; a leaf, held over the ioctl
 	int vm_fd;
 	// Hands the queued writes to their devices and returns how many there were; called on the
-	// loop's thread (manual clock: in vclock_step()) with no lock held. NULL: the zones are untimed.
+	// loop's thread (manual clock: in vclock_step()) with no lock held. NULL: the zones are
+	// untimed.
 	uint32_t (*drain)(void *opaque);
 	void *opaque;
 	struct vclock *clock;
@@ -63,8 +64,8 @@ void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_
 			uint32_t size, bool pio, bool timed);
 // Off, and forgotten by the group.
 void coalesce_zone_deinit(struct coalesce_zone *z);
-// Registers or withdraws the zone; nothing happens when it is that way already. Callable with the device's
-// lock held. 0 or -errno (-ENOSPC, -EEXIST: KVM's; the guest then exits as without it).
+// Registers or withdraws the zone; nothing happens when it is that way already. Callable with the
+// device's lock held. 0 or -errno (-ENOSPC, -EEXIST: KVM's; the guest then exits as without it).
 // Writes queued before a withdrawal stay in the ring for the next drain.
 int coalesce_zone_set(struct coalesce_zone *z, bool on);
 

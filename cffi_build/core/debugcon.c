@@ -15,7 +15,8 @@ static int debugcon_read(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return 0;
 }
 
-// GUEST: bytes. What a full channel in block mode refuses is lost: the port cannot hold the guest back.
+// GUEST: bytes. What a full channel in block mode refuses is lost: the port cannot hold the guest
+// back.
 static void take(struct debugcon *con, const uint8_t *bytes, uint32_t count)
 {
 	coalesce_zone_hit(&con->zone, count);

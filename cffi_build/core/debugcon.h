@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The debug console at port 0xe9: what is written goes to a channel, reading tells that it is there.
+// The debug console at port 0xe9: what is written goes to a channel, reading tells that it is
+// there.
 #ifndef VMM_DEBUGCON_H
 #define VMM_DEBUGCON_H
 
@@ -28,8 +29,8 @@ struct debugcon_counters {
 	uint64_t lost; // of those, refused by a full channel in block mode
 };
 
-// chan: in block mode bytes are lost when it is full, since the port has no way to hold the guest back. coalesce: NULL for plain exits.
-// NULL: no memory.
+// chan: in block mode bytes are lost when it is full, since the port has no way to hold the guest
+// back. coalesce: NULL for plain exits. NULL: no memory.
 struct debugcon *debugcon_create(struct chan *chan, struct coalesce *coalesce, uint16_t port);
 void debugcon_destroy(struct debugcon *d);
 void debugcon_reset(struct debugcon *d);

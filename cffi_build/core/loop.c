@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The epoll loop: sources, dispatch, running. One mutex guards everything but the wait and the handlers.
+// The epoll loop: sources, dispatch, running. One mutex guards everything but the wait and the
+// handlers.
 //
-// An event fetched by epoll_wait() names its source by slot and generation, so that an event of a removed
-// source, or of an earlier user of the slot, is recognized and dropped.
+// An event fetched by epoll_wait() names its source by slot and generation, so that an event of a
+// removed source, or of an earlier user of the slot, is recognized and dropped.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside the loop: shared by loop.c (sources, dispatch) and loop_event.c (what Python gets) only. All functions
-// are called with the lock held.
+// Inside the loop: shared by loop.c (sources, dispatch) and loop_event.c (what Python gets) only.
+// All functions are called with the lock held.
 #ifndef VMM_LOOP_IMPL_H
 #define VMM_LOOP_IMPL_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Virtual time and its timers: one timerfd a timer, programmed in CLOCK_MONOTONIC by its deadline on the
-// clock, and reprogrammed whenever the two clocks' relation changes.
+// Virtual time and its timers: one timerfd a timer, programmed in CLOCK_MONOTONIC by its deadline
+// on the clock, and reprogrammed whenever the two clocks' relation changes.
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -69,8 +69,8 @@ static void change_end(struct vclock *c, int64_t frozen, int64_t offset)
 	atomic_fetch_add(&c->sequence, 1);
 }
 
-// Gives the kernel the timer's deadline, or takes it back while not armed or the clock stands still.
-// Context: clock's lock held.
+// Gives the kernel the timer's deadline, or takes it back while not armed or the clock stands
+// still. Context: clock's lock held.
 static void program(struct timer *t)
 {
 	struct itimerspec when = {0};
@@ -164,8 +164,8 @@ void vclock_step(struct vclock *c, int64_t ns)
 	pthread_mutex_unlock(&c->lock);
 }
 
-// The timerfd is readable. Whether the timer is still meant is decided by its deadline alone: it may have
-// been moved or taken back since the kernel fired it.
+// The timerfd is readable. Whether the timer is still meant is decided by its deadline alone: it
+// may have been moved or taken back since the kernel fired it.
 static void on_timer(void *opaque, uint32_t events)
 {
 	struct timer *t = opaque;

@@ -24,8 +24,8 @@ struct vclock *vclock_create(bool manual);
 // Every timer has been taken off it with timer_deinit().
 void vclock_destroy(struct vclock *c);
 int64_t vclock_ns(struct vclock *c);
-// While stopped no timer begins to fire (one whose fn has begun finishes); what came due fires after
-// vclock_run(). Both may be repeated; neither does anything to a manual clock.
+// While stopped no timer begins to fire (one whose fn has begun finishes); what came due fires
+// after vclock_run(). Both may be repeated; neither does anything to a manual clock.
 void vclock_stop(struct vclock *c);
 void vclock_run(struct vclock *c);
 // Sets the time (restoring a saved machine), ns >= 0. Armed timers keep their deadlines.
@@ -34,9 +34,10 @@ void vclock_set(struct vclock *c, int64_t ns);
 // in order of deadline.
 void vclock_step(struct vclock *c, int64_t ns);
 
-// A one-shot timer: fn runs on the loop's thread (manual clock: in vclock_step()) with no lock held; it
-// takes its device's lock itself, and looks again whether there is something to do: a disarm on another
-// thread can come just too late to keep it from running. fn may arm the timer again.
+// A one-shot timer: fn runs on the loop's thread (manual clock: in vclock_step()) with no lock
+// held; it takes its device's lock itself, and looks again whether there is something to do: a
+// disarm on another thread can come just too late to keep it from running. fn may arm the timer
+// again.
 struct timer {
 	struct vclock *clock;
 	struct loop *loop;
@@ -53,7 +54,8 @@ int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(
 	       void *opaque);
 // Waits for an fn that runs on the loop's thread: not with a lock held that fn takes.
 void timer_deinit(struct timer *t);
-// deadline: ns on the vclock; in the past means at once. Callable from any thread, also with a device lock held.
+// deadline: ns on the vclock; in the past means at once. Callable from any thread, also with a
+// device lock held.
 void timer_arm(struct timer *t, int64_t deadline);
 void timer_disarm(struct timer *t);
 // The deadline, or -1 when not armed.

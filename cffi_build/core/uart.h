@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A 16550A UART (PC16550D data sheet): eight byte-wide registers, two FIFOs, one interrupt line.
 //
-// The wire has no speed: what is transmitted is gone at once unless the channel is full in block mode, and
-// what the peer sends waits in the channel until the receiver FIFO has room, so nothing overruns
-// except in loopback. Word length, parity and divisor are kept and change nothing.
+// The wire has no speed: what is transmitted is gone at once unless the channel is full in block
+// mode, and what the peer sends waits in the channel until the receiver FIFO has room, so nothing
+// overruns except in loopback. Word length, parity and divisor are kept and change nothing.
 #ifndef VMM_UART_H
 #define VMM_UART_H
 
@@ -69,7 +69,8 @@ struct uart {
 // NULL with errno set. Takes the channel's front-end.
 struct uart *uart_create(const struct uart_setup *setup);
 void uart_destroy(struct uart *u);
-// The RESET pin: registers, FIFOs and interrupts; the scratch register and the divisor as well, for a fresh machine.
+// The RESET pin: registers, FIFOs and interrupts; the scratch register and the divisor as well, for
+// a fresh machine.
 void uart_reset(struct uart *u);
 void uart_save(struct uart *u, struct uart_state *ret);
 // -EINVAL: another version or impossible values; the UART is unchanged then.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside the UART: shared by uart.c (the registers), uart_line.c (the line) and uart_life.c only. All with the
-// device's lock held.
+// Inside the UART: shared by uart.c (the registers), uart_line.c (the line) and uart_life.c only.
+// All with the device's lock held.
 #ifndef VMM_UART_IMPL_H
 #define VMM_UART_IMPL_H
 
@@ -28,8 +28,8 @@ static inline bool uart_looped(const struct uart *u)
 	return u->s.mcr & UART_MCR_LOOP;
 }
 
-// Whether a write to the transmit register may wait in KVM's ring. A guest that has not asked for the FIFO sees
-// every byte leave as it writes it.
+// Whether a write to the transmit register may wait in KVM's ring. A guest that has not asked for
+// the FIFO sees every byte leave as it writes it.
 static inline bool uart_may_coalesce(const struct uart *u)
 {
 	return uart_fifo_on(u) && !uart_looped(u) && !(u->s.lcr & UART_LCR_DLAB);
@@ -46,10 +46,12 @@ uint8_t uart_pending(const struct uart *u);
 void uart_update_line(struct uart *u);
 // One byte from the wire. A full FIFO keeps what it has, without FIFO the register is overwritten.
 void uart_put_rx(struct uart *u, uint8_t byte, uint8_t flags);
-// After every byte that came or went, the time-out starts anew while any are left (FIFO mode only). A timer that
-// is on its way already is left alone: its function sends it on to the deadline that holds by then.
+// After every byte that came or went, the time-out starts anew while any are left (FIFO mode only).
+// A timer that is on its way already is left alone: its function sends it on to the deadline that
+// holds by then.
 void uart_restart_timeout(struct uart *u);
-// Room for input again: the channel is asked when the receiver is empty, so that it gives a FIFO full.
+// Room for input again: the channel is asked when the receiver is empty, so that it gives a FIFO
+// full.
 void uart_resume_input(struct uart *u);
 // Bytes leave by the shortest way: straight to the channel while none are waiting.
 void uart_send(struct uart *u, const uint8_t *bytes, uint32_t count);

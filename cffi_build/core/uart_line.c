@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The 16550A behind its registers: what is received and sent, the status that follows, the interrupt.
+// The 16550A behind its registers: what is received and sent, the status that follows, the
+// interrupt.
 #include <linux/serial_reg.h>
 
 #include "uart_impl.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several threads put lines into one blocking channel while another replaces its peer, flushes and changes its
-// front-end, and the peers write input. With a pipe that outlives every peer nothing may be lost and
-// each thread's lines stay in order.
+// Several threads put lines into one blocking channel while another replaces its peer, flushes and
+// changes its front-end, and the peers write input. With a pipe that outlives every peer nothing
+// may be lost and each thread's lines stay in order.
 #define _GNU_SOURCE // pipe2
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sources added, fired and removed by several threads while the loop runs; each thread frees what its handler
-// used as soon as loop_remove() returns, so a handler that runs later is a use after free. Meanwhile another
-// thread posts, and every event taken by loop_post() must come out, in order.
+// Sources added, fired and removed by several threads while the loop runs; each thread frees what
+// its handler used as soon as loop_remove() returns, so a handler that runs later is a use after
+// free. Meanwhile another thread posts, and every event taken by loop_post() must come out, in
+// order.
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

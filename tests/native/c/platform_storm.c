@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two guests that hammer every register of the platform's devices on the split irqchip, while timers fire on
-// the loop, a local APIC acknowledges, and state is saved, loaded and reset. Lock orders are checked
-// by the thread sanitizer on the way.
+// Two guests that hammer every register of the platform's devices on the split irqchip, while
+// timers fire on the loop, a local APIC acknowledges, and state is saved, loaded and reset. Lock
+// orders are checked by the thread sanitizer on the way.
 #include <stdatomic.h>
 #include <unistd.h>
 

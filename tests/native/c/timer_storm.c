@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timers armed, disarmed, created and freed by several threads while the loop fires them and another
-// thread stops and runs the clock. Time never goes back, and stands still while stopped.
+// Timers armed, disarmed, created and freed by several threads while the loop fires them and
+// another thread stops and runs the clock. Time never goes back, and stands still while stopped.
 #include <stdatomic.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest that hammers every register of a UART, on two threads as two vCPUs would, while its peer sends and
-// receives, breaks are sent and state is saved and loaded.
+// A guest that hammers every register of a UART, on two threads as two vCPUs would, while its peer
+// sends and receives, breaks are sent and state is saved and loaded.
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -97,7 +97,8 @@ int main(void)
 	struct chan *chan = chan_create(loop, CHAN_LIMIT_MIN, CHAN_BLOCK);
 	CHECK(chan);
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
-	struct uart_setup setup = {.hub = hub, .gsi = 4, .clock = clock, .loop = loop, .chan = chan};
+	struct uart_setup setup = {
+		.hub = hub, .gsi = 4, .clock = clock, .loop = loop, .chan = chan};
 	CHECK((uart = uart_create(&setup)));
 	CHECK(chan_attach(chan, pair[0], pair[0]) == 0);
 	for (uintptr_t i = 0; i < GUESTS; i++)
