@@ -56,7 +56,7 @@ def run(program: str, units: tuple[str, ...], sanitizer: str, folder: Path) -> s
         "TSAN_OPTIONS": options.rpartition(":")[0],
         "ASAN_OPTIONS": options,
     }
-    # Without address randomization: some kernels place mappings where thread sanitizer has its shadow.
+    # Without address randomization: mappings may lie where thread sanitizer has its shadow.
     command = ["setarch", "-R", str(build(program, units, sanitizer, folder))]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, check=False

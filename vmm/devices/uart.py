@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def serial_ports(context: DeviceContext) -> Iterator[CDevice]:
-    """COM1, with `--machine legacy` COM2 to COM4, and the debug console, which shares COM1's channel."""
+    """COM1, with `--machine legacy` COM2 to COM4, and the debug console on COM1's channel."""
     from vmm.backends.chardev import open_console
     from vmm.values import ConsoleConfig
 
