@@ -198,6 +198,96 @@ class struct_ioapic_view(Struct):
     pad: int
     redirtbl: Array[int]
 
+class struct_iommu_destroy(Struct):
+    size: int
+    id: int
+
+class struct_iommu_hw_info(Struct):
+    size: int
+    flags: int
+    dev_id: int
+    data_len: int
+    data_uptr: int
+    out_data_type: int
+
+class struct_iommu_hwpt_alloc(Struct):
+    size: int
+    flags: int
+    dev_id: int
+    pt_id: int
+    out_hwpt_id: int
+
+class struct_iommu_hwpt_get_dirty_bitmap(Struct):
+    size: int
+    hwpt_id: int
+    flags: int
+    iova: int
+    length: int
+    page_size: int
+    data: int
+
+class struct_iommu_hwpt_set_dirty_tracking(Struct):
+    size: int
+    flags: int
+    hwpt_id: int
+
+class struct_iommu_ioas_alloc(Struct):
+    size: int
+    flags: int
+    out_ioas_id: int
+
+class struct_iommu_ioas_allow_iovas(Struct):
+    size: int
+    ioas_id: int
+    num_iovas: int
+    allowed_iovas: int
+
+class struct_iommu_ioas_copy(Struct):
+    size: int
+    flags: int
+    dst_ioas_id: int
+    src_ioas_id: int
+    length: int
+    dst_iova: int
+    src_iova: int
+
+class struct_iommu_ioas_iova_ranges(Struct):
+    size: int
+    ioas_id: int
+    num_iovas: int
+    allowed_iovas: int
+    out_iova_alignment: int
+
+class struct_iommu_ioas_map(Struct):
+    size: int
+    flags: int
+    ioas_id: int
+    user_va: int
+    length: int
+    iova: int
+
+class struct_iommu_ioas_unmap(Struct):
+    size: int
+    ioas_id: int
+    iova: int
+    length: int
+
+class struct_iommu_iova_range(Struct):
+    start: int
+    last: int
+
+class struct_iommu_option(Struct):
+    size: int
+    option_id: int
+    op: int
+    object_id: int
+    val64: int
+
+class struct_iommu_vfio_ioas(Struct):
+    size: int
+    ioas_id: int
+    op: int
+
 class struct_irq_hub(Struct):
     pass
 
@@ -276,6 +366,11 @@ class struct_kvm_ioeventfd(Struct):
 class struct_kvm_irq_level(Struct):
     irq: int
     level: int
+
+class struct_kvm_irq_routing_xen_evtchn(Struct):
+    port: int
+    vcpu: int
+    priority: int
 
 class struct_kvm_irqchip(Struct):
     chip_id: int
@@ -462,6 +557,26 @@ class struct_kvm_xcrs(Struct):
     nr_xcrs: int
     flags: int
     xcrs: Array[struct_kvm_xcr]
+
+class struct_kvm_xen_exit(Struct):
+    type: int
+    u: Any
+
+class struct_kvm_xen_hvm_attr(Struct):
+    type: int
+    u: Any
+
+class struct_kvm_xen_hvm_config(Struct):
+    flags: int
+    msr: int
+    blob_addr_32: int
+    blob_addr_64: int
+    blob_size_32: int
+    blob_size_64: int
+
+class struct_kvm_xen_vcpu_attr(Struct):
+    type: int
+    u: Any
 
 class struct_kvm_xsave(Struct):
     region: Array[int]
@@ -706,6 +821,264 @@ class struct_vcpu_failure(Struct):
     data: Array[int]
     entry_reason: int
 
+class struct_vfio_bitmap(Struct):
+    pgsize: int
+    size: int
+
+class struct_vfio_device_attach_iommufd_pt(Struct):
+    argsz: int
+    flags: int
+    pt_id: int
+
+class struct_vfio_device_bind_iommufd(Struct):
+    argsz: int
+    flags: int
+    iommufd: int
+    out_devid: int
+
+class struct_vfio_device_detach_iommufd_pt(Struct):
+    argsz: int
+    flags: int
+
+class struct_vfio_device_feature(Struct):
+    argsz: int
+    flags: int
+    data: Array[int]
+
+class struct_vfio_device_feature_bus_master(Struct):
+    op: int
+
+class struct_vfio_device_feature_dma_logging_control(Struct):
+    page_size: int
+    num_ranges: int
+    ranges: int
+
+class struct_vfio_device_feature_dma_logging_range(Struct):
+    iova: int
+    length: int
+
+class struct_vfio_device_feature_dma_logging_report(Struct):
+    iova: int
+    length: int
+    page_size: int
+    bitmap: int
+
+class struct_vfio_device_feature_mig_data_size(Struct):
+    stop_copy_length: int
+
+class struct_vfio_device_feature_mig_state(Struct):
+    device_state: int
+    data_fd: int
+
+class struct_vfio_device_feature_migration(Struct):
+    flags: int
+
+class struct_vfio_device_gfx_plane_info(Struct):
+    argsz: int
+    flags: int
+    drm_plane_type: int
+    drm_format: int
+    drm_format_mod: int
+    width: int
+    height: int
+    stride: int
+    size: int
+    x_pos: int
+    y_pos: int
+    x_hot: int
+    y_hot: int
+    region_index: int
+    dmabuf_id: int
+
+class struct_vfio_device_info(Struct):
+    argsz: int
+    flags: int
+    num_regions: int
+    num_irqs: int
+    cap_offset: int
+
+class struct_vfio_device_info_cap_pci_atomic_comp(Struct):
+    header: struct_vfio_info_cap_header
+    flags: int
+
+class struct_vfio_device_ioeventfd(Struct):
+    argsz: int
+    flags: int
+    offset: int
+    data: int
+    fd: int
+
+class struct_vfio_group_status(Struct):
+    argsz: int
+    flags: int
+
+class struct_vfio_info_cap_header(Struct):
+    id: int
+    version: int
+    next: int
+
+class struct_vfio_iommu_type1_dirty_bitmap(Struct):
+    argsz: int
+    flags: int
+    data: Array[int]
+
+class struct_vfio_iommu_type1_dirty_bitmap_get(Struct):
+    iova: int
+    size: int
+    bitmap: struct_vfio_bitmap
+
+class struct_vfio_iommu_type1_dma_map(Struct):
+    argsz: int
+    flags: int
+    vaddr: int
+    iova: int
+    size: int
+
+class struct_vfio_iommu_type1_dma_unmap(Struct):
+    argsz: int
+    flags: int
+    iova: int
+    size: int
+    data: Array[int]
+
+class struct_vfio_iommu_type1_info(Struct):
+    argsz: int
+    flags: int
+    iova_pgsizes: int
+    cap_offset: int
+
+class struct_vfio_iommu_type1_info_cap_iova_range(Struct):
+    header: struct_vfio_info_cap_header
+    nr_iovas: int
+    iova_ranges: Array[struct_vfio_iova_range]
+
+class struct_vfio_iommu_type1_info_cap_migration(Struct):
+    header: struct_vfio_info_cap_header
+    flags: int
+    pgsize_bitmap: int
+    max_dirty_bitmap_size: int
+
+class struct_vfio_iommu_type1_info_dma_avail(Struct):
+    header: struct_vfio_info_cap_header
+    avail: int
+
+class struct_vfio_iova_range(Struct):
+    start: int
+    end: int
+
+class struct_vfio_irq_info(Struct):
+    argsz: int
+    flags: int
+    index: int
+    count: int
+
+class struct_vfio_irq_set(Struct):
+    argsz: int
+    flags: int
+    index: int
+    start: int
+    count: int
+    data: Array[int]
+
+class struct_vfio_pci_dependent_device(Struct):
+    group_id: int
+    devid: int
+    segment: int
+    bus: int
+    devfn: int
+
+class struct_vfio_pci_hot_reset(Struct):
+    argsz: int
+    flags: int
+    count: int
+    group_fds: Array[int]
+
+class struct_vfio_pci_hot_reset_info(Struct):
+    argsz: int
+    flags: int
+    count: int
+    devices: Array[struct_vfio_pci_dependent_device]
+
+class struct_vfio_precopy_info(Struct):
+    argsz: int
+    flags: int
+    initial_bytes: int
+    dirty_bytes: int
+
+class struct_vfio_region_gfx_edid(Struct):
+    edid_offset: int
+    edid_max_size: int
+    edid_size: int
+    max_xres: int
+    max_yres: int
+    link_state: int
+
+class struct_vfio_region_info(Struct):
+    argsz: int
+    flags: int
+    index: int
+    cap_offset: int
+    size: int
+    offset: int
+
+class struct_vfio_region_info_cap_sparse_mmap(Struct):
+    header: struct_vfio_info_cap_header
+    nr_areas: int
+    areas: Array[struct_vfio_region_sparse_mmap_area]
+
+class struct_vfio_region_info_cap_type(Struct):
+    header: struct_vfio_info_cap_header
+    type: int
+    subtype: int
+
+class struct_vfio_region_sparse_mmap_area(Struct):
+    offset: int
+    size: int
+
+class struct_vhost_iotlb_msg(Struct):
+    iova: int
+    size: int
+    uaddr: int
+    perm: int
+    type: int
+
+class struct_vhost_memory(Struct):
+    nregions: int
+    regions: Array[struct_vhost_memory_region]
+
+class struct_vhost_memory_region(Struct):
+    guest_phys_addr: int
+    memory_size: int
+    userspace_addr: int
+
+class struct_vhost_msg_v2(Struct):
+    type: int
+    asid: int
+    iotlb: struct_vhost_iotlb_msg
+
+class struct_vhost_vring_addr(Struct):
+    index: int
+    flags: int
+    desc_user_addr: int
+    used_user_addr: int
+    avail_user_addr: int
+    log_guest_addr: int
+
+class struct_vhost_vring_file(Struct):
+    index: int
+    fd: int
+
+class struct_vhost_vring_state(Struct):
+    index: int
+    num: int
+
+class struct_vhost_vring_worker(Struct):
+    index: int
+    worker_id: int
+
+class struct_vhost_worker_state(Struct):
+    worker_id: int
+
 class struct_vmcore(Struct):
     coalesced: int
     coalesced_hist: struct_hist
@@ -765,6 +1138,33 @@ class Lib:
     HPET_TICK_NS: int
     I8042_COMMAND: int
     I8042_DATA: int
+    IOMMU_DESTROY: int
+    IOMMU_GET_HW_INFO: int
+    IOMMU_HWPT_ALLOC: int
+    IOMMU_HWPT_ALLOC_DIRTY_TRACKING: int
+    IOMMU_HWPT_ALLOC_NEST_PARENT: int
+    IOMMU_HWPT_DIRTY_TRACKING_ENABLE: int
+    IOMMU_HWPT_GET_DIRTY_BITMAP: int
+    IOMMU_HWPT_SET_DIRTY_TRACKING: int
+    IOMMU_HW_CAP_DIRTY_TRACKING: int
+    IOMMU_IOAS_ALLOC: int
+    IOMMU_IOAS_ALLOW_IOVAS: int
+    IOMMU_IOAS_COPY: int
+    IOMMU_IOAS_IOVA_RANGES: int
+    IOMMU_IOAS_MAP: int
+    IOMMU_IOAS_MAP_FIXED_IOVA: int
+    IOMMU_IOAS_MAP_READABLE: int
+    IOMMU_IOAS_MAP_WRITEABLE: int
+    IOMMU_IOAS_UNMAP: int
+    IOMMU_OPTION: int
+    IOMMU_OPTION_HUGE_PAGES: int
+    IOMMU_OPTION_OP_GET: int
+    IOMMU_OPTION_OP_SET: int
+    IOMMU_OPTION_RLIMIT_MODE: int
+    IOMMU_VFIO_IOAS: int
+    IOMMU_VFIO_IOAS_CLEAR: int
+    IOMMU_VFIO_IOAS_GET: int
+    IOMMU_VFIO_IOAS_SET: int
     IRQ_HUB_GSIS: int
     KVM_CAP_ADJUST_CLOCK: int
     KVM_CAP_BINARY_STATS_FD: int
@@ -858,6 +1258,7 @@ class Lib:
     KVM_EXIT_X86_RDMSR: int
     KVM_EXIT_X86_WRMSR: int
     KVM_EXIT_XEN: int
+    KVM_EXIT_XEN_HCALL: int
     KVM_GET_API_VERSION: int
     KVM_GET_CLOCK: int
     KVM_GET_DEBUGREGS: int
@@ -902,6 +1303,7 @@ class Lib:
     KVM_IRQ_ROUTING_IRQCHIP: int
     KVM_IRQ_ROUTING_MSI: int
     KVM_IRQ_ROUTING_XEN_EVTCHN: int
+    KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL: int
     KVM_KVMCLOCK_CTRL: int
     KVM_MEM_LOG_DIRTY_PAGES: int
     KVM_MEM_READONLY: int
@@ -951,16 +1353,43 @@ class Lib:
     KVM_X86_GET_MCE_CAP_SUPPORTED: int
     KVM_X86_SETUP_MCE: int
     KVM_X86_SET_MSR_FILTER: int
+    KVM_XEN_ATTR_TYPE_EVTCHN: int
+    KVM_XEN_ATTR_TYPE_LONG_MODE: int
+    KVM_XEN_ATTR_TYPE_RUNSTATE_UPDATE_FLAG: int
+    KVM_XEN_ATTR_TYPE_SHARED_INFO: int
+    KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA: int
+    KVM_XEN_ATTR_TYPE_UPCALL_VECTOR: int
+    KVM_XEN_ATTR_TYPE_XEN_VERSION: int
+    KVM_XEN_EVTCHN_DEASSIGN: int
+    KVM_XEN_EVTCHN_RESET: int
+    KVM_XEN_EVTCHN_UPDATE: int
     KVM_XEN_HVM_CONFIG: int
     KVM_XEN_HVM_CONFIG_EVTCHN_2LEVEL: int
     KVM_XEN_HVM_CONFIG_EVTCHN_SEND: int
     KVM_XEN_HVM_CONFIG_HYPERCALL_MSR: int
     KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL: int
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE: int
     KVM_XEN_HVM_CONFIG_RUNSTATE: int
     KVM_XEN_HVM_CONFIG_RUNSTATE_UPDATE_FLAG: int
     KVM_XEN_HVM_CONFIG_SHARED_INFO: int
     KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA: int
-    KVM_XEN_HVM_CONFIG_UPDATE_TSC_INFO: int
+    KVM_XEN_HVM_EVTCHN_SEND: int
+    KVM_XEN_HVM_GET_ATTR: int
+    KVM_XEN_HVM_SET_ATTR: int
+    KVM_XEN_INVALID_GFN: int
+    KVM_XEN_INVALID_GPA: int
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR: int
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADJUST: int
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT: int
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_DATA: int
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER: int
+    KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR: int
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID: int
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO: int
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA: int
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO: int
+    KVM_XEN_VCPU_GET_ATTR: int
+    KVM_XEN_VCPU_SET_ATTR: int
     LOOP_CALL: int
     LOOP_ESCAPE: int
     LOOP_PANIC_LINE: int
@@ -969,6 +1398,9 @@ class Lib:
     LOOP_STOPPED: int
     LOOP_USER: int
     LOOP_WAKE: int
+    MADV_HUGEPAGE: int
+    MADV_NOHUGEPAGE: int
+    MADV_POPULATE_WRITE: int
     PIC_ELCR: int
     PIC_MASTER: int
     PIC_SLAVE: int
@@ -985,6 +1417,7 @@ class Lib:
     POSTCODE_MARKS: int
     PVPANIC_CRASH_LOADED: int
     PVPANIC_PANICKED: int
+    RAM_HUGE_PAGE: int
     RESETPORT_92: int
     RESETPORT_CF8: int
     RESETPORT_CF9: int
@@ -1019,6 +1452,169 @@ class Lib:
     VCPU_UNKNOWN: int
     VCPU_UPCALL_FAILED: int
     VCPU_XEN: int
+    VFIO_API_VERSION: int
+    VFIO_CHECK_EXTENSION: int
+    VFIO_DEVICE_ATTACH_IOMMUFD_PT: int
+    VFIO_DEVICE_BIND_IOMMUFD: int
+    VFIO_DEVICE_DETACH_IOMMUFD_PT: int
+    VFIO_DEVICE_FEATURE: int
+    VFIO_DEVICE_FEATURE_BUS_MASTER: int
+    VFIO_DEVICE_FEATURE_CLEAR_MASTER: int
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: int
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_START: int
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP: int
+    VFIO_DEVICE_FEATURE_GET: int
+    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY: int
+    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP: int
+    VFIO_DEVICE_FEATURE_LOW_POWER_EXIT: int
+    VFIO_DEVICE_FEATURE_MASK: int
+    VFIO_DEVICE_FEATURE_MIGRATION: int
+    VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: int
+    VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE: int
+    VFIO_DEVICE_FEATURE_PCI_VF_TOKEN: int
+    VFIO_DEVICE_FEATURE_PROBE: int
+    VFIO_DEVICE_FEATURE_SET: int
+    VFIO_DEVICE_FEATURE_SET_MASTER: int
+    VFIO_DEVICE_FLAGS_CAPS: int
+    VFIO_DEVICE_FLAGS_PCI: int
+    VFIO_DEVICE_FLAGS_RESET: int
+    VFIO_DEVICE_GET_GFX_DMABUF: int
+    VFIO_DEVICE_GET_INFO: int
+    VFIO_DEVICE_GET_IRQ_INFO: int
+    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: int
+    VFIO_DEVICE_GET_REGION_INFO: int
+    VFIO_DEVICE_GFX_LINK_STATE_DOWN: int
+    VFIO_DEVICE_GFX_LINK_STATE_UP: int
+    VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP: int
+    VFIO_DEVICE_IOEVENTFD: int
+    VFIO_DEVICE_PCI_HOT_RESET: int
+    VFIO_DEVICE_QUERY_GFX_PLANE: int
+    VFIO_DEVICE_RESET: int
+    VFIO_DEVICE_SET_IRQS: int
+    VFIO_DEVICE_STATE_ERROR: int
+    VFIO_DEVICE_STATE_PRE_COPY: int
+    VFIO_DEVICE_STATE_PRE_COPY_P2P: int
+    VFIO_DEVICE_STATE_RESUMING: int
+    VFIO_DEVICE_STATE_RUNNING: int
+    VFIO_DEVICE_STATE_RUNNING_P2P: int
+    VFIO_DEVICE_STATE_STOP: int
+    VFIO_DEVICE_STATE_STOP_COPY: int
+    VFIO_DMA_MAP_FLAG_READ: int
+    VFIO_DMA_MAP_FLAG_WRITE: int
+    VFIO_DMA_UNMAP_FLAG_ALL: int
+    VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP: int
+    VFIO_GET_API_VERSION: int
+    VFIO_GFX_PLANE_TYPE_DMABUF: int
+    VFIO_GFX_PLANE_TYPE_PROBE: int
+    VFIO_GFX_PLANE_TYPE_REGION: int
+    VFIO_GROUP_FLAGS_CONTAINER_SET: int
+    VFIO_GROUP_FLAGS_VIABLE: int
+    VFIO_GROUP_GET_DEVICE_FD: int
+    VFIO_GROUP_GET_STATUS: int
+    VFIO_GROUP_SET_CONTAINER: int
+    VFIO_GROUP_UNSET_CONTAINER: int
+    VFIO_IOMMU_DIRTY_PAGES: int
+    VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP: int
+    VFIO_IOMMU_DIRTY_PAGES_FLAG_START: int
+    VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP: int
+    VFIO_IOMMU_GET_INFO: int
+    VFIO_IOMMU_INFO_CAPS: int
+    VFIO_IOMMU_INFO_PGSIZES: int
+    VFIO_IOMMU_MAP_DMA: int
+    VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE: int
+    VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION: int
+    VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL: int
+    VFIO_IOMMU_UNMAP_DMA: int
+    VFIO_IRQ_INFO_AUTOMASKED: int
+    VFIO_IRQ_INFO_EVENTFD: int
+    VFIO_IRQ_INFO_MASKABLE: int
+    VFIO_IRQ_INFO_NORESIZE: int
+    VFIO_IRQ_SET_ACTION_MASK: int
+    VFIO_IRQ_SET_ACTION_TRIGGER: int
+    VFIO_IRQ_SET_ACTION_UNMASK: int
+    VFIO_IRQ_SET_DATA_BOOL: int
+    VFIO_IRQ_SET_DATA_EVENTFD: int
+    VFIO_IRQ_SET_DATA_NONE: int
+    VFIO_MIGRATION_P2P: int
+    VFIO_MIGRATION_PRE_COPY: int
+    VFIO_MIGRATION_STOP_COPY: int
+    VFIO_MIG_GET_PRECOPY_INFO: int
+    VFIO_NOIOMMU_IOMMU: int
+    VFIO_PCI_ATOMIC_COMP128: int
+    VFIO_PCI_ATOMIC_COMP32: int
+    VFIO_PCI_ATOMIC_COMP64: int
+    VFIO_PCI_BAR0_REGION_INDEX: int
+    VFIO_PCI_BAR5_REGION_INDEX: int
+    VFIO_PCI_CONFIG_REGION_INDEX: int
+    VFIO_PCI_DEVID_NOT_OWNED: int
+    VFIO_PCI_DEVID_OWNED: int
+    VFIO_PCI_ERR_IRQ_INDEX: int
+    VFIO_PCI_HOT_RESET_FLAG_DEV_ID: int
+    VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED: int
+    VFIO_PCI_INTX_IRQ_INDEX: int
+    VFIO_PCI_MSIX_IRQ_INDEX: int
+    VFIO_PCI_MSI_IRQ_INDEX: int
+    VFIO_PCI_NUM_IRQS: int
+    VFIO_PCI_NUM_REGIONS: int
+    VFIO_PCI_REQ_IRQ_INDEX: int
+    VFIO_PCI_ROM_REGION_INDEX: int
+    VFIO_PCI_VGA_REGION_INDEX: int
+    VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: int
+    VFIO_REGION_INFO_CAP_SPARSE_MMAP: int
+    VFIO_REGION_INFO_CAP_TYPE: int
+    VFIO_REGION_INFO_FLAG_CAPS: int
+    VFIO_REGION_INFO_FLAG_MMAP: int
+    VFIO_REGION_INFO_FLAG_READ: int
+    VFIO_REGION_INFO_FLAG_WRITE: int
+    VFIO_REGION_SUBTYPE_GFX_EDID: int
+    VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG: int
+    VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG: int
+    VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION: int
+    VFIO_REGION_TYPE_GFX: int
+    VFIO_REGION_TYPE_PCI_VENDOR_MASK: int
+    VFIO_REGION_TYPE_PCI_VENDOR_TYPE: int
+    VFIO_SET_IOMMU: int
+    VFIO_TYPE1_IOMMU: int
+    VFIO_TYPE1v2_IOMMU: int
+    VFIO_UNMAP_ALL: int
+    VFIO_UPDATE_VADDR: int
+    VHOST_ACCESS_RO: int
+    VHOST_ACCESS_RW: int
+    VHOST_ACCESS_WO: int
+    VHOST_ATTACH_VRING_WORKER: int
+    VHOST_BACKEND_F_IOTLB_BATCH: int
+    VHOST_BACKEND_F_IOTLB_MSG_V2: int
+    VHOST_FILE_UNBIND: int
+    VHOST_FREE_WORKER: int
+    VHOST_F_LOG_ALL: int
+    VHOST_GET_BACKEND_FEATURES: int
+    VHOST_GET_FEATURES: int
+    VHOST_GET_VRING_BASE: int
+    VHOST_IOTLB_ACCESS_FAIL: int
+    VHOST_IOTLB_INVALIDATE: int
+    VHOST_IOTLB_MISS: int
+    VHOST_IOTLB_MSG_V2: int
+    VHOST_IOTLB_UPDATE: int
+    VHOST_NET_F_VIRTIO_NET_HDR: int
+    VHOST_NET_SET_BACKEND: int
+    VHOST_NEW_WORKER: int
+    VHOST_RESET_OWNER: int
+    VHOST_SET_BACKEND_FEATURES: int
+    VHOST_SET_FEATURES: int
+    VHOST_SET_LOG_BASE: int
+    VHOST_SET_LOG_FD: int
+    VHOST_SET_MEM_TABLE: int
+    VHOST_SET_OWNER: int
+    VHOST_SET_VRING_ADDR: int
+    VHOST_SET_VRING_BASE: int
+    VHOST_SET_VRING_BUSYLOOP_TIMEOUT: int
+    VHOST_SET_VRING_CALL: int
+    VHOST_SET_VRING_ERR: int
+    VHOST_SET_VRING_KICK: int
+    VHOST_SET_VRING_NUM: int
+    VHOST_VRING_F_LOG: int
+    VHOST_VSOCK_SET_GUEST_CID: int
+    VHOST_VSOCK_SET_RUNNING: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
     acpiregs_ged_raise: Callable[[struct_acpiregs, int], None]
@@ -1176,6 +1772,10 @@ class Lib:
     pydev_counts: Callable[[struct_pydev, struct_pydev_counts], None]
     pydev_create: Callable[[struct_pydev_upcalls, Any], struct_pydev]
     pydev_destroy: Callable[[struct_pydev], None]
+    ram_advise: Callable[[Any, int, int], int]
+    ram_collapse: Callable[[Any, int, int], int]
+    ram_map: Callable[[int, int, Array[Any]], int]
+    ram_unmap: Callable[[Any, int], None]
     resetport_create: Callable[[], struct_resetport]
     resetport_destroy: Callable[[struct_resetport], None]
     resetport_load: Callable[[struct_resetport, struct_resetport_state], int]
@@ -1331,6 +1931,34 @@ class FFI:
     @overload
     def new(self, cdecl: Literal["struct ioapic_view *"], init: Any = ...) -> struct_ioapic_view: ...
     @overload
+    def new(self, cdecl: Literal["struct iommu_destroy *"], init: Any = ...) -> struct_iommu_destroy: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_hw_info *"], init: Any = ...) -> struct_iommu_hw_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_hwpt_alloc *"], init: Any = ...) -> struct_iommu_hwpt_alloc: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_hwpt_get_dirty_bitmap *"], init: Any = ...) -> struct_iommu_hwpt_get_dirty_bitmap: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_hwpt_set_dirty_tracking *"], init: Any = ...) -> struct_iommu_hwpt_set_dirty_tracking: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_ioas_alloc *"], init: Any = ...) -> struct_iommu_ioas_alloc: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_ioas_allow_iovas *"], init: Any = ...) -> struct_iommu_ioas_allow_iovas: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_ioas_copy *"], init: Any = ...) -> struct_iommu_ioas_copy: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_ioas_iova_ranges *"], init: Any = ...) -> struct_iommu_ioas_iova_ranges: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_ioas_map *"], init: Any = ...) -> struct_iommu_ioas_map: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_ioas_unmap *"], init: Any = ...) -> struct_iommu_ioas_unmap: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_iova_range *"], init: Any = ...) -> struct_iommu_iova_range: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_option *"], init: Any = ...) -> struct_iommu_option: ...
+    @overload
+    def new(self, cdecl: Literal["struct iommu_vfio_ioas *"], init: Any = ...) -> struct_iommu_vfio_ioas: ...
+    @overload
     def new(self, cdecl: Literal["struct irq_line *"], init: Any = ...) -> struct_irq_line: ...
     @overload
     def new(self, cdecl: Literal["struct irq_sink *"], init: Any = ...) -> struct_irq_sink: ...
@@ -1358,6 +1986,8 @@ class FFI:
     def new(self, cdecl: Literal["struct kvm_ioeventfd *"], init: Any = ...) -> struct_kvm_ioeventfd: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_irq_level *"], init: Any = ...) -> struct_kvm_irq_level: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_irq_routing_xen_evtchn *"], init: Any = ...) -> struct_kvm_irq_routing_xen_evtchn: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_irqchip *"], init: Any = ...) -> struct_kvm_irqchip: ...
     @overload
@@ -1404,6 +2034,14 @@ class FFI:
     def new(self, cdecl: Literal["struct kvm_xcr *"], init: Any = ...) -> struct_kvm_xcr: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_xcrs *"], init: Any = ...) -> struct_kvm_xcrs: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xen_exit *"], init: Any = ...) -> struct_kvm_xen_exit: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xen_hvm_attr *"], init: Any = ...) -> struct_kvm_xen_hvm_attr: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xen_hvm_config *"], init: Any = ...) -> struct_kvm_xen_hvm_config: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_xen_vcpu_attr *"], init: Any = ...) -> struct_kvm_xen_vcpu_attr: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_xsave *"], init: Any = ...) -> struct_kvm_xsave: ...
     @overload
@@ -1478,6 +2116,100 @@ class FFI:
     def new(self, cdecl: Literal["struct vcpu_event *"], init: Any = ...) -> struct_vcpu_event: ...
     @overload
     def new(self, cdecl: Literal["struct vcpu_failure *"], init: Any = ...) -> struct_vcpu_failure: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_bitmap *"], init: Any = ...) -> struct_vfio_bitmap: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_attach_iommufd_pt *"], init: Any = ...) -> struct_vfio_device_attach_iommufd_pt: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_bind_iommufd *"], init: Any = ...) -> struct_vfio_device_bind_iommufd: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_detach_iommufd_pt *"], init: Any = ...) -> struct_vfio_device_detach_iommufd_pt: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature *"], init: Any = ...) -> struct_vfio_device_feature: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_bus_master *"], init: Any = ...) -> struct_vfio_device_feature_bus_master: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_dma_logging_control *"], init: Any = ...) -> struct_vfio_device_feature_dma_logging_control: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_dma_logging_range *"], init: Any = ...) -> struct_vfio_device_feature_dma_logging_range: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_dma_logging_report *"], init: Any = ...) -> struct_vfio_device_feature_dma_logging_report: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_mig_data_size *"], init: Any = ...) -> struct_vfio_device_feature_mig_data_size: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_mig_state *"], init: Any = ...) -> struct_vfio_device_feature_mig_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_feature_migration *"], init: Any = ...) -> struct_vfio_device_feature_migration: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_gfx_plane_info *"], init: Any = ...) -> struct_vfio_device_gfx_plane_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_info *"], init: Any = ...) -> struct_vfio_device_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_info_cap_pci_atomic_comp *"], init: Any = ...) -> struct_vfio_device_info_cap_pci_atomic_comp: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_device_ioeventfd *"], init: Any = ...) -> struct_vfio_device_ioeventfd: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_group_status *"], init: Any = ...) -> struct_vfio_group_status: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_info_cap_header *"], init: Any = ...) -> struct_vfio_info_cap_header: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_dirty_bitmap *"], init: Any = ...) -> struct_vfio_iommu_type1_dirty_bitmap: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_dirty_bitmap_get *"], init: Any = ...) -> struct_vfio_iommu_type1_dirty_bitmap_get: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_dma_map *"], init: Any = ...) -> struct_vfio_iommu_type1_dma_map: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_dma_unmap *"], init: Any = ...) -> struct_vfio_iommu_type1_dma_unmap: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_info *"], init: Any = ...) -> struct_vfio_iommu_type1_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_info_cap_iova_range *"], init: Any = ...) -> struct_vfio_iommu_type1_info_cap_iova_range: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_info_cap_migration *"], init: Any = ...) -> struct_vfio_iommu_type1_info_cap_migration: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iommu_type1_info_dma_avail *"], init: Any = ...) -> struct_vfio_iommu_type1_info_dma_avail: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_iova_range *"], init: Any = ...) -> struct_vfio_iova_range: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_irq_info *"], init: Any = ...) -> struct_vfio_irq_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_irq_set *"], init: Any = ...) -> struct_vfio_irq_set: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_pci_dependent_device *"], init: Any = ...) -> struct_vfio_pci_dependent_device: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_pci_hot_reset *"], init: Any = ...) -> struct_vfio_pci_hot_reset: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_pci_hot_reset_info *"], init: Any = ...) -> struct_vfio_pci_hot_reset_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_precopy_info *"], init: Any = ...) -> struct_vfio_precopy_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_region_gfx_edid *"], init: Any = ...) -> struct_vfio_region_gfx_edid: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_region_info *"], init: Any = ...) -> struct_vfio_region_info: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_region_info_cap_sparse_mmap *"], init: Any = ...) -> struct_vfio_region_info_cap_sparse_mmap: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_region_info_cap_type *"], init: Any = ...) -> struct_vfio_region_info_cap_type: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfio_region_sparse_mmap_area *"], init: Any = ...) -> struct_vfio_region_sparse_mmap_area: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_iotlb_msg *"], init: Any = ...) -> struct_vhost_iotlb_msg: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_memory *"], init: Any = ...) -> struct_vhost_memory: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_memory_region *"], init: Any = ...) -> struct_vhost_memory_region: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_msg_v2 *"], init: Any = ...) -> struct_vhost_msg_v2: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_vring_addr *"], init: Any = ...) -> struct_vhost_vring_addr: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_vring_file *"], init: Any = ...) -> struct_vhost_vring_file: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_vring_state *"], init: Any = ...) -> struct_vhost_vring_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_vring_worker *"], init: Any = ...) -> struct_vhost_vring_worker: ...
+    @overload
+    def new(self, cdecl: Literal["struct vhost_worker_state *"], init: Any = ...) -> struct_vhost_worker_state: ...
     @overload
     def new(self, cdecl: Literal["struct vmcore *"], init: Any = ...) -> struct_vmcore: ...
     @overload
