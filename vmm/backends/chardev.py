@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from vmm.values import ConsoleConfig
 
 LIMIT = 16 << 20  # bytes of output kept for a slow reader
-SUN_PATH_MAX = 107  # bytes of a UNIX socket's path (unix(7))
 STDIN, STDOUT = 0, 1
 FLUSH_SLICE = 200  # ms in C at a time, so that signals are seen
 PATIENCE = {"stdio": 10.0, "pty": 1.0, "socket": 5.0, "connect": 5.0}  # s, see Chan.patience
@@ -208,86 +207,32 @@ def _open_file(chan: Chan, path: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise _failed("Opening", path, error) from error
+        raise _failed(path, error) from error
     try:
         fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise _failed("Opening", path, error) from error
+        raise _failed(path, error) from error
     chan.path = path
     chan.attach(-1, fd)
 
 
-def _failed(what: str, path: str, error: OSError, advice: str = "") -> HostError:
-    return HostError(f"{what} {path} for the console failed: {error.strerror}{advice}")
-
-
-def _unix_socket(path: str) -> Any:
-    import _socket
-
-    if len(os.fsencode(path)) > SUN_PATH_MAX:
-        raise HostError(
-            f"The console's socket path is longer than {SUN_PATH_MAX} bytes: {path}; "
-            "use a shorter one"
-        )
-    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+def _failed(path: str, error: OSError) -> HostError:
+    return HostError(f"Opening {path} for the console failed: {error.strerror}")
 
 
 def _open_socket(chan: Chan, path: str) -> None:
-    _remove_stale(path)
-    listener = _unix_socket(path)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # before bind() gives the path this mode
-        listener.bind(path)
-        listener.listen(1)
-        made = os.stat(path)
-    except OSError as error:
-        listener.close()
-        raise _failed("Listening on", path, error) from error
-    listener.setblocking(False)
-    chan.own(lambda: _unlink_if(path, made.st_dev, made.st_ino))
+    from vmm.backends import unixsocket
+
+    fd, forget = unixsocket.listen(path, "the console")
+    chan.own(forget)
     chan.path = path
-    chan.listen(listener.detach())
-
-
-def _remove_stale(path: str) -> None:
-    """Unlinks a socket without a listener. HostError if the path is otherwise taken."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return  # bind() says what is wrong, if anything is
-    if not stat.S_ISSOCK(mode):
-        raise HostError(f"{path} is there already and is not a socket; remove it or name another")
-    probe = _unix_socket(path)
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        os.unlink(path)
-    except OSError as error:
-        raise _failed("Listening on", path, error) from error
-    else:
-        raise HostError(f"Another process listens on {path}; name another socket for the console")
-    finally:
-        probe.close()
-
-
-def _unlink_if(path: str, device: int, inode: int) -> None:
-    try:
-        now = os.stat(path)
-        if (now.st_dev, now.st_ino) == (device, inode):
-            os.unlink(path)
-    except OSError:
-        return  # somebody was faster
+    chan.listen(fd)
 
 
 def _open_connect(chan: Chan, path: str) -> None:
-    caller = _unix_socket(path)
-    try:
-        caller.connect(path)
-    except OSError as error:
-        caller.close()
-        raise _failed("Connecting to", path, error, "; start the listener first") from error
-    caller.setblocking(False)
-    fd = caller.detach()
+    from vmm.backends import unixsocket
+
+    fd = unixsocket.connect(path, "the console")
     chan.path = path
     chan.attach(fd, fd)
 
