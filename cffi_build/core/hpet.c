@@ -13,21 +13,8 @@ enum {
 	TIMER_STRIDE = 0x20,
 	TIMER_CONFIG = 0x00,
 	TIMER_COMPARATOR = 0x08,
-
-	ENABLE = 1 << 0,
-	LEGACY = 1 << 1,
-
-	LEVEL = 1 << 1,
-	INT_ENABLE = 1 << 2,
-	PERIODIC = 1 << 3,
-	VALUE_SET = 1 << 6,
-	MODE_32 = 1 << 8,
-	ROUTE_SHIFT = 9,
-	ROUTE = 0x1f << ROUTE_SHIFT,
-	TIMER_WRITABLE = LEVEL | INT_ENABLE | PERIODIC | VALUE_SET | MODE_32 | ROUTE,
 };
 
-#define STATUS_BITS ((1ull << HPET_TIMERS) - 1)
 #define TIMER_CAPABILITIES (1u << 4 | 1u << 5 | (uint64_t)HPET_ROUTES << 32) // periodic, 64 bits
 #define FEMTOSECONDS (HPET_TICK_NS * 1000000ull)
 #define FAR_AWAY (1ull << 56) // ticks; 22 years
@@ -37,14 +24,14 @@ static uint64_t ticks(int64_t ns)
 	return ns < 0 ? 0 : (uint64_t)ns / HPET_TICK_NS;
 }
 
-static uint64_t counter_at(const struct hpet *h, int64_t now)
+uint64_t hpet_counter_at(const struct hpet *h, int64_t now)
 {
-	return h->config & ENABLE ? h->base + ticks(now) : h->base;
+	return h->config & HPET_ENABLE ? h->base + ticks(now) : h->base;
 }
 
 static uint64_t width(const struct hpet_timer *t)
 {
-	return t->config & MODE_32 ? UINT32_MAX : UINT64_MAX;
+	return t->config & HPET_MODE_32 ? UINT32_MAX : UINT64_MAX;
 }
 
 // Ticks from counter value `from` until the comparator is next reached, at least 1 (0 means 2^64).
@@ -57,8 +44,8 @@ static bool raises(const struct hpet *h, uint32_t n)
 {
 	const struct hpet_timer *t = &h->timer[n];
 
-	return (h->config & ENABLE) && (t->config & INT_ENABLE) && (t->config & LEVEL) &&
-	       (h->status >> n & 1);
+	return (h->config & HPET_ENABLE) && (t->config & HPET_INT_ENABLE) &&
+	       (t->config & HPET_LEVEL) && (h->status >> n & 1);
 }
 
 // A timer's comparator was reached.
@@ -66,9 +53,9 @@ static void fire(struct hpet *h, uint32_t n)
 {
 	struct hpet_timer *t = &h->timer[n];
 
-	if (t->config & LEVEL) {
+	if (t->config & HPET_LEVEL) {
 		h->status |= 1ull << n;
-	} else if (t->config & INT_ENABLE) {
+	} else if (t->config & HPET_INT_ENABLE) {
 		irq_line_set(&t->line, 1);
 		irq_line_set(&t->line, 0);
 	}
@@ -77,10 +64,10 @@ static void fire(struct hpet *h, uint32_t n)
 // Handles events between the last look and `now`. Context: lock held; must come before any change.
 static void catch_up(struct hpet *h, int64_t now)
 {
-	uint64_t from = h->seen, to = counter_at(h, now);
+	uint64_t from = h->seen, to = hpet_counter_at(h, now);
 
 	h->seen = to;
-	if (!(h->config & ENABLE))
+	if (!(h->config & HPET_ENABLE))
 		return;
 	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
 		struct hpet_timer *t = &h->timer[n];
@@ -91,13 +78,12 @@ static void catch_up(struct hpet *h, int64_t now)
 		// The next multiple of the period after `to`; missed ones are lost.
 		uint64_t late = to - from - first;
 		uint64_t period = t->period & width(t);
-		if ((t->config & PERIODIC) && period)
+		if ((t->config & HPET_PERIODIC) && period)
 			t->comparator = (t->comparator + (late / period + 1) * period) & width(t);
 	}
 }
 
-// Sets the level lines and arms the timer for the next interrupt. Context: lock held, caught up.
-static void update(struct hpet *h, int64_t now)
+void hpet_update(struct hpet *h, int64_t now)
 {
 	uint64_t next = FAR_AWAY;
 
@@ -105,8 +91,8 @@ static void update(struct hpet *h, int64_t now)
 		struct hpet_timer *t = &h->timer[n];
 		uint64_t in = distance(t, h->seen);
 		irq_line_set(&t->line, raises(h, n));
-		if ((h->config & ENABLE) && (t->config & INT_ENABLE) && !raises(h, n) && in &&
-		    in < next)
+		if ((h->config & HPET_ENABLE) && (t->config & HPET_INT_ENABLE) && !raises(h, n) &&
+		    in && in < next)
 			next = in;
 	}
 	if (next == FAR_AWAY) {
@@ -126,17 +112,16 @@ static void on_wake(void *opaque)
 	int64_t now = vclock_ns(h->clock);
 	h->last_ns = now;
 	catch_up(h, now);
-	update(h, now);
+	hpet_update(h, now);
 }
 
-// Connects a timer's output to where its configuration says; a route that is not offered leads nowhere.
-static void connect(struct hpet *h, uint32_t n)
+void hpet_connect(struct hpet *h, uint32_t n)
 {
 	struct hpet_timer *t = &h->timer[n];
-	uint32_t gsi = (uint32_t)(t->config & ROUTE) >> ROUTE_SHIFT;
+	uint32_t gsi = (uint32_t)(t->config & HPET_ROUTE) >> HPET_ROUTE_SHIFT;
 	struct irq_hub *hub = HPET_ROUTES >> gsi & 1 ? h->hub : NULL;
 
-	if ((h->config & LEGACY) && n < 2) {
+	if ((h->config & HPET_LEGACY) && n < 2) {
 		gsi = n ? 8 : 0;
 		hub = h->hub;
 	}
@@ -146,33 +131,33 @@ static void connect(struct hpet *h, uint32_t n)
 	irq_line_init(&t->line, hub, gsi);
 }
 
-static void set_config(struct hpet *h, int64_t now, uint64_t value)
+void hpet_set_config(struct hpet *h, int64_t now, uint64_t value)
 {
-	uint64_t was = h->config, counter = counter_at(h, now);
+	uint64_t was = h->config, counter = hpet_counter_at(h, now);
 
-	h->config = value & (ENABLE | LEGACY);
-	h->base = h->config & ENABLE ? counter - ticks(now) : counter;
-	if ((was ^ h->config) & LEGACY) {
+	h->config = value & (HPET_ENABLE | HPET_LEGACY);
+	h->base = h->config & HPET_ENABLE ? counter - ticks(now) : counter;
+	if ((was ^ h->config) & HPET_LEGACY) {
 		for (uint32_t n = 0; n < HPET_TIMERS; n++)
-			connect(h, n);
+			hpet_connect(h, n);
 		if (h->legacy)
-			h->legacy(h->opaque, h->config & LEGACY ? 1 : 0);
+			h->legacy(h->opaque, h->config & HPET_LEGACY ? 1 : 0);
 	}
 }
 
 static void set_timer_config(struct hpet *h, uint32_t n, uint64_t value)
 {
 	struct hpet_timer *t = &h->timer[n];
-	uint32_t route = (uint32_t)(value & ROUTE) >> ROUTE_SHIFT;
+	uint32_t route = (uint32_t)(value & HPET_ROUTE) >> HPET_ROUTE_SHIFT;
 
-	value &= TIMER_WRITABLE; // GUEST: any bits
+	value &= HPET_TIMER_WRITABLE; // GUEST: any bits
 	if (!(HPET_ROUTES >> route & 1))
-		value = (value & ~(uint64_t)ROUTE) | (t->config & ROUTE);
+		value = (value & ~(uint64_t)HPET_ROUTE) | (t->config & HPET_ROUTE);
 	t->config = value;
-	if (!(value & LEVEL))
+	if (!(value & HPET_LEVEL))
 		h->status &= ~(1ull << n);
 	t->comparator &= width(t);
-	connect(h, n);
+	hpet_connect(h, n);
 }
 
 static uint64_t timer_register(const struct hpet *h, uint32_t offset)
@@ -181,7 +166,7 @@ static uint64_t timer_register(const struct hpet *h, uint32_t offset)
 
 	switch (offset % TIMER_STRIDE) {
 	case TIMER_CONFIG:
-		return (t->config & ~(uint64_t)VALUE_SET) | TIMER_CAPABILITIES;
+		return (t->config & ~(uint64_t)HPET_VALUE_SET) | TIMER_CAPABILITIES;
 	case TIMER_COMPARATOR:
 		return t->comparator;
 	}
@@ -199,7 +184,7 @@ static uint64_t get_register(const struct hpet *h, uint32_t offset, int64_t now)
 	case REG_STATUS:
 		return h->status;
 	case REG_COUNTER:
-		return counter_at(h, now);
+		return hpet_counter_at(h, now);
 	}
 	if (offset >= REG_TIMERS && offset < REG_TIMERS + HPET_TIMERS * TIMER_STRIDE)
 		return timer_register(h, offset);
@@ -209,13 +194,13 @@ static uint64_t get_register(const struct hpet *h, uint32_t offset, int64_t now)
 // A comparator write sets the comparator, the period, or both (2.3.9.2.2). mask: the bytes written.
 static void set_comparator(struct hpet_timer *t, uint64_t value, uint64_t mask)
 {
-	bool periodic = t->config & PERIODIC;
+	bool periodic = t->config & HPET_PERIODIC;
 
-	if (!periodic || (t->config & VALUE_SET))
+	if (!periodic || (t->config & HPET_VALUE_SET))
 		t->comparator = ((t->comparator & ~mask) | value) & width(t);
 	if (periodic)
 		t->period = ((t->period & ~mask) | value) & width(t);
-	t->config &= ~(uint64_t)VALUE_SET;
+	t->config &= ~(uint64_t)HPET_VALUE_SET;
 }
 
 // value: shifted into place, zero outside mask.
@@ -226,13 +211,13 @@ static void set_register(struct hpet *h, uint32_t offset, uint64_t value, uint64
 
 	switch (offset) {
 	case REG_CONFIG:
-		set_config(h, now, whole);
+		hpet_set_config(h, now, whole);
 		return;
 	case REG_STATUS:
 		h->status &= ~value;
 		return;
 	case REG_COUNTER:
-		h->base = h->config & ENABLE ? whole - ticks(now) : whole;
+		h->base = h->config & HPET_ENABLE ? whole - ticks(now) : whole;
 		h->seen = whole;
 		return;
 	}
@@ -254,10 +239,10 @@ static int hpet_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	(void)region, (void)size;
 	if ((offset & ~7ull) == REG_STATUS) {
 		catch_up(h, now);
-		update(h, now);
+		hpet_update(h, now);
 	} else if (offset >= REG_TIMERS) {
 		catch_up(h, now); // a periodic comparator has moved on
-		update(h, now);
+		hpet_update(h, now);
 	}
 	*ret = get_register(h, (uint32_t)offset & ~7u, now) >> (8 * (offset & 7));
 	return 0;
@@ -276,7 +261,7 @@ static int hpet_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 		return 0;
 	catch_up(h, now);
 	set_register(h, (uint32_t)offset & ~7u, (value & bytes) << shift, bytes << shift, now);
-	update(h, now);
+	hpet_update(h, now);
 	return 0;
 }
 
@@ -312,70 +297,16 @@ void hpet_reset(struct hpet *h)
 {
 	LOCKED(&h->dev.lock);
 	int64_t now = vclock_ns(h->clock);
-	set_config(h, now, 0);
+	hpet_set_config(h, now, 0);
 	h->status = h->base = h->seen = 0;
 	h->last_ns = -HPET_MIN_IRQ_NS;
 	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
 		h->timer[n].config = 0;
 		h->timer[n].comparator = UINT64_MAX;
 		h->timer[n].period = 0;
-		connect(h, n);
+		hpet_connect(h, n);
 	}
-	update(h, now);
-}
-
-void hpet_save(struct hpet *h, struct hpet_state *ret)
-{
-	LOCKED(&h->dev.lock);
-	int64_t now = vclock_ns(h->clock);
-	*ret = (struct hpet_state){
-		.version = HPET_STATE_VERSION,
-		.config = h->config,
-		.status = h->status,
-		.counter = counter_at(h, now),
-		.seen = h->seen,
-	};
-	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
-		ret->timer_config[n] = h->timer[n].config;
-		ret->comparator[n] = h->timer[n].comparator;
-		ret->period[n] = h->timer[n].period;
-	}
-}
-
-static bool possible(const struct hpet_state *s, uint32_t n)
-{
-	uint64_t config = s->timer_config[n];
-	uint64_t limit = config & MODE_32 ? UINT32_MAX : UINT64_MAX;
-	uint32_t route = (uint32_t)(config & ROUTE) >> ROUTE_SHIFT;
-
-	return !(config & ~(uint64_t)TIMER_WRITABLE) && s->comparator[n] <= limit &&
-	       (!route || (HPET_ROUTES >> route & 1)) &&
-	       ((config & LEVEL) || !(s->status >> n & 1));
-}
-
-int hpet_load(struct hpet *h, const struct hpet_state *s)
-{
-	if (s->version != HPET_STATE_VERSION || s->config & ~(uint64_t)(ENABLE | LEGACY) ||
-	    s->status & ~STATUS_BITS)
-		return -EINVAL;
-	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
-		if (!possible(s, n))
-			return -EINVAL;
-	}
-	LOCKED(&h->dev.lock);
-	int64_t now = vclock_ns(h->clock);
-	set_config(h, now, s->config);
-	h->base = h->config & ENABLE ? s->counter - ticks(now) : s->counter;
-	h->status = s->status;
-	h->seen = s->seen;
-	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
-		h->timer[n].config = s->timer_config[n];
-		h->timer[n].comparator = s->comparator[n];
-		h->timer[n].period = s->period[n];
-		connect(h, n);
-	}
-	update(h, now);
-	return 0;
+	hpet_update(h, now);
 }
 
 void hpet_set_legacy(struct hpet *h, void (*legacy)(void *opaque, int on), void *opaque)

@@ -22,6 +22,22 @@ enum {
 #define HPET_BLOCK_ID 0x8086a201u // three timers, 64 bits, legacy replacement, revision 1
 #define HPET_ROUTES 0x00f00000u // GSIs 20 to 23, free of everything else
 
+// General and timer configuration (2.3.5, 2.3.8).
+enum {
+	HPET_ENABLE = 1 << 0,
+	HPET_LEGACY = 1 << 1,
+
+	HPET_LEVEL = 1 << 1,
+	HPET_INT_ENABLE = 1 << 2,
+	HPET_PERIODIC = 1 << 3,
+	HPET_VALUE_SET = 1 << 6,
+	HPET_MODE_32 = 1 << 8,
+	HPET_ROUTE_SHIFT = 9,
+	HPET_ROUTE = 0x1f << HPET_ROUTE_SHIFT,
+	HPET_TIMER_WRITABLE = HPET_LEVEL | HPET_INT_ENABLE | HPET_PERIODIC | HPET_VALUE_SET |
+			      HPET_MODE_32 | HPET_ROUTE,
+};
+
 struct hpet_timer {
 	struct irq_line line;
 	uint64_t config; // writable bits only
@@ -59,5 +75,14 @@ int hpet_load(struct hpet *h, const struct hpet_state *state);
 // Told when legacy replacement routing begins and ends: timers 0 and 1 take GSIs 0 and 8, whose
 // owners must fall silent. Called with the HPET's lock held; it may take the PIT's and the RTC's.
 void hpet_set_legacy(struct hpet *h, void (*legacy)(void *opaque, int on), void *opaque);
+
+// For hpet_load(); context: device lock held.
+uint64_t hpet_counter_at(const struct hpet *h, int64_t now);
+// Enable and legacy replacement; the counter goes on from where it is.
+void hpet_set_config(struct hpet *h, int64_t now, uint64_t value);
+// Connects a timer's output to where its configuration says; a route that is not offered leads nowhere.
+void hpet_connect(struct hpet *h, uint32_t n);
+// Sets the level lines and arms the timer for the next interrupt; all events up to now are handled.
+void hpet_update(struct hpet *h, int64_t now);
 
 #endif

@@ -4,14 +4,6 @@
 #include <stdlib.h>
 
 enum {
-	// Status
-	OUT_FULL = 1 << 0,
-	SYSTEM = 1 << 2,
-	WAS_COMMAND = 1 << 3,
-	UNLOCKED = 1 << 4,
-	MOUSE_OUT_FULL = 1 << 5,
-	STATUS_BITS = OUT_FULL | SYSTEM | WAS_COMMAND | UNLOCKED | MOUSE_OUT_FULL,
-
 	// Command byte
 	KEYBOARD_IRQ = 1 << 0,
 	MOUSE_IRQ = 1 << 1,
@@ -22,7 +14,6 @@ enum {
 
 	// Commands
 	READ_RAM = 0x20, // to 0x3f
-	WRITE_RAM = 0x60, // to 0x7f, with data
 	TEST_PASSWORD = 0xa4,
 	MOUSE_DISABLE = 0xa7,
 	MOUSE_ENABLE = 0xa8,
@@ -33,10 +24,8 @@ enum {
 	KEYBOARD_ENABLE = 0xae,
 	READ_INPUT = 0xc0,
 	READ_OUTPUT = 0xd0,
-	WRITE_OUTPUT = 0xd1, // with data
 	LOOP_KEYBOARD = 0xd2, // with data
 	LOOP_MOUSE = 0xd3, // with data
-	TO_MOUSE = 0xd4, // with data
 	A20_OFF = 0xdd,
 	A20_ON = 0xdf,
 	READ_TEST = 0xe0,
@@ -67,17 +56,15 @@ static uint8_t translate(uint8_t byte)
 static void fill(struct i8042 *k, uint8_t byte, bool from_mouse)
 {
 	k->out = byte;
-	k->status |= OUT_FULL | (from_mouse ? MOUSE_OUT_FULL : 0);
+	k->status |= I8042_OUT_FULL | (from_mouse ? I8042_MOUSE_OUT_FULL : 0);
 }
 
-// Moves the next waiting byte into the output buffer if that is empty, and sets the lines.
-// Context: device lock held.
-static void update(struct i8042 *k)
+void i8042_update(struct i8042 *k)
 {
 	uint8_t control = k->ram[0];
 	int byte;
 
-	if (!(k->status & OUT_FULL)) {
+	if (!(k->status & I8042_OUT_FULL)) {
 		if (k->have_reply) {
 			k->have_reply = false;
 			fill(k, k->reply, k->reply_from_mouse);
@@ -88,7 +75,7 @@ static void update(struct i8042 *k)
 			fill(k, (uint8_t)byte, true);
 		}
 	}
-	bool full = k->status & OUT_FULL, mouse = k->status & MOUSE_OUT_FULL;
+	bool full = k->status & I8042_OUT_FULL, mouse = k->status & I8042_MOUSE_OUT_FULL;
 	irq_line_set(&k->keyboard_irq, full && !mouse && (control & KEYBOARD_IRQ));
 	irq_line_set(&k->mouse_irq, full && mouse && (control & MOUSE_IRQ));
 }
@@ -102,7 +89,7 @@ static void answer(struct i8042 *k, uint8_t byte, bool from_mouse)
 
 static uint8_t output_port(const struct i8042 *k)
 {
-	bool full = k->status & OUT_FULL, mouse = k->status & MOUSE_OUT_FULL;
+	bool full = k->status & I8042_OUT_FULL, mouse = k->status & I8042_MOUSE_OUT_FULL;
 
 	return (uint8_t)(OUTPUT_IDLE | NOT_RESET | (k->a20 ? A20 : 0) | (full && !mouse) << 4 |
 			 (full && mouse) << 5);
@@ -134,10 +121,10 @@ static bool switch_command(struct i8042 *k, uint8_t command)
 	case A20_ON:
 		k->a20 = command == A20_ON;
 		return true;
-	case WRITE_OUTPUT:
+	case I8042_WRITE_OUTPUT:
 	case LOOP_KEYBOARD:
 	case LOOP_MOUSE:
-	case TO_MOUSE:
+	case I8042_TO_MOUSE:
 		k->command = command;
 		return true;
 	}
@@ -154,7 +141,7 @@ static int command(struct i8042 *k, uint8_t command)
 		answer(k, 0xf1, false); // none set
 		return 0;
 	case SELF_TEST:
-		k->status |= SYSTEM;
+		k->status |= I8042_SYSTEM;
 		answer(k, 0x55, false);
 		return 0;
 	case MOUSE_TEST:
@@ -173,7 +160,7 @@ static int command(struct i8042 *k, uint8_t command)
 	}
 	if ((command & 0xe0) == READ_RAM)
 		answer(k, k->ram[command & 0x1f], false);
-	else if ((command & 0xe0) == WRITE_RAM)
+	else if ((command & 0xe0) == I8042_WRITE_RAM)
 		k->command = command;
 	else if (command >= PULSE && !(command & NOT_RESET))
 		return DEV_EVENT_RESET;
@@ -190,20 +177,21 @@ static int data(struct i8042 *k, uint8_t value)
 		k->ram[0] &= (uint8_t)~KEYBOARD_OFF;
 		ps2_write(&k->keyboard, value);
 		return 0;
-	case WRITE_OUTPUT:
+	case I8042_WRITE_OUTPUT:
 		return write_output(k, value);
 	case LOOP_KEYBOARD:
 	case LOOP_MOUSE:
 		answer(k, value, waiting == LOOP_MOUSE);
 		return 0;
-	case TO_MOUSE:
+	case I8042_TO_MOUSE:
 		k->ram[0] &= (uint8_t)~MOUSE_OFF;
 		ps2_write(&k->mouse, value);
 		return 0;
 	}
-	k->ram[waiting & 0x1f] = value; // WRITE_RAM
-	if (waiting == WRITE_RAM)
-		k->status = (uint8_t)((k->status & ~SYSTEM) | (value & SYSTEM_FLAG ? SYSTEM : 0));
+	k->ram[waiting & 0x1f] = value; // I8042_WRITE_RAM
+	if (waiting == I8042_WRITE_RAM)
+		k->status = (uint8_t)((k->status & ~I8042_SYSTEM) |
+				      (value & SYSTEM_FLAG ? I8042_SYSTEM : 0));
 	return 0;
 }
 
@@ -217,12 +205,12 @@ static int i8042_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 		return 0;
 	}
 	*ret = k->out;
-	if (k->status & OUT_FULL) {
+	if (k->status & I8042_OUT_FULL) {
 		// The line falls before the next byte raises it: one edge for each byte.
-		k->status &= (uint8_t) ~(OUT_FULL | MOUSE_OUT_FULL);
+		k->status &= (uint8_t) ~(I8042_OUT_FULL | I8042_MOUSE_OUT_FULL);
 		irq_line_set(&k->keyboard_irq, 0);
 		irq_line_set(&k->mouse_irq, 0);
-		update(k);
+		i8042_update(k);
 	}
 	return 0;
 }
@@ -235,9 +223,10 @@ static int i8042_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t
 	int event;
 
 	(void)offset, (void)size;
-	k->status = (uint8_t)((k->status & ~WAS_COMMAND) | (is_command ? WAS_COMMAND : 0));
+	k->status =
+		(uint8_t)((k->status & ~I8042_WAS_COMMAND) | (is_command ? I8042_WAS_COMMAND : 0));
 	event = is_command ? command(k, (uint8_t)value) : data(k, (uint8_t)value);
-	update(k);
+	i8042_update(k);
 	return event;
 }
 
@@ -271,90 +260,9 @@ void i8042_reset(struct i8042 *k)
 	ps2_reset(&k->mouse, true);
 	memset(k->ram, 0, sizeof(k->ram));
 	k->ram[0] = TRANSLATE | SYSTEM_FLAG | KEYBOARD_IRQ; // as firmware leaves it
-	k->status = SYSTEM | UNLOCKED;
+	k->status = I8042_SYSTEM | I8042_UNLOCKED;
 	k->out = k->reply = k->command = 0;
 	k->have_reply = k->reply_from_mouse = false;
 	k->a20 = true;
-	update(k);
-}
-
-static void save_ps2(const struct ps2 *p, struct i8042_state *ret, uint32_t i, uint8_t *queue)
-{
-	ret->reporting[i] = p->reporting;
-	ret->argument_of[i] = p->argument_of;
-	ret->scan_set[i] = p->scan_set;
-	ret->resolution[i] = p->resolution;
-	ret->rate[i] = p->rate;
-	ret->flags[i] = p->flags;
-	ret->last[i] = p->last;
-	ret->count[i] = p->count;
-	for (uint32_t n = 0; n < p->count; n++)
-		queue[n] = p->queue[(p->head + n) % PS2_QUEUE];
-}
-
-void i8042_save(struct i8042 *k, struct i8042_state *ret)
-{
-	LOCKED(&k->dev.lock);
-	memset(ret, 0, sizeof(*ret));
-	ret->version = I8042_STATE_VERSION;
-	ret->status = k->status;
-	ret->out = k->out;
-	ret->reply = k->reply;
-	ret->have_reply = k->have_reply;
-	ret->reply_from_mouse = k->reply_from_mouse;
-	ret->command = k->command;
-	ret->a20 = k->a20;
-	memcpy(ret->ram, k->ram, sizeof(ret->ram));
-	save_ps2(&k->keyboard, ret, 0, ret->keyboard_queue);
-	save_ps2(&k->mouse, ret, 1, ret->mouse_queue);
-}
-
-static void load_ps2(struct ps2 *p, const struct i8042_state *s, uint32_t i, const uint8_t *queue)
-{
-	*p = (struct ps2){
-		.mouse = i == 1,
-		.reporting = s->reporting[i],
-		.argument_of = s->argument_of[i],
-		.scan_set = s->scan_set[i],
-		.resolution = s->resolution[i],
-		.rate = s->rate[i],
-		.flags = s->flags[i],
-		.last = s->last[i],
-		.count = s->count[i],
-	};
-	memcpy(p->queue, queue, PS2_QUEUE);
-}
-
-static bool takes_data(uint8_t command)
-{
-	return !command || (command & 0xe0) == WRITE_RAM ||
-	       (command >= WRITE_OUTPUT && command <= TO_MOUSE);
-}
-
-int i8042_load(struct i8042 *k, const struct i8042_state *s)
-{
-	uint8_t flags =
-		s->have_reply | s->reply_from_mouse | s->a20 | s->reporting[0] | s->reporting[1];
-
-	if (s->version != I8042_STATE_VERSION || flags > 1 || !takes_data(s->command) ||
-	    s->status & ~STATUS_BITS || (s->status & (OUT_FULL | MOUSE_OUT_FULL)) == MOUSE_OUT_FULL)
-		return -EINVAL;
-	for (uint32_t i = 0; i < 2; i++) {
-		if (s->count[i] > PS2_QUEUE || s->scan_set[i] < 1 || s->scan_set[i] > 3 ||
-		    s->resolution[i] > 3)
-			return -EINVAL;
-	}
-	LOCKED(&k->dev.lock);
-	k->status = s->status;
-	k->out = s->out;
-	k->reply = s->reply;
-	k->have_reply = s->have_reply;
-	k->reply_from_mouse = s->reply_from_mouse;
-	k->command = s->command;
-	k->a20 = s->a20;
-	memcpy(k->ram, s->ram, sizeof(k->ram));
-	load_ps2(&k->keyboard, s, 0, s->keyboard_queue);
-	load_ps2(&k->mouse, s, 1, s->mouse_queue);
-	update(k);
-	return 0;
+	i8042_update(k);
 }

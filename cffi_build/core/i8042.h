@@ -21,6 +21,21 @@ enum {
 	I8042_RAM = 32,
 };
 
+// Status register.
+enum {
+	I8042_OUT_FULL = 1 << 0,
+	I8042_SYSTEM = 1 << 2,
+	I8042_WAS_COMMAND = 1 << 3,
+	I8042_UNLOCKED = 1 << 4,
+	I8042_MOUSE_OUT_FULL = 1 << 5,
+	I8042_STATUS_BITS = I8042_OUT_FULL | I8042_SYSTEM | I8042_WAS_COMMAND | I8042_UNLOCKED |
+			    I8042_MOUSE_OUT_FULL,
+
+	I8042_WRITE_RAM = 0x60, // command, to 0x7f, with data
+	I8042_WRITE_OUTPUT = 0xd1, // ... and to 0xd4
+	I8042_TO_MOUSE = 0xd4,
+};
+
 struct i8042 {
 	struct dev dev;
 	struct irq_line keyboard_irq, mouse_irq;
@@ -51,5 +66,9 @@ void i8042_destroy(struct i8042 *k);
 void i8042_reset(struct i8042 *k);
 void i8042_save(struct i8042 *k, struct i8042_state *ret);
 int i8042_load(struct i8042 *k, const struct i8042_state *state);
+
+// Moves the next waiting byte into the output buffer if that is empty, and sets the lines.
+// Context: device lock held (i8042_load()).
+void i8042_update(struct i8042 *k);
 
 #endif

@@ -9,6 +9,7 @@
 #define VMM_PIC_H
 
 #include "dev.h"
+#include "pic_chip.h"
 
 enum pic_region {
 	PIC_MASTER, // 2 bytes at 0x20
@@ -19,27 +20,6 @@ enum pic_region {
 enum {
 	PIC_LINES = 16,
 	PIC_STATE_VERSION = 1,
-};
-
-// One 8259A. Bit n of every mask is line n.
-struct pic_chip {
-	uint8_t lines; // present level of the inputs
-	uint8_t irr; // edges waiting; levels are in `lines`
-	uint8_t imr, isr;
-	uint8_t elcr; // 1: level triggered
-	uint8_t elcr_mask; // which bits of elcr the guest can set
-	uint8_t base; // vector of line 0
-	uint8_t lowest; // line with the lowest priority; the next one has the highest
-	uint8_t init; // which ICW the data port expects next: 2 to 4, 0 outside initialization
-	bool icw4; // ICW1 announced it
-	bool single; // ICW1: no cascade
-	bool level_mode; // ICW1: LTIM
-	bool auto_eoi;
-	bool rotate_on_auto_eoi;
-	bool special_mask;
-	bool special_fully_nested;
-	bool poll;
-	bool read_isr;
 };
 
 struct pic {

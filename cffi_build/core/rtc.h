@@ -11,10 +11,10 @@
 
 #include "dev.h"
 #include "irq.h"
+#include "rtc_clock.h"
 #include "timer.h"
 
 enum {
-	RTC_CMOS_BYTES = 128,
 	RTC_STATE_VERSION = 1,
 };
 
@@ -25,11 +25,7 @@ struct rtc {
 	struct timer timer;
 	bool irq_off; // HPET legacy replacement owns the interrupt
 	uint8_t index;
-	uint8_t cmos[RTC_CMOS_BYTES]; // time registers: valid while frozen only
-	int64_t seconds; // calendar seconds since 1970 = seconds + whole seconds of (now + phase)
-	int64_t phase; // ns, 0 to 10^9 - 1: where in a second virtual time 0 lies
-	uint32_t weekday_shift; // what the guest's day of the week is ahead of the calendar's
-	int64_t flags_ns; // the flags in register C cover virtual time up to here
+	struct rtc_clock time;
 };
 
 struct rtc_state {
