@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus, BusProbe
 from vmm.coalesce import Coalesce
@@ -16,10 +16,13 @@ from vmm.loop import IoLoop
 from vmm.native import ffi, lib, made
 
 
-class DeviceRig:
-    """Use as a context manager. `edges` are (GSI, level) in order since `take_edges()`."""
+class Rig:
+    """A machine without KVM, memory and devices. Use as a context manager.
 
-    def __init__(self, build: Callable[[DeviceContext], CDevice], **settings: Any) -> None:
+    `edges` are (GSI, level) in order since `take_edges()`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
         self.config = VmConfig.of(kernel="-", **settings)
         self.edges: list[tuple[int, int]] = []
         self.levels: dict[int, int] = {}
@@ -43,23 +46,24 @@ class DeviceRig:
             coalesce=Coalesce(-1, self.clock, self.loop, ffi.NULL),
             vm_fd=-1,
         )
-        self.device: Any = build(self.context)
-        self.device.claim(self.pio, self.mmio)
         self._probes = {"pio": BusProbe(self.pio), "mmio": BusProbe(self.mmio)}
 
     def _line_changed(self, _chip: object, gsi: int, level: int) -> None:
         self.edges.append((gsi, level))
         self.levels[gsi] = level
 
-    def __enter__(self) -> DeviceRig:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         for probe in self._probes.values():
             probe.close()
-        self.device.close()
+        self._close_devices()
         self.context.coalesce.close()
         self.loop.close()
+
+    def _close_devices(self) -> None:
+        pass
 
     @property
     def now(self) -> int:
@@ -67,6 +71,25 @@ class DeviceRig:
 
     def step(self, ns: int) -> None:
         lib.vclock_step(self.clock, ns)
+
+    def take_edges(self) -> list[tuple[int, int]]:
+        edges, self.edges = self.edges, []
+        return edges
+
+    def level(self, gsi: int) -> int:
+        return self.levels.get(gsi, 0)
+
+
+class DeviceRig(Rig):
+    """One device in C, with its accesses by region."""
+
+    def __init__(self, build: Callable[[DeviceContext], CDevice], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.device: Any = build(self.context)
+        self.device.claim(self.pio, self.mmio)
+
+    def _close_devices(self) -> None:
+        self.device.close()
 
     def _place(self, region: int) -> tuple[str, int]:
         return next((space, base) for space, base, _, r in self.device.claims if r == region)
@@ -79,13 +102,6 @@ class DeviceRig:
         """The device's answer: 0 or an enum dev_event."""
         space, base = self._place(region)
         return self._probes[space].write(base + offset, size, value)
-
-    def take_edges(self) -> list[tuple[int, int]]:
-        edges, self.edges = self.edges, []
-        return edges
-
-    def level(self, gsi: int) -> int:
-        return self.levels.get(gsi, 0)
 
     def save(self) -> dict[str, Any]:
         return dict(self.device.save())
