@@ -34,6 +34,7 @@ class Rtc(CDevice):
             context.irq, layout.GSI_RTC, context.clock, context.loop.pointer, seconds, ns
         )
         super().__init__("rtc", pointer, [("pio", layout.PORT_RTC, 2, 0)])
+        context.coalesce.always(layout.PORT_RTC, 1)  # an index is followed by its data
         for index, value in cmos_bytes(context.config.mem, context.config.cpus).items():
             check(lib.rtc_poke(self.pointer, index, value), "rtc_poke", f"index {index:#x}")
 
