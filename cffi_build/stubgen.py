@@ -1,7 +1,7 @@
-"""Writes vmm/_native.pyi from the cdef, so that mypy knows every C function, constant and structure.
+"""Writes vmm/_native.pyi from the cdef: mypy then knows every C function, constant and structure.
 
-`python -m cffi_build.stubgen` writes the file, `--check` only says whether it is the one that belongs
-to the cdef (status 1 and a diff if not).
+`python -m cffi_build.stubgen` writes the file, `--check` only says whether it is the one that
+belongs to the cdef (status 1 and a diff if not).
 
 How C looks from Python: a structure and a pointer to it have the same attributes, so one class
 `struct_NAME` stands for both; it exists for the type checker alone. Function pointers, `void *` and
@@ -60,7 +60,7 @@ class FFI:
     errno: int
     def addressof(self, cdata: Any, *path: str | int) -> Any: ...
     def buffer(self, cdata: Any, size: int = ...) -> Any: ...
-    def callback(self, cdecl: str, function: Callable[..., Any] = ..., *, error: Any = ...) -> Any: ...
+    def callback(self, cdecl: str, function: Callable[..., Any] = ..., error: Any = ...) -> Any: ...
     def cast(self, cdecl: str, value: Any) -> Any: ...
     def def_extern(
         self,

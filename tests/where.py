@@ -1,8 +1,8 @@
-"""A pytest plugin that decides where each test runs: on this host, or in the nested lab. Never: not.
+"""A pytest plugin that decides where each test runs: on this host or in the lab. Never: not at all.
 
-A test says what it needs with `@pytest.mark.needs("kvm", ...)`. What this host lacks is looked for in
-the lab: all such tests run there in one boot, and their reports appear here as they come in. The same
-tests are collected everywhere; the summary tells what ran where.
+A test says what it needs with `@pytest.mark.needs("kvm", ...)`. What this host lacks is looked for
+in the lab: all such tests run there in one boot, and their reports appear here as they come in. The
+same tests are collected everywhere; the summary tells what ran where.
 
 Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `root`, or the
 name of a probe guest (tests/guests.py).
@@ -28,12 +28,19 @@ LAB_MEMORY = "8G"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--where", choices=("auto", "host", "lab"), default="auto", help="where tests with needs run")
+    parser.addoption(
+        "--where",
+        choices=("auto", "host", "lab"),
+        default="auto",
+        help="where tests with needs run",
+    )
     parser.addoption("--lab-results", metavar="FILE", help="(inside the lab) write reports there")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(*names): what the host must have; else it runs in the lab")
+    config.addinivalue_line(
+        "markers", "needs(*names): what the host must have; else it runs in the lab"
+    )
     config.stash[PLACES] = {}
     if config.getoption("--lab-results"):
         config.pluginmanager.register(Sender(config), "lab-sender")
@@ -87,7 +94,7 @@ def needs_of(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Chooses a place for each test; those for the lab go last, so that quick answers come first."""
+    """Chooses a place for each test; the lab's go last, so that quick answers come first."""
     where, host, places = config.getoption("--where"), Host(), config.stash[PLACES]
     inside = bool(config.getoption("--lab-results"))
     for item in items:
@@ -151,7 +158,9 @@ class Lab:
             line = self._next_line()
             if line is None:
                 return [*mine, self._lost(item)]
-            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=json.loads(line))
+            report = self.config.hook.pytest_report_from_serializable(
+                config=self.config, data=json.loads(line)
+            )
             if report.nodeid == item.nodeid:
                 mine.append(report)
         self.left.remove(item.nodeid)
@@ -186,12 +195,26 @@ class Lab:
         self.stream = results.open(encoding="utf-8")
         self.log = folder / "log.txt"
         self._say(f"{len(self.left)} tests run in the lab")
-        command = [sys.executable, "-m", "vmm.lab", "run", "--mem", LAB_MEMORY, "--out", str(folder), "--"]
+        command = [
+            sys.executable,
+            "-m",
+            "vmm.lab",
+            "run",
+            "--mem",
+            LAB_MEMORY,
+            "--out",
+            str(folder),
+            "--",
+        ]
         inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--where", "host"]
         inner += ["--lab-results", f"/out/{RESULTS}", f"@/out/{NODES}"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *inner], cwd=TOP, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                [*command, *inner],
+                cwd=TOP,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def _say(self, text: str) -> None:
@@ -207,7 +230,7 @@ class Lab:
             location=item.location,
             keywords={},
             outcome="failed",
-            longrepr=f"The lab ended twice before this test's result arrived. Its last words:\n{tail}",
+            longrepr=f"The lab ended twice before this test's result came. Its last words:\n{tail}",
             when="call",
         )
 

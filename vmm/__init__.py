@@ -19,7 +19,7 @@ From the bottom up, each module importing only what stands before it:
   thread, writes that KVM queues;
 * `backends` move bytes for `devices`, which see the machine only through `context`;
 * `boot`: from image files to guest memory and the boot vCPU's first registers;
-* `machine` with `hardware` `vcpu` `gate` `events` `crash` `inspection`: building, threads, lifecycle;
+* `machine` with `hardware` `vcpu` `gate` `events` `crash` `inspection`: building, threads, life;
 * `control`: one run from configuration to exit code, control socket, exit report; `lab`: a machine
   with KVM anywhere;
 * `cli` and `__main__`: the command `vmm`; `sentences` tell its user what went wrong.

@@ -1,4 +1,4 @@
-"""From a VmConfig to what the boot code is asked for: images, tables, and which hardware they tell of."""
+"""From a VmConfig to what the boot code is asked for: images, tables, the hardware they tell of."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ class Bus:
         self.pointer = made(lib.bus_create(limit), lib.bus_destroy, f"the {name} bus")
         self._keep: dict[int, Any] = {}  # devices stay alive as long as C may call them
 
-    def claim(self, base: int, length: int, dev: Any, owner: str, region: int = 0, keep: Any = None) -> None:
+    def claim(
+        self, base: int, length: int, dev: Any, owner: str, region: int = 0, keep: Any = None
+    ) -> None:
         """Gives [base, base + length) to `dev` (a `struct dev *`). VmmError if it is taken."""
         error = lib.bus_claim(self.pointer, base, length, dev, region)
         if error == -EEXIST:

@@ -16,7 +16,12 @@ CONTROL = "cr0 cr2 cr3 cr4 cr8 efer apic_base".split()
 SEGMENTS = "cs ds es fs gs ss tr ldt".split()
 CODE_BYTES = 16
 SHOWN_EXITS = 16
-INTERNAL_ERRORS = {1: "emulation failed", 2: "simultaneous exceptions", 3: "exit during event delivery", 4: "unexpected exit reason"}
+INTERNAL_ERRORS = {
+    1: "emulation failed",
+    2: "simultaneous exceptions",
+    3: "exit during event delivery",
+    4: "unexpected exit reason",
+}
 
 
 def exit_name(reason: int) -> str:

@@ -20,13 +20,13 @@ EXIT_PANIC = 255  # guest panic: pvpanic or the console's panic line
 
 
 class VmmError(Exception):
-    """Base of all. `str()` is one sentence: what was tried, on what, what came back, what to do next."""
+    """Base of all. `str()` is one sentence: what was tried, on what, what came back, what to do."""
 
     exit_code = EXIT_USAGE
 
 
 class ConfigError(VmmError):
-    """The user's configuration cannot work; `problems` holds every fault found, not just the first."""
+    """The user's configuration cannot work; `problems` holds every fault, not just the first."""
 
     exit_code = EXIT_USAGE
 
@@ -68,13 +68,13 @@ class BootError(VmmError):
 
 
 class StateError(VmmError):
-    """An operation that the machine's present state does not allow, or a saved state that does not fit."""
+    """What the machine's present state does not allow, or a saved state that does not fit."""
 
     exit_code = EXIT_USAGE
 
 
 class GuestCrash(VmmError):
-    """Triple fault, KVM internal error or failed entry. `report` holds registers and the last exits."""
+    """Triple fault, KVM internal error, failed entry. `report` has registers and the last exits."""
 
     exit_code = EXIT_CRASH
 

@@ -91,8 +91,7 @@ class EventDecoder:
             lib.VCPU_HLT: "halt without a local APIC",
         }.get(event.kind, f"unknown exit {crash.exit_name(event.exit_reason)}")
         error = GuestCrash(
-            f"The guest crashed: {what} on vCPU {vcpu.id} at "
-            f"rip {report['registers']['rip']:#x}",  # type: ignore[index]
+            f"The guest crashed: {what} on vCPU {vcpu.id} at rip {report['registers']['rip']:#x}",  # type: ignore[index]
             report,
         )
         machine.errors.append(error)

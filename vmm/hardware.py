@@ -50,7 +50,9 @@ class Hardware:
         self.system = self._own(System())
         self.caps = caps.probe(self.system.fd)
         for cap in caps.missing(self.caps):
-            raise HostError(f"KVM here lacks {cap.name}, needed for {cap.purpose}; see `vmm doctor`")
+            raise HostError(
+                f"KVM here lacks {cap.name}, needed for {cap.purpose}; see `vmm doctor`"
+            )
         self.vm = self._own(self.system.create_vm())
         self.memory = self._own(GuestMemory(config.mem, config.mem_backing, config.mem_prealloc))
         self.memory.attach(self.vm)
@@ -60,7 +62,9 @@ class Hardware:
         core = lib.vmcore_create(vm_fd, self.pio.pointer, self.mmio.pointer)
         buses = (self.pio.pointer, self.mmio.pointer)
         self.core = made(core, lib.vmcore_destroy, "the vCPUs' shared part", *buses)
-        self._closers.append(lambda: ffi.release(self.core))  # before the buses, whatever refers to it
+        self._closers.append(
+            lambda: ffi.release(self.core)
+        )  # before the buses, whatever refers to it
         self.hub = made(lib.irq_hub_create(), lib.irq_hub_destroy, "the interrupt lines")
         self.clock = made(lib.vclock_create(False), lib.vclock_destroy, "the clock")
         self.loop = self._own(IoLoop())
@@ -82,7 +86,7 @@ class Hardware:
         return part
 
     def _make_irqchip(self) -> None:
-        """The irqchip must exist before the first vCPU; the in-kernel PIT wants the in-kernel PIC."""
+        """The irqchip must exist before any vCPU; the in-kernel PIT wants the in-kernel PIC."""
         config = self.config
         self.vm.set_tss_addr(layout.KVM_TSS)
         if self.caps["KVM_CAP_SET_IDENTITY_MAP_ADDR"]:

@@ -1,4 +1,4 @@
-"""Looking at a machine: counters and state as plain data, for --stats, the control socket and tests.
+"""Looking at a machine: counters and state as plain data, for --stats, control socket and tests.
 
 Counters are read while vCPUs run: each is exact, together they are only nearly of one moment.
 """
@@ -81,7 +81,7 @@ def stats(machine: Machine) -> dict[str, object]:
 
 
 def kvm_stats(machine: Machine) -> dict[str, object]:
-    """KVM's own counters (KVM_GET_STATS_FD) of the VM and of each vCPU, where the kernel has them."""
+    """KVM's own counters (KVM_GET_STATS_FD) of VM and vCPUs, where the kernel has them."""
     from vmm.kvm import stats as kvm
 
     hardware = machine.hardware

@@ -1,4 +1,4 @@
-"""The guest-physical map, the I/O port map and the GSI map: every fixed number, once, with its arithmetic.
+"""The guest-physical map, the port map and the GSI map: every fixed number, once, with arithmetic.
 
 docs/layout.md is generated from this file.
 """

@@ -2,8 +2,8 @@
 
 States: new -> ready -> running <-> paused -> stopped. `run()` does it all on the calling thread;
 `start()` puts the managing loop on a thread of its own for callers who want to script. vCPU and I/O
-threads never change the machine themselves: they post what must happen to the managing thread, whose
-mailbox is the only queue, and hold themselves at the gate until it is done.
+threads never change the machine themselves: they post what must happen to the managing thread,
+whose mailbox is the only queue, and hold themselves at the gate until it is done.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Machine:
     # --- what threads ask for
 
     def post(self, message: Outcome | Callable[[], None]) -> None:
-        """Queues an outcome or an action for the managing thread. Any thread, also a signal handler."""
+        """Queues an outcome or an action for the managing thread. Any thread or signal handler."""
         self._mail.put(message)
 
     def fail(self, error: BaseException) -> None:
@@ -265,7 +265,7 @@ class Machine:
             self.reset()
 
     def save(self) -> dict[str, object]:
-        """The state of vCPUs and devices as plain data, without RAM. Paused or ready machines only."""
+        """The state of vCPUs and devices as plain data, without RAM. Only while paused or ready."""
         with self._lifecycle:
             self._need("save", "paused", "ready")
             return self.hardware.save()
@@ -317,5 +317,3 @@ class Machine:
         """The last bytes the guest wrote to its first console."""
         com1: Any = self.hardware.device("com1")
         return bytes(com1.tail()) if com1 is not None else b""
-
-

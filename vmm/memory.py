@@ -101,14 +101,18 @@ class Accessor:
 
     def read(self, gpa: int, length: int) -> bytes:
         buffer = bytearray(min(length, self.memory.size))
-        result = lib.gmem_read(
-            self.memory.pointer, self.dev, gpa, ffi.from_buffer(buffer), length
-        ) if len(buffer) == length else -14
+        result = (
+            lib.gmem_read(self.memory.pointer, self.dev, gpa, ffi.from_buffer(buffer), length)
+            if len(buffer) == length
+            else -14
+        )
         self._check(result, "read", gpa, length)
         return bytes(buffer)
 
     def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None:
-        result = lib.gmem_write(self.memory.pointer, self.dev, gpa, ffi.from_buffer(data), len(data))
+        result = lib.gmem_write(
+            self.memory.pointer, self.dev, gpa, ffi.from_buffer(data), len(data)
+        )
         self._check(result, "write", gpa, len(data))
 
     def zero(self, gpa: int, length: int) -> None:
@@ -231,4 +235,3 @@ def _shmem_policy() -> str:
             return file.read().partition("[")[2].partition("]")[0]
     except OSError:
         return "never"
-

@@ -75,7 +75,7 @@ class Fd:
         self.close()
 
     def ioctl(self, name: str, argument: Any = None, about: str = "") -> int:
-        """One ioctl by its uapi name with a pointer argument. KvmError with that name on failure."""
+        """One ioctl by its uapi name with a pointer argument. A KvmError has that name."""
         pointer = ffi.NULL if argument is None else argument
         return check(lib.sys_ioctl(self.number, getattr(lib, name), pointer), name, about)
 
@@ -94,8 +94,12 @@ class PyDevice:
         self.handler = handler
         self.parked: BaseException | None = None
         self._handle = ffi.new_handle(self)
-        upcalls = ffi.new("struct pydev_upcalls *", {"read": lib.vmm_pydev_read, "write": lib.vmm_pydev_write})
-        self.pointer = made(lib.pydev_create(upcalls[0], self._handle), lib.pydev_destroy, "a device")
+        upcalls = ffi.new(
+            "struct pydev_upcalls *", {"read": lib.vmm_pydev_read, "write": lib.vmm_pydev_write}
+        )
+        self.pointer = made(
+            lib.pydev_create(upcalls[0], self._handle), lib.pydev_destroy, "a device"
+        )
         self.dev = ffi.addressof(self.pointer, "dev")
 
     def counts(self) -> dict[str, int]:

@@ -16,7 +16,7 @@ CAUSES = {
 
 
 class Outcome(Record):
-    """`cause` is a key of CAUSES, "debug-exit", "signal" or "error"; `code` the process's exit code."""
+    """`cause`: a key of CAUSES, "debug-exit", "signal" or "error", `code` the exit code."""
 
     cause: str
     code: int

@@ -28,7 +28,7 @@ class Record:
     _defaults: ClassVar[dict[str, object]] = {}
 
     def __init_subclass__(cls) -> None:
-        own = cls.__dict__.get("__annotations__", {})
+        own = cls.__dict__.get("__annotations__", {})  # noqa: RUF063 - `inspect` is heavy
         names = [name for name, kind in own.items() if not kind.startswith("ClassVar")]
         cls._fields = tuple(dict.fromkeys((*cls._fields, *names)))
         cls._names = frozenset(cls._fields)

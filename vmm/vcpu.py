@@ -1,7 +1,8 @@
 """A vCPU thread: calls lib.vcpu_run(), hands events to the machine, runs queued commands.
 
-KVM's vCPU ioctls block while the vCPU is in KVM_RUN, also while it waits for its SIPI. Whoever wants
-one done therefore queues a command: it runs on this thread between two KVM_RUNs, at once if parked.
+KVM's vCPU ioctls block while the vCPU is in KVM_RUN, also while it waits for its SIPI. Whoever
+wants one done therefore queues a command: it runs on this thread between two KVM_RUNs, at once if
+parked.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Vcpu:
         lib.vcpu_kick(self.pointer, lib.VCPU_REQUEST_COMMANDS)
 
     def failure(self) -> Any:
-        """`struct vcpu_failure`: what KVM said of the last exit, if it was a failure or system event."""
+        """`struct vcpu_failure`: what KVM said of the last exit, if a failure or system event."""
         failure = ffi.new("struct vcpu_failure *")
         lib.vcpu_failure(self.pointer, failure)
         return failure

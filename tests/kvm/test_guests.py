@@ -1,4 +1,4 @@
-"""Every tiny guest of guests/guests.toml, on every irqchip it names, each subtest's verdict checked."""
+"""Every tiny guest of guests/guests.toml, on each irqchip it names, with every verdict checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine's lifecycle with real vCPUs: pause, resume, reset, stop, save and load, nothing left behind."""
+"""The machine's lifecycle with real vCPUs: pause, resume, reset, stop, save and load."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ def test_ten_thousand_kicks_pauses_and_resumes_lose_no_wakeup() -> None:
                 rng.choice(machine.hardware.vcpus).kick()
             elif what == 2:
                 vcpu = rng.choice(machine.hardware.vcpus)
-                assert machine.on_vcpu(vcpu, lambda: threading.current_thread().name) == f"vcpu{vcpu.id}"
+                assert (
+                    machine.on_vcpu(vcpu, lambda: threading.current_thread().name)
+                    == f"vcpu{vcpu.id}"
+                )
             elif rng.random() < 0.01:
                 time.sleep(0.001)
         machine.stop()
@@ -188,7 +191,9 @@ def test_a_crash_report_has_registers_code_and_the_last_exits() -> None:
 
 def test_255_vcpus_come_up_and_answer() -> None:
     guest = guests.load()[0]["smp-255"]
-    with Machine(config(guest.image, append=guest.append, cpus=255, mem="128M", timeout="300")) as machine:
+    with Machine(
+        config(guest.image, append=guest.append, cpus=255, mem="128M", timeout="300")
+    ) as machine:
         assert machine.run().code == 1
 
 

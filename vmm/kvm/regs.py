@@ -1,7 +1,7 @@
 """The registers a vCPU starts with, for each way into a boot image.
 
-real16: as after reset, but at a chosen address below 1 MiB. protected32: flat 4 GiB segments, paging
-off (PVH start info ABI, multiboot 1 section 3.2). long64: paging on with the tables at
+real16: as after reset, but at a chosen address below 1 MiB. protected32: flat 4 GiB segments,
+paging off (PVH start info ABI, multiboot 1 section 3.2). long64: paging on with the tables at
 layout.BOOT_PAGE_TABLES (Linux x86 boot protocol, 64-bit entry).
 """
 

@@ -69,7 +69,9 @@ class System:
 
     def supported_cpuid(self) -> list[CpuidEntry]:
         """KVM_GET_SUPPORTED_CPUID: what the host's CPU and KVM can show a guest."""
-        table = ffi.new("struct kvm_cpuid2 *", {"nent": MAX_CPUID_ENTRIES, "entries": MAX_CPUID_ENTRIES})
+        table = ffi.new(
+            "struct kvm_cpuid2 *", {"nent": MAX_CPUID_ENTRIES, "entries": MAX_CPUID_ENTRIES}
+        )
         self.fd.ioctl("KVM_GET_SUPPORTED_CPUID", table)
         return [
             (e.function, e.index, e.flags, e.eax, e.ebx, e.ecx, e.edx)

@@ -34,9 +34,7 @@ class Vm:
         number = self.fd.ioctl_value("KVM_CREATE_VCPU", vcpu_id, about=f"vCPU {vcpu_id}")
         return KvmVcpu(Fd(number), vcpu_id)
 
-    def set_memory_region(
-        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0
-    ) -> None:
+    def set_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
         """KVM_SET_USER_MEMORY_REGION; size 0 deletes the slot."""
         region = ffi.new(
             "struct kvm_userspace_memory_region *",
@@ -87,7 +85,9 @@ class Vm:
         self.fd.ioctl("KVM_SET_IRQCHIP", chip)
 
     def irq_line(self, gsi: int, level: int) -> None:
-        self.fd.ioctl("KVM_IRQ_LINE", ffi.new("struct kvm_irq_level *", {"irq": gsi, "level": level}))
+        self.fd.ioctl(
+            "KVM_IRQ_LINE", ffi.new("struct kvm_irq_level *", {"irq": gsi, "level": level})
+        )
 
     def signal_msi(self, address: int, data: int) -> int:
         """KVM_SIGNAL_MSI: > 0 delivered, 0 blocked by the guest."""
@@ -97,8 +97,10 @@ class Vm:
         )
         return self.fd.ioctl("KVM_SIGNAL_MSI", msi)
 
-    def ioeventfd(self, address: int, length: int, fd: int, *, pio: bool, attach: bool = True) -> None:
-        """KVM_IOEVENTFD: a write of `length` bytes (0: any) signals the eventfd instead of exiting."""
+    def ioeventfd(
+        self, address: int, length: int, fd: int, *, pio: bool, attach: bool = True
+    ) -> None:
+        """KVM_IOEVENTFD: a write of `length` bytes (0: any) signals `fd` instead of exiting."""
         flags = (lib.KVM_IOEVENTFD_FLAG_PIO if pio else 0) | (
             0 if attach else lib.KVM_IOEVENTFD_FLAG_DEASSIGN
         )
@@ -108,7 +110,7 @@ class Vm:
         self.fd.ioctl("KVM_IOEVENTFD", event, about=f"{address:#x}")
 
     def get_clock(self) -> Any:
-        """kvmclock: nanoseconds since the VM was created, and with newer kernels realtime and TSC."""
+        """kvmclock: nanoseconds of the VM's life, and with newer kernels realtime and TSC."""
         clock = ffi.new("struct kvm_clock_data *")
         self.fd.ioctl("KVM_GET_CLOCK", clock)
         return clock

@@ -34,11 +34,10 @@ class GmemTwin:
             return -errno.EFAULT
         pieces: list[tuple[int, int]] = []
         while length:
-            for base, size, hva, flags in self.regions:
-                if base <= gpa < base + size:
-                    break
-            else:
+            region = next((r for r in self.regions if r[0] <= gpa < r[0] + r[1]), None)
+            if region is None:
                 return -errno.EFAULT
+            base, size, hva, flags = region
             if direction & WRITE and flags & READONLY:
                 return -errno.EROFS
             if len(pieces) == most:
