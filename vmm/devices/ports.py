@@ -10,8 +10,6 @@ from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from vmm.context import DeviceContext
     from vmm.devices.base import Claim
 
@@ -46,36 +44,29 @@ class QuietDevice(CDevice):
     exit. Unlike a coalesced zone it leaves other widths and ports inside its range alone.
     """
 
-    def __init__(
-        self,
-        context: DeviceContext,
-        parts: tuple[str, str, Any],
-        claims: list[Claim],
-        forgetful: list[tuple[int, int]],
-    ) -> None:
-        """parts: name, kind and pointer; forgetful: (port, width in bytes)."""
-        name, kind, pointer = parts
-        super().__init__(name, pointer, claims, kind=kind)
-        self._vm_fd = context.vm_fd
-        self._fd = -1
-        self._dropped: list[tuple[int, int]] = []
-        if self._vm_fd >= 0:
-            self._fd = os.eventfd(0, os.EFD_CLOEXEC)
-            # Where KVM cannot, the writes exit and are forgotten in C.
-            self._dropped = [place for place in forgetful if self._ioeventfd(*place, 0)]
+    _vm_fd = _event = -1
+    _dropped: list[tuple[int, int]]
 
-    def _ioeventfd(self, port: int, width: int, flags: int) -> bool:
+    def forget(self, vm_fd: int, places: list[tuple[int, int]]) -> None:
+        """Has KVM drop writes to these (port, bytes). Where it cannot, they exit and are lost here."""
+        self._dropped = []
+        if vm_fd < 0:
+            return
+        self._vm_fd, self._event = vm_fd, os.eventfd(0, os.EFD_CLOEXEC)
+        self._dropped = [place for place in places if self._ioeventfd(place, 0)]
+
+    def _ioeventfd(self, place: tuple[int, int], flags: int) -> bool:
         flags |= lib.KVM_IOEVENTFD_FLAG_PIO
-        fields = {"addr": port, "len": width, "fd": self._fd, "flags": flags}
+        fields = {"addr": place[0], "len": place[1], "fd": self._event, "flags": flags}
         argument = ffi.new("struct kvm_ioeventfd *", fields)
         return bool(lib.sys_ioctl(self._vm_fd, lib.KVM_IOEVENTFD, argument) == 0)
 
     def close(self) -> None:
         while self._dropped:
-            self._ioeventfd(*self._dropped.pop(), lib.KVM_IOEVENTFD_FLAG_DEASSIGN)
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            self._ioeventfd(self._dropped.pop(), lib.KVM_IOEVENTFD_FLAG_DEASSIGN)
+        if self._event >= 0:
+            os.close(self._event)
+            self._event = -1
         super().close()
 
 
@@ -84,8 +75,9 @@ def reset_port(context: DeviceContext, *, legacy: bool) -> CDevice:
     claims: list[Claim] = [("pio", layout.PORT_PCI_ADDRESS, 4, lib.RESETPORT_CF8)]
     if legacy:
         claims.append(("pio", layout.PORT_FAST_A20, 1, lib.RESETPORT_92))
-    parts = ("reset", "resetport", lib.resetport_create())
-    return QuietDevice(context, parts, claims, [(layout.PORT_PCI_ADDRESS, 4)])
+    device = QuietDevice("reset", lib.resetport_create(), claims, kind="resetport")
+    device.forget(context.vm_fd, [(layout.PORT_PCI_ADDRESS, 4)])
+    return device
 
 
 def pvpanic() -> CDevice:
@@ -104,5 +96,7 @@ def null_ports(context: DeviceContext) -> CDevice:
     """What a stock kernel probes in vain: Super-I/O index pairs and PCI configuration data."""
     claims: list[Claim] = [("pio", base, 2, 0) for base in layout.PORT_SUPERIO]
     claims.append(("pio", layout.PORT_PCI_DATA, 4, 0))
-    quiet = [(base + n, 1) for base in layout.PORT_SUPERIO for n in range(2)]
-    return QuietDevice(context, ("null", "nullport", lib.nullport_create()), claims, quiet)
+    device = QuietDevice("null", lib.nullport_create(), claims, kind="nullport")
+    pairs = [(base + n, 1) for base in layout.PORT_SUPERIO for n in range(2)]
+    device.forget(context.vm_fd, pairs)
+    return device
