@@ -45,10 +45,10 @@ class QuietDevice(CDevice):
     """
 
     _vm_fd = _event = -1
-    _dropped: list[tuple[int, int]]
+    _dropped: list[tuple[int, int]] = []
 
     def forget(self, vm_fd: int, places: list[tuple[int, int]]) -> None:
-        """Has KVM drop writes to these (port, bytes). Where it cannot, they exit and are lost here."""
+        """Has KVM drop writes to these (port, bytes). Where it cannot, they exit and C drops them."""
         self._dropped = []
         if vm_fd < 0:
             return
