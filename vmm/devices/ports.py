@@ -48,7 +48,7 @@ class QuietDevice(CDevice):
     _dropped: list[tuple[int, int]] = []
 
     def forget(self, vm_fd: int, places: list[tuple[int, int]]) -> None:
-        """Has KVM drop writes to these (port, bytes). Where it cannot, they exit and C drops them."""
+        """Has KVM drop writes to these (port, bytes). Those it will not take exit."""
         self._dropped = []
         if vm_fd < 0:
             return
