@@ -28,10 +28,10 @@
 #define KVM_XEN_ATTR_TYPE_RUNSTATE_UPDATE_FLAG 5
 #endif
 #ifndef KVM_XEN_INVALID_GFN // 6.2
-#define KVM_XEN_INVALID_GFN ((__u64)-1)
+#define KVM_XEN_INVALID_GFN ((__u64) - 1)
 #endif
 #ifndef KVM_XEN_INVALID_GPA // 6.2
-#define KVM_XEN_INVALID_GPA ((__u64)-1)
+#define KVM_XEN_INVALID_GPA ((__u64) - 1)
 #endif
 #ifndef KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE // 6.8
 #define KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE (1 << 7)

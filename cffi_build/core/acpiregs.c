@@ -122,7 +122,7 @@ static void pm1_event_write(struct acpiregs *a, uint64_t offset, uint32_t value)
 	if (offset >= 2)
 		a->pm1_enable = put_byte(a->pm1_enable, offset - 2, value, PM1_ENABLE_BITS);
 	else
-		a->pm1_status &= (uint16_t) ~(value << (8 * offset));
+		a->pm1_status &= (uint16_t)~(value << (8 * offset));
 	if (offset == 0 && (value & PM1_TMR))
 		a->tmr_seen = carries(a);
 	update(a);
@@ -133,7 +133,7 @@ static void gpe_write(struct acpiregs *a, uint64_t offset, uint32_t value)
 	if (offset >= 2)
 		a->gpe_enable = put_byte(a->gpe_enable, offset - 2, value, 0xffff);
 	else
-		a->gpe_status &= (uint16_t) ~(value << (8 * offset));
+		a->gpe_status &= (uint16_t)~(value << (8 * offset));
 	update(a);
 }
 
@@ -147,7 +147,7 @@ static int acpiregs_write(struct dev *d, uint32_t region, uint64_t offset, uint3
 	switch (region) {
 	case ACPIREGS_SLEEP:
 		if (offset) {
-			a->sleep_status &= (uint8_t) ~(byte & SLEEP_WAK_STS);
+			a->sleep_status &= (uint8_t)~(byte & SLEEP_WAK_STS);
 			return 0;
 		}
 		a->sleep_control = (uint8_t)(byte & SLEEP_CONTROL_KEPT);
@@ -167,7 +167,7 @@ static int acpiregs_write(struct dev *d, uint32_t region, uint64_t offset, uint3
 	return 0; // the event register is read-only
 }
 
-static const struct dev_ops acpiregs_ops = {.read = acpiregs_read, .write = acpiregs_write};
+static const struct dev_ops acpiregs_ops = { .read = acpiregs_read, .write = acpiregs_write };
 
 struct acpiregs *acpiregs_create(struct irq_hub *hub, uint32_t gsi, struct vclock *clock,
 				 struct loop *loop, uint32_t timer_bits)

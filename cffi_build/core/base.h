@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -27,7 +27,7 @@ static inline void unlock_cleanup(pthread_mutex_t **lock)
 #define PASTE(a, b) PASTE_(a, b)
 
 // Holds `m` until the end of the enclosing scope.
-#define LOCKED(m)                                                                       \
+#define LOCKED(m)                                                                                  \
 	__attribute__((cleanup(unlock_cleanup), unused)) pthread_mutex_t *PASTE(held_, __LINE__) = \
 		(pthread_mutex_lock(m), (m))
 

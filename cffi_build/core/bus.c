@@ -155,8 +155,7 @@ int bus_release(struct bus *b, uint64_t base, uint64_t len)
 	if (!new)
 		return -ENOMEM;
 	memcpy(new->entry, old->entry, at * sizeof(old->entry[0]));
-	memcpy(&new->entry[at], &old->entry[at + 1],
-	       (old->count - at - 1) * sizeof(old->entry[0]));
+	memcpy(&new->entry[at], &old->entry[at + 1], (old->count - at - 1) * sizeof(old->entry[0]));
 	publish(b, new);
 	return 0;
 }

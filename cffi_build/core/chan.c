@@ -59,7 +59,8 @@ struct chan *chan_create(struct loop *l, uint64_t limit, enum chan_overflow over
 	c->flush_ns = CHAN_FLUSH_NS;
 	c->size = CHAN_RING_MIN;
 	c->ring = malloc(c->size);
-	c->peer = (struct chan_peer){.in_fd = -1, .out_fd = -1, .in_handle = -1, .out_handle = -1};
+	c->peer =
+		(struct chan_peer){ .in_fd = -1, .out_fd = -1, .in_handle = -1, .out_handle = -1 };
 	c->listen_fd = c->listen_handle = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->io, NULL);
@@ -84,6 +85,8 @@ void chan_destroy(struct chan *c)
 	if (c->ring)
 		chan_flush(c, 0);
 	chan_peer_close(c);
+	// A handler that lost its peer has removed its own sources and may still be on its way out.
+	loop_barrier(c->loop);
 	loop_forget(c->loop, c);
 	if (c->timer_fd >= 0)
 		close(c->timer_fd);
@@ -98,8 +101,8 @@ void chan_defer(struct chan *c, uint64_t ns)
 {
 	if (c->timer_ns && c->timer_ns <= ns)
 		return;
-	struct itimerspec when = {.it_value = {.tv_sec = (time_t)(ns / 1000000000),
-					       .tv_nsec = (long)(ns % 1000000000)}};
+	struct itimerspec when = { .it_value = { .tv_sec = (time_t)(ns / 1000000000),
+						 .tv_nsec = (long)(ns % 1000000000) } };
 	timerfd_settime(c->timer_fd, 0, &when, NULL);
 	c->timer_ns = ns;
 }

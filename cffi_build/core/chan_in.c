@@ -27,7 +27,7 @@ void chan_front_leave(struct chan *c)
 void chan_set_front(struct chan *c, const struct chan_front *f)
 {
 	LOCKED(&c->lock);
-	c->front = f ? *f : (struct chan_front){0};
+	c->front = f ? *f : (struct chan_front){ 0 };
 	while (c->front_busy && !pthread_equal(c->front_thread, pthread_self()))
 		pthread_cond_wait(&c->front_idle, &c->lock);
 	if (f) {

@@ -15,7 +15,7 @@
 // One write that does not wait. Bytes written, or -errno. Context: io held.
 static ssize_t push(struct chan *c, const uint8_t *buf, size_t len)
 {
-	struct pollfd poll_out = {.fd = c->peer.out_fd, .events = POLLOUT};
+	struct pollfd poll_out = { .fd = c->peer.out_fd, .events = POLLOUT };
 	ssize_t n;
 
 	if (c->peer.out_slow) {
@@ -139,7 +139,7 @@ uint64_t chan_flush(struct chan *c, int timeout_ms)
 		uint64_t left = bytes_left(c);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		int64_t wait = end - (now.tv_sec * 1000 + now.tv_nsec / 1000000);
-		struct pollfd out = {.events = POLLOUT};
+		struct pollfd out = { .events = POLLOUT };
 		if (!left || (err == -EAGAIN && wait <= 0) || (out.fd = borrow_out(c)) < 0) {
 			// The front-end may wait for the room made here.
 			chan_defer_unlocked(c, CHAN_NOW_NS);

@@ -14,7 +14,8 @@
 #include "chan_impl.h"
 
 static const struct chan_peer nobody = {
-	.in_fd = -1, .out_fd = -1, .in_handle = -1, .out_handle = -1};
+	.in_fd = -1, .out_fd = -1, .in_handle = -1, .out_handle = -1
+};
 
 static bool present(const struct chan_peer *p)
 {
@@ -175,7 +176,7 @@ void chan_peer_in_ended(struct chan *c)
 
 	{
 		LOCKED(&c->io);
-		struct pollfd out = {.fd = c->peer.out_fd};
+		struct pollfd out = { .fd = c->peer.out_fd };
 		gone = c->peer.out_fd < 0 ||
 		       (poll(&out, 1, 0) > 0 && out.revents & (POLLHUP | POLLERR));
 		if (!gone) {

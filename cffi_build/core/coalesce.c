@@ -9,7 +9,7 @@
 // Tells KVM and notes the outcome. Context: group's lock held.
 static int tell_kvm(struct coalesce_zone *z, bool on)
 {
-	struct kvm_coalesced_mmio_zone zone = {.addr = z->addr, .size = z->size, .pio = z->pio};
+	struct kvm_coalesced_mmio_zone zone = { .addr = z->addr, .size = z->size, .pio = z->pio };
 	unsigned long request = on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO;
 
 	if (ioctl(z->group->vm_fd, request, &zone))
@@ -91,8 +91,8 @@ void coalesce_destroy(struct coalesce *g)
 void coalesce_counters(struct coalesce *g, struct coalesce_counters *ret)
 {
 	LOCKED(&g->lock);
-	*ret = (struct coalesce_counters){.drains = count_get(&g->drains),
-					  .switches = count_get(&g->switches)};
+	*ret = (struct coalesce_counters){ .drains = count_get(&g->drains),
+					   .switches = count_get(&g->switches) };
 	for (struct coalesce_zone *z = g->zones; z; z = z->next)
 		ret->on += coalesce_zone_on(z);
 }
@@ -101,7 +101,8 @@ void coalesce_zone_init(struct coalesce_zone *z, struct coalesce *group, uint64_
 			uint32_t size, bool pio, bool timed)
 {
 	*z = (struct coalesce_zone){
-		.group = group, .addr = addr, .size = size, .pio = pio, .timed = timed};
+		.group = group, .addr = addr, .size = size, .pio = pio, .timed = timed
+	};
 	if (!group)
 		return;
 	z->timed = timed && group->drain;

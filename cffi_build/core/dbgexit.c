@@ -18,7 +18,7 @@ static int dbgexit_write(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return DEV_EVENT_DEBUG_EXIT;
 }
 
-static const struct dev_ops dbgexit_ops = {.read = dbgexit_read, .write = dbgexit_write};
+static const struct dev_ops dbgexit_ops = { .read = dbgexit_read, .write = dbgexit_write };
 
 struct dbgexit *dbgexit_create(void)
 {
@@ -43,7 +43,7 @@ void dbgexit_reset(struct dbgexit *e)
 void dbgexit_save(struct dbgexit *e, struct dbgexit_state *ret)
 {
 	(void)e;
-	*ret = (struct dbgexit_state){.version = DBGEXIT_STATE_VERSION};
+	*ret = (struct dbgexit_state){ .version = DBGEXIT_STATE_VERSION };
 }
 
 int dbgexit_load(struct dbgexit *e, const struct dbgexit_state *state)

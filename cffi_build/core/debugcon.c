@@ -84,13 +84,13 @@ void debugcon_reset(struct debugcon *d)
 void debugcon_save(struct debugcon *d, struct debugcon_state *ret)
 {
 	LOCKED(&d->dev.lock);
-	*ret = (struct debugcon_state){.version = DEBUGCON_STATE_VERSION, .bytes = d->bytes};
+	*ret = (struct debugcon_state){ .version = DEBUGCON_STATE_VERSION, .bytes = d->bytes };
 }
 
 void debugcon_counters(struct debugcon *d, struct debugcon_counters *ret)
 {
 	LOCKED(&d->dev.lock);
-	*ret = (struct debugcon_counters){.bytes = d->bytes, .lost = d->lost};
+	*ret = (struct debugcon_counters){ .bytes = d->bytes, .lost = d->lost };
 }
 
 int debugcon_load(struct debugcon *d, const struct debugcon_state *state)

@@ -23,7 +23,7 @@ static void put_be(uint8_t *at, uint32_t value, uint32_t bytes)
 // Byte `offset` of the directory: a big-endian count, then an entry for each file.
 static uint8_t directory_byte(const struct fwcfg *f, uint32_t offset)
 {
-	uint8_t entry[ENTRY_BYTES] = {0};
+	uint8_t entry[ENTRY_BYTES] = { 0 };
 	uint32_t files = 0;
 
 	for (uint32_t i = 0; i < f->count; i++) {
@@ -82,11 +82,11 @@ static int fwcfg_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t
 	return 0;
 }
 
-static const struct dev_ops fwcfg_ops = {.read = fwcfg_read, .write = fwcfg_write};
+static const struct dev_ops fwcfg_ops = { .read = fwcfg_read, .write = fwcfg_write };
 
 struct fwcfg *fwcfg_create(void)
 {
-	static const uint8_t id[4] = {1}; // the traditional interface, no DMA
+	static const uint8_t id[4] = { 1 }; // the traditional interface, no DMA
 	struct fwcfg *f = calloc(1, sizeof(*f));
 
 	if (!f)

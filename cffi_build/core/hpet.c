@@ -265,7 +265,7 @@ static int hpet_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 	return 0;
 }
 
-static const struct dev_ops hpet_ops = {.read = hpet_read, .write = hpet_write};
+static const struct dev_ops hpet_ops = { .read = hpet_read, .write = hpet_write };
 
 struct hpet *hpet_create(struct irq_hub *hub, struct vclock *clock, struct loop *loop)
 {

@@ -207,7 +207,7 @@ static int i8042_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 	*ret = k->out;
 	if (k->status & I8042_OUT_FULL) {
 		// The line falls before the next byte raises it: one edge for each byte.
-		k->status &= (uint8_t) ~(I8042_OUT_FULL | I8042_MOUSE_OUT_FULL);
+		k->status &= (uint8_t)~(I8042_OUT_FULL | I8042_MOUSE_OUT_FULL);
 		irq_line_set(&k->keyboard_irq, 0);
 		irq_line_set(&k->mouse_irq, 0);
 		i8042_update(k);
@@ -230,7 +230,7 @@ static int i8042_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t
 	return event;
 }
 
-static const struct dev_ops i8042_ops = {.read = i8042_read, .write = i8042_write};
+static const struct dev_ops i8042_ops = { .read = i8042_read, .write = i8042_write };
 
 struct i8042 *i8042_create(struct irq_hub *hub, uint32_t keyboard_gsi, uint32_t mouse_gsi)
 {

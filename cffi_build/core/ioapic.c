@@ -170,7 +170,7 @@ static int ioapic_write(struct dev *d, uint32_t region, uint64_t offset, uint32_
 	return 0;
 }
 
-static const struct dev_ops ioapic_ops = {.read = ioapic_read, .write = ioapic_write};
+static const struct dev_ops ioapic_ops = { .read = ioapic_read, .write = ioapic_write };
 
 struct ioapic *ioapic_create(uint32_t pins)
 {

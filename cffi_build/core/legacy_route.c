@@ -38,7 +38,7 @@ struct legacy_route *legacy_route_create(struct hpet *hpet, struct pit *pit, str
 
 	if (!r)
 		return NULL;
-	*r = (struct legacy_route){.pit = pit, .rtc = rtc, .vm_fd = vm_fd};
+	*r = (struct legacy_route){ .pit = pit, .rtc = rtc, .vm_fd = vm_fd };
 	hpet_set_legacy(hpet, silence, r);
 	return r;
 }

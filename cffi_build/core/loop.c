@@ -18,7 +18,7 @@ struct loop *loop_create(void)
 
 	if (!l)
 		return NULL;
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = WAKE_DATA};
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE_DATA };
 	l->current = -1;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -64,7 +64,7 @@ static int find_slot(struct loop *l)
 	if (!source)
 		return -ENOMEM;
 	for (uint32_t i = l->slots; i < slots; i++)
-		source[i] = (struct loop_source){.fd = -1};
+		source[i] = (struct loop_source){ .fd = -1 };
 	l->source = source;
 	l->slots = slots;
 	return (int)slots - LOOP_GROW;
@@ -102,12 +102,12 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fn fn, void *opaque)
 {
 	if (!fn)
 		return -EINVAL;
-	return add_source(l, fd, events, (struct loop_source){.fn = fn, .opaque = opaque});
+	return add_source(l, fd, events, (struct loop_source){ .fn = fn, .opaque = opaque });
 }
 
 int loop_add_call(struct loop *l, int fd, uint32_t events, uint64_t token)
 {
-	return add_source(l, fd, events, (struct loop_source){.token = token});
+	return add_source(l, fd, events, (struct loop_source){ .token = token });
 }
 
 // The source with this handle, or NULL. Context: l->lock held.
@@ -132,29 +132,43 @@ int loop_modify(struct loop *l, int handle, uint32_t events)
 	return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, s->fd, &event) ? -errno : 0;
 }
 
+// Waits until the handler that runs now has returned. Context: l->lock held, not on the loop's
+// thread.
+static void wait_idle(struct loop *l)
+{
+	uint64_t run = l->dispatches;
+
+	l->waiters++;
+	while (l->current >= 0 && l->dispatches == run)
+		pthread_cond_wait(&l->idle, &l->lock);
+	l->waiters--;
+}
+
 void loop_remove(struct loop *l, int handle)
 {
 	LOCKED(&l->lock);
 	struct loop_source *s = find_source(l, handle);
 
-	if (!s)
-		return;
-	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
-	close(s->fd);
-	s->fd = -1;
-	s->generation++;
-	for (uint32_t i = 0; i < l->call_count; i++) {
-		if (l->call_handle[i] == (uint32_t)handle)
-			l->call[i].kind = LOOP_STOPPED; // a hole, see loop_next_event()
+	if (s) {
+		epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+		close(s->fd);
+		s->fd = -1;
+		s->generation++;
+		for (uint32_t i = 0; i < l->call_count; i++) {
+			if (l->call_handle[i] == (uint32_t)handle)
+				l->call[i].kind = LOOP_STOPPED; // a hole, see loop_next_event()
+		}
 	}
-	// The slot may be given to a new source meanwhile; that one's handler cannot be current
-	// before this one has returned, so the wait is at most too long by a dispatch.
-	if (l->current != handle || loop_on_thread(l))
-		return;
-	l->waiters++;
-	while (l->current == handle)
-		pthread_cond_wait(&l->idle, &l->lock);
-	l->waiters--;
+	// Also when it is gone already: its handler may have removed it and still be running.
+	if (handle >= 0 && l->current == handle && !loop_on_thread(l))
+		wait_idle(l);
+}
+
+void loop_barrier(struct loop *l)
+{
+	LOCKED(&l->lock);
+	if (!loop_on_thread(l))
+		wait_idle(l);
 }
 
 // Context: l->lock held; released around the handler.
@@ -175,12 +189,13 @@ static void dispatch(struct loop *l, const struct epoll_event *event)
 	if (!s->fn) {
 		l->call_handle[l->call_count] = slot;
 		l->call[l->call_count++] =
-			(struct loop_event){.kind = LOOP_CALL, .value = s->token};
+			(struct loop_event){ .kind = LOOP_CALL, .value = s->token };
 		return;
 	}
 	loop_fn fn = s->fn;
 	void *opaque = s->opaque;
 	l->current = (int)slot;
+	l->dispatches++;
 	pthread_mutex_unlock(&l->lock);
 	fn(opaque, event->events);
 	pthread_mutex_lock(&l->lock);

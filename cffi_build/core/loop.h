@@ -47,6 +47,9 @@ int loop_add(struct loop *l, int fd, uint32_t events, loop_fn fn, void *opaque);
 // -ENOENT: no such source. Re-arms an EPOLLONESHOT source.
 int loop_modify(struct loop *l, int handle, uint32_t events);
 void loop_remove(struct loop *l, int handle);
+// Returns when the handler that was running has returned (at once on the loop's thread): for owners
+// whose handlers remove their own sources, before they free what those handlers use.
+void loop_barrier(struct loop *l);
 // A source that Python serves: when ready, loop_run() returns LOOP_CALL with `token`.
 int loop_add_call(struct loop *l, int fd, uint32_t events, uint64_t token);
 // Queues an event for loop_run()'s caller; callable from any thread. -ENOSPC when 64 are waiting.

@@ -30,7 +30,7 @@ int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source)
 	}
 	l->counters.posted++;
 	l->queue[(l->queue_head + l->queue_count++) % LOOP_QUEUE] =
-		(struct loop_event){.kind = kind, .value = value, .source = source};
+		(struct loop_event){ .kind = kind, .value = value, .source = source };
 	nudge(l);
 	return 0;
 }
@@ -83,7 +83,7 @@ bool loop_next_event(struct loop *l, struct loop_event *ret)
 		return true;
 	}
 	if (l->wake || l->stop) {
-		*ret = (struct loop_event){.kind = l->wake ? LOOP_WAKE : LOOP_STOPPED};
+		*ret = (struct loop_event){ .kind = l->wake ? LOOP_WAKE : LOOP_STOPPED };
 		if (l->wake)
 			l->wake = false;
 		else

@@ -28,6 +28,7 @@ struct loop {
 	bool running;
 	bool stop, wake;
 	int current; // slot whose handler is running, or -1
+	uint64_t dispatches; // tells one run of a handler from the next
 	struct loop_source *source;
 	uint32_t slots;
 	struct loop_event queue[LOOP_QUEUE];

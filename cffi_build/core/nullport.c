@@ -17,7 +17,7 @@ static int nullport_write(struct dev *d, uint32_t region, uint64_t offset, uint3
 	return 0;
 }
 
-static const struct dev_ops nullport_ops = {.read = nullport_read, .write = nullport_write};
+static const struct dev_ops nullport_ops = { .read = nullport_read, .write = nullport_write };
 
 struct nullport *nullport_create(void)
 {
@@ -42,7 +42,7 @@ void nullport_reset(struct nullport *n)
 void nullport_save(struct nullport *n, struct nullport_state *ret)
 {
 	(void)n;
-	*ret = (struct nullport_state){.version = NULLPORT_STATE_VERSION};
+	*ret = (struct nullport_state){ .version = NULLPORT_STATE_VERSION };
 }
 
 int nullport_load(struct nullport *n, const struct nullport_state *state)

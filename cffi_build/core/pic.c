@@ -144,7 +144,7 @@ static int pic_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	return 0;
 }
 
-static const struct dev_ops pic_ops = {.read = pic_read, .write = pic_write};
+static const struct dev_ops pic_ops = { .read = pic_read, .write = pic_write };
 
 struct pic *pic_create(void)
 {

@@ -111,7 +111,7 @@ static int pit_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	return 0;
 }
 
-static const struct dev_ops pit_ops = {.read = pit_read, .write = pit_write};
+static const struct dev_ops pit_ops = { .read = pit_read, .write = pit_write };
 
 struct pit *pit_create(struct irq_hub *hub, uint32_t gsi, struct vclock *clock, struct loop *loop)
 {

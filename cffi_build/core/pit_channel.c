@@ -49,7 +49,7 @@ static void advance(struct pit_channel *c, uint64_t now)
 
 void pit_channel_reset(struct pit_channel *c, bool gate)
 {
-	*c = (struct pit_channel){.access = BOTH, .gate = gate, .reload = 0x10000};
+	*c = (struct pit_channel){ .access = BOTH, .gate = gate, .reload = 0x10000 };
 }
 
 void pit_channel_control(struct pit_channel *c, uint8_t word)

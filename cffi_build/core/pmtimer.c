@@ -22,7 +22,7 @@ static int pmtimer_write(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return 0;
 }
 
-static const struct dev_ops pmtimer_ops = {.read = pmtimer_read, .write = pmtimer_write};
+static const struct dev_ops pmtimer_ops = { .read = pmtimer_read, .write = pmtimer_write };
 
 struct pmtimer *pmtimer_create(struct vclock *clock, uint32_t bits)
 {
@@ -49,7 +49,7 @@ void pmtimer_reset(struct pmtimer *t)
 
 void pmtimer_save(struct pmtimer *t, struct pmtimer_state *ret)
 {
-	*ret = (struct pmtimer_state){.version = PMTIMER_STATE_VERSION, .bits = t->bits};
+	*ret = (struct pmtimer_state){ .version = PMTIMER_STATE_VERSION, .bits = t->bits };
 }
 
 int pmtimer_load(struct pmtimer *t, const struct pmtimer_state *state)

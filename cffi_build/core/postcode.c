@@ -23,12 +23,12 @@ static int postcode_write(struct dev *d, uint32_t region, uint64_t offset, uint3
 	if (p->writes++ && code == p->last)
 		return 0;
 	p->mark[p->recorded++ % POSTCODE_MARKS] =
-		(struct postcode_mark){.ns = vclock_ns(p->clock), .value = code};
+		(struct postcode_mark){ .ns = vclock_ns(p->clock), .value = code };
 	p->last = code;
 	return 0;
 }
 
-static const struct dev_ops postcode_ops = {.read = postcode_read, .write = postcode_write};
+static const struct dev_ops postcode_ops = { .read = postcode_read, .write = postcode_write };
 
 struct postcode *postcode_create(struct vclock *clock)
 {
@@ -77,7 +77,7 @@ int postcode_load(struct postcode *p, const struct postcode_state *state)
 	p->writes = state->writes;
 	p->recorded = state->recorded;
 	for (uint32_t i = 0; i < POSTCODE_MARKS; i++)
-		p->mark[i] = (struct postcode_mark){state->ns[i], state->value[i]};
+		p->mark[i] = (struct postcode_mark){ state->ns[i], state->value[i] };
 	return 0;
 }
 

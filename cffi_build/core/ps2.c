@@ -45,7 +45,7 @@ static void defaults(struct ps2 *p)
 
 void ps2_reset(struct ps2 *p, bool mouse)
 {
-	*p = (struct ps2){.mouse = mouse};
+	*p = (struct ps2){ .mouse = mouse };
 	defaults(p);
 }
 

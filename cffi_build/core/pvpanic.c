@@ -27,7 +27,7 @@ static int pvpanic_write(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return value & PVPANIC_CRASH_LOADED ? DEV_EVENT_CRASH_LOADED : 0;
 }
 
-static const struct dev_ops pvpanic_ops = {.read = pvpanic_read, .write = pvpanic_write};
+static const struct dev_ops pvpanic_ops = { .read = pvpanic_read, .write = pvpanic_write };
 
 struct pvpanic *pvpanic_create(void)
 {
@@ -53,7 +53,7 @@ void pvpanic_reset(struct pvpanic *p)
 void pvpanic_save(struct pvpanic *p, struct pvpanic_state *ret)
 {
 	LOCKED(&p->dev.lock);
-	*ret = (struct pvpanic_state){.version = PVPANIC_STATE_VERSION, .seen = p->seen};
+	*ret = (struct pvpanic_state){ .version = PVPANIC_STATE_VERSION, .seen = p->seen };
 }
 
 int pvpanic_load(struct pvpanic *p, const struct pvpanic_state *state)

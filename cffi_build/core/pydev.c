@@ -33,7 +33,8 @@ static int pydev_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 	return err;
 }
 
-static int pydev_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t value)
+static int pydev_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
+		       uint64_t value)
 {
 	struct pydev *p = container_of(d, struct pydev, dev);
 	uint64_t start = now_ns();

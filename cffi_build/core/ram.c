@@ -14,11 +14,13 @@ int ram_map(int fd, uint64_t size, void **ret)
 
 	if (room < size)
 		return -ENOMEM;
-	uint8_t *base = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *base =
+		mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	uint64_t skip = -(uintptr_t)base & (RAM_HUGE_PAGE - 1);
-	uint8_t *hva = mmap(base + skip, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	uint8_t *hva =
+		mmap(base + skip, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	if (hva == MAP_FAILED) {
 		int err = -errno;
 		munmap(base, room);

@@ -53,7 +53,7 @@ static int resetport_write(struct dev *d, uint32_t region, uint64_t offset, uint
 	return 0;
 }
 
-static const struct dev_ops resetport_ops = {.read = resetport_read, .write = resetport_write};
+static const struct dev_ops resetport_ops = { .read = resetport_read, .write = resetport_write };
 
 struct resetport *resetport_create(void)
 {

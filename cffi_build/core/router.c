@@ -136,7 +136,7 @@ int router_commit(struct irq_router *r)
 
 static struct router_entry describe(const struct kvm_irq_routing_entry *e)
 {
-	struct router_entry ret = {.gsi = e->gsi, .type = e->type};
+	struct router_entry ret = { .gsi = e->gsi, .type = e->type };
 
 	switch (e->type) {
 	case KVM_IRQ_ROUTING_MSI:

@@ -101,7 +101,7 @@ static int rtc_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	return 0;
 }
 
-static const struct dev_ops rtc_ops = {.read = rtc_read, .write = rtc_write};
+static const struct dev_ops rtc_ops = { .read = rtc_read, .write = rtc_write };
 
 struct rtc *rtc_create(struct irq_hub *hub, uint32_t gsi, struct vclock *clock, struct loop *loop,
 		       int64_t wall_seconds, uint32_t wall_ns)
@@ -141,7 +141,7 @@ void rtc_reset(struct rtc *r)
 
 	LOCKED(&r->dev.lock);
 	int64_t now = vclock_ns(r->clock);
-	c->cmos[RTC_REG_B] &= (uint8_t) ~(RTC_IRQ_BITS | RTC_B_SQWE);
+	c->cmos[RTC_REG_B] &= (uint8_t)~(RTC_IRQ_BITS | RTC_B_SQWE);
 	c->cmos[RTC_REG_C] = 0;
 	c->flags_ns = now;
 	update_irq(r, now);

@@ -10,7 +10,7 @@ struct split_sink *split_sink_create(struct pic *pic, struct ioapic *ioapic)
 	struct split_sink *s = calloc(1, sizeof(*s));
 
 	if (s)
-		*s = (struct split_sink){pic, ioapic};
+		*s = (struct split_sink){ pic, ioapic };
 	return s;
 }
 
@@ -32,13 +32,13 @@ static void split_set(void *chip, uint32_t gsi, int level)
 
 void split_sink_attach(struct split_sink *s, struct irq_hub *hub)
 {
-	irq_hub_set_sink(hub, (struct irq_sink){split_set, s});
+	irq_hub_set_sink(hub, (struct irq_sink){ split_set, s });
 }
 
 void split_sink_detach(struct split_sink *s, struct irq_hub *hub)
 {
 	(void)s;
-	irq_hub_set_sink(hub, (struct irq_sink){NULL, NULL});
+	irq_hub_set_sink(hub, (struct irq_sink){ NULL, NULL });
 }
 
 static int signal_msi(void *opaque, uint64_t address, uint32_t data)

@@ -66,7 +66,7 @@ static int testdev_write(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return 0;
 }
 
-static const struct dev_ops testdev_ops = {.read = testdev_read, .write = testdev_write};
+static const struct dev_ops testdev_ops = { .read = testdev_read, .write = testdev_write };
 
 struct testdev *testdev_create(struct irq_hub *hub)
 {

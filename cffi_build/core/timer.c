@@ -73,7 +73,7 @@ static void change_end(struct vclock *c, int64_t frozen, int64_t offset)
 // still. Context: clock's lock held.
 static void program(struct timer *t)
 {
-	struct itimerspec when = {0};
+	struct itimerspec when = { 0 };
 
 	if (t->fd < 0)
 		return;
@@ -190,13 +190,13 @@ static void on_timer(void *opaque, uint32_t events)
 int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(void *),
 	       void *opaque)
 {
-	*t = (struct timer){.clock = c,
-			    .loop = loop,
-			    .fd = -1,
-			    .handle = -1,
-			    .deadline = -1,
-			    .fn = fn,
-			    .opaque = opaque};
+	*t = (struct timer){ .clock = c,
+			     .loop = loop,
+			     .fd = -1,
+			     .handle = -1,
+			     .deadline = -1,
+			     .fn = fn,
+			     .opaque = opaque };
 	if (!c->manual) {
 		if (!loop)
 			return -EINVAL;
@@ -231,7 +231,7 @@ void timer_deinit(struct timer *t)
 	pthread_mutex_unlock(&t->clock->lock);
 	if (t->fd >= 0)
 		close(t->fd);
-	*t = (struct timer){.fd = -1, .handle = -1, .deadline = -1};
+	*t = (struct timer){ .fd = -1, .handle = -1, .deadline = -1 };
 }
 
 static void set_deadline(struct timer *t, int64_t deadline)

@@ -64,7 +64,7 @@ struct uart *uart_create(const struct uart_setup *setup)
 	u->s.deadline = -1;
 	u->chan = setup->chan;
 	if (u->chan) {
-		struct chan_front front = {.rx = on_rx, .tx_ready = on_tx_ready, .opaque = u};
+		struct chan_front front = { .rx = on_rx, .tx_ready = on_tx_ready, .opaque = u };
 		chan_set_front(u->chan, &front);
 	}
 	return u;
@@ -89,7 +89,7 @@ void uart_reset(struct uart *u)
 {
 	LOCKED(&u->dev.lock);
 	coalesce_zone_set(&u->zone, false);
-	u->s = (struct uart_state){.version = UART_STATE_VERSION, .deadline = -1};
+	u->s = (struct uart_state){ .version = UART_STATE_VERSION, .deadline = -1 };
 	uart_update_line(u);
 	uart_resume_input(u);
 }

@@ -11,7 +11,7 @@
 // Received bytes that raise the data interrupt.
 static uint8_t trigger(const struct uart *u)
 {
-	static const uint8_t level[] = {1, 4, 8, 14};
+	static const uint8_t level[] = { 1, 4, 8, 14 };
 
 	return uart_fifo_on(u) ? level[u->s.fcr >> 6] : 1;
 }

@@ -39,7 +39,8 @@ void vcpu_thread_mask_signals(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
-struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size, uint32_t ring_page)
+struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size,
+			 uint32_t ring_page)
 {
 	struct vcpu *v = calloc(1, sizeof(*v));
 

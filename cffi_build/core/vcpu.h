@@ -32,7 +32,8 @@ struct vmcore {
 	struct kvm_coalesced_mmio_ring *ring;
 	uint32_t ring_max;
 	struct bus_reader ring_pio, ring_mmio;
-	_Atomic uint64_t unsettled; // port + 1 of the device that bus_settle() is due for, 0 for none
+	_Atomic uint64_t
+		unsettled; // port + 1 of the device that bus_settle() is due for, 0 for none
 	uint64_t coalesced;
 	struct hist coalesced_hist;
 };
@@ -85,7 +86,8 @@ struct vcpu {
 	uint32_t run_size;
 	struct bus_reader pio, mmio;
 	_Atomic uint32_t requests;
-	pthread_mutex_t thread_lock; // guards tid: a thread is signalled only while it is inside vcpu_run()
+	pthread_mutex_t
+		thread_lock; // guards tid: a thread is signalled only while it is inside vcpu_run()
 	int tid;
 	bool io_pending; // the last exit wants a re-entry before the state is whole
 	uint64_t first_entry_ns; // CLOCK_MONOTONIC, 0 before the first KVM_RUN
@@ -113,7 +115,8 @@ static inline void vmcore_settle(struct vmcore *vm, struct bus_reader *r)
 
 // Maps kvm_run. fd stays the caller's. ring_page: KVM_CAP_COALESCED_MMIO's value, 0 for none.
 // NULL with errno set.
-struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size, uint32_t ring_page);
+struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size,
+			 uint32_t ring_page);
 void vcpu_destroy(struct vcpu *v);
 // Runs until an event. 0, or -EBUSY when another thread is inside.
 int vcpu_run(struct vcpu *v, struct vcpu_event *ret);

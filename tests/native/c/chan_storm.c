@@ -58,7 +58,7 @@ static void *reader(void *opaque)
 {
 	static uint8_t buf[WRITERS * LINES * LINE];
 	size_t have = 0;
-	int next[WRITERS] = {0};
+	int next[WRITERS] = { 0 };
 
 	(void)opaque;
 	while (have < sizeof(buf)) {
@@ -76,7 +76,7 @@ static void *reader(void *opaque)
 
 static void *swapper(void *opaque)
 {
-	struct chan_front front = {.rx = on_rx, .tx_ready = on_ready};
+	struct chan_front front = { .rx = on_rx, .tx_ready = on_ready };
 
 	(void)opaque;
 	for (int i = 0; i < SWAPS; i++) {

@@ -148,7 +148,7 @@ static void put(struct dev *dev, uint32_t region, uint64_t offset, uint64_t valu
 // As an operating system would leave them: nothing masked.
 static void open_chips(void)
 {
-	static const uint8_t words[] = {0x20, 4, 1, 0};
+	static const uint8_t words[] = { 0x20, 4, 1, 0 };
 
 	for (uint32_t region = PIC_MASTER; region <= PIC_SLAVE; region++) {
 		put(&pic->dev, region, 0, 0x11);
@@ -180,7 +180,7 @@ static void storm(void)
 
 static void add(uint32_t i, struct dev *dev, uint32_t regions, uint64_t bytes, uint32_t sizes)
 {
-	target[i] = (struct target){dev, regions, bytes, sizes};
+	target[i] = (struct target){ dev, regions, bytes, sizes };
 }
 
 int main(void)

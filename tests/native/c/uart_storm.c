@@ -93,12 +93,13 @@ int main(void)
 
 	CHECK((loop = loop_create()));
 	CHECK(clock && hub);
-	irq_hub_set_sink(hub, (struct irq_sink){.set = set_line});
+	irq_hub_set_sink(hub, (struct irq_sink){ .set = set_line });
 	struct chan *chan = chan_create(loop, CHAN_LIMIT_MIN, CHAN_BLOCK);
 	CHECK(chan);
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair));
 	struct uart_setup setup = {
-		.hub = hub, .gsi = 4, .clock = clock, .loop = loop, .chan = chan};
+		.hub = hub, .gsi = 4, .clock = clock, .loop = loop, .chan = chan
+	};
 	CHECK((uart = uart_create(&setup)));
 	CHECK(chan_attach(chan, pair[0], pair[0]) == 0);
 	for (uintptr_t i = 0; i < GUESTS; i++)
