@@ -17,7 +17,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 
-# Lowest first. A unit is a module or a package directly in vmm/; it may import units of lower layers.
+# Lowest first. A unit is a module or a package directly in vmm/; it may import lower units only.
 LAYERS = (
     "errors record",
     "layout options outcome sentences",
@@ -76,7 +76,7 @@ class Import(NamedTuple):
 
 
 class Finder(ast.NodeVisitor):
-    """All imports of one module with the place they stand in; modules of vmm without that prefix."""
+    """Collects all imports of one module with the place they stand in."""
 
     def __init__(self, source: str, known: frozenset[str]) -> None:
         self.source, self.known = source, known
