@@ -14,6 +14,7 @@ import difflib
 import keyword
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from cffi import model
 from cffi.cparser import Parser
@@ -60,7 +61,10 @@ class FFI:
     errno: int
     def addressof(self, cdata: Any, *path: str | int) -> Any: ...
     def buffer(self, cdata: Any, size: int = ...) -> Any: ...
-    def callback(self, cdecl: str, function: Callable[..., Any] = ..., error: Any = ...) -> Any: ...
+    @overload
+    def callback(self, cdecl: str, function: Callable[..., Any], *, error: Any = ...) -> Any: ...
+    @overload
+    def callback(self, cdecl: str, *, error: Any = ...) -> Callable[[_F], Any]: ...
     def cast(self, cdecl: str, value: Any) -> Any: ...
     def def_extern(
         self,
@@ -149,7 +153,8 @@ def stub(source: str) -> str:
     """The text of the stub for the declarations in `source`."""
     parser = Parser()
     parser.parse(source)
-    named = {kind: [] for kind in ("macro", "function", "extern_python_plus_c", "struct", "enum")}
+    kinds = ("macro", "function", "extern_python_plus_c", "struct", "enum")
+    named: dict[str, list[tuple[str, Any]]] = {kind: [] for kind in kinds}
     for key, (ctype, _quals) in sorted(parser._declarations.items()):
         kind, _, name = key.partition(" ")
         named.get(kind, named["enum"]).append((name, ctype))

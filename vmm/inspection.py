@@ -38,7 +38,7 @@ def histogram(hist: Any) -> list[dict[str, object]]:
     return rows
 
 
-def vcpu_stats(vcpu: Vcpu) -> dict[str, object]:
+def vcpu_stats(vcpu: Vcpu) -> dict[str, Any]:
     """One vCPU's exits by reason and by address."""
     counters = vcpu.pointer.counters
     last = lib.VCPU_REASONS - 1
@@ -58,7 +58,7 @@ def vcpu_stats(vcpu: Vcpu) -> dict[str, object]:
     }
 
 
-def stats(machine: Machine) -> dict[str, object]:
+def stats(machine: Machine) -> dict[str, Any]:
     """Every counter of a machine. `upcalls` counts entries into Python made by guest accesses."""
     hardware = machine.hardware
     upcalls = [device.counts() for device in hardware.python_devices]
@@ -80,7 +80,7 @@ def stats(machine: Machine) -> dict[str, object]:
     }
 
 
-def kvm_stats(machine: Machine) -> dict[str, object]:
+def kvm_stats(machine: Machine) -> dict[str, Any]:
     """KVM's own counters (KVM_GET_STATS_FD) of VM and vCPUs, where the kernel has them."""
     from vmm.kvm import stats as kvm
 
@@ -93,7 +93,7 @@ def kvm_stats(machine: Machine) -> dict[str, object]:
     }
 
 
-def info(machine: Machine) -> dict[str, object]:
+def info(machine: Machine) -> dict[str, Any]:
     """What the machine is and in which state."""
     config, hardware = machine.config, machine.hardware
     return {

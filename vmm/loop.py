@@ -38,9 +38,9 @@ class IoLoop:
         # any more. Never remove a source while holding a lock that its callback takes.
         self._lock = threading.RLock()
         self._events: dict[tuple[int, Any], EventCallback] = {}
-        self._served: dict[int, tuple[int, Callable[[], None]]] = {}  # token -> handle, callback
+        self._served: dict[int, tuple[int, Callable[[], object]]] = {}  # token -> handle, callback
         self._next_token = 1
-        self._calls: list[Callable[[], None]] = []
+        self._calls: list[Callable[[], object]] = []
         self._thread: threading.Thread | None = None
 
     # --- registering, from any thread
@@ -57,7 +57,7 @@ class IoLoop:
         with self._lock:
             self._events.pop((kind, source), None)
 
-    def serve(self, fd: int, events: int, callback: Callable[[], None]) -> int:
+    def serve(self, fd: int, events: int, callback: Callable[[], object]) -> int:
         """Calls `callback()` whenever `fd` has one of `events` (lib.EPOLLIN ...).
 
         Returns a token for unserve().
@@ -79,7 +79,7 @@ class IoLoop:
             handle, _callback = self._served.pop(token, (-1, None))
         lib.loop_remove(self.pointer, handle)
 
-    def call(self, function: Callable[[], None]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Runs `function` once on the loop's thread, soon; returns at once."""
         with self._lock:
             self._calls.append(function)
@@ -112,7 +112,7 @@ class IoLoop:
                     except Exception as error:
                         self.on_failure(error)
 
-    def _due(self, event: Any) -> list[Callable[[], None]]:
+    def _due(self, event: Any) -> list[Callable[[], object]]:
         kind, value, source = event.kind, event.value, event.source
         if kind == lib.LOOP_WAKE:
             calls, self._calls = self._calls, []

@@ -264,13 +264,13 @@ class Machine:
         else:
             self.reset()
 
-    def save(self) -> dict[str, object]:
+    def save(self) -> dict[str, Any]:
         """The state of vCPUs and devices as plain data, without RAM. Only while paused or ready."""
         with self._lifecycle:
             self._need("save", "paused", "ready")
             return self.hardware.save()
 
-    def load(self, saved: dict[str, object]) -> None:
+    def load(self, saved: dict[str, Any]) -> None:
         """Takes back what save() gave; RAM is the caller's. StateError if it does not fit."""
         with self._lifecycle:
             self._need("load", "paused", "ready")
@@ -303,12 +303,12 @@ class Machine:
 
     # --- looking
 
-    def info(self) -> dict[str, object]:
+    def info(self) -> dict[str, Any]:
         from vmm.inspection import info
 
         return info(self)
 
-    def stats(self) -> dict[str, object]:
+    def stats(self) -> dict[str, Any]:
         from vmm.inspection import stats
 
         return stats(self)

@@ -55,7 +55,7 @@ int64_t ram_collapse(void *hva, uint64_t start, uint64_t len)
 		*first = *first; // an empty extent is not collapsed
 		if (madvise((void *)first, RAM_HUGE_PAGE, MADV_COLLAPSE))
 			return done ? done : -errno;
-		done += RAM_HUGE_PAGE;
+		done += (int64_t)RAM_HUGE_PAGE;
 	}
 	return done;
 }

@@ -36,9 +36,7 @@ def supported(host: str) -> list[cpuid.CpuidEntry]:
     """A table recorded as lines of hexadecimal numbers."""
     lines = (HOSTS / f"{host}.supported").read_text().splitlines()
     return [
-        tuple(int(word, 16) for word in line.split())  # type: ignore[misc]
-        for line in lines
-        if not line.startswith("#")
+        tuple(int(word, 16) for word in line.split()) for line in lines if not line.startswith("#")
     ]
 
 

@@ -57,8 +57,8 @@ class Run:
     def to_its_end(self) -> bytes:
         with self.machine as machine:
             assert machine.run().code == EXIT_CODE
-            self.exits = machine.stats()["vcpus"][0]["exits"]  # type: ignore[index]
-            self.coalesced = machine.stats()["coalesced"]["writes"]  # type: ignore[index]
+            self.exits = machine.stats()["vcpus"][0]["exits"]
+            self.coalesced = machine.stats()["coalesced"]["writes"]
         return self.output.read_bytes()
 
 

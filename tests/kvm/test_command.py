@@ -320,7 +320,7 @@ def test_qemus_client_library_drives_a_machine(
     spinning: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     async def talk() -> list[str]:
-        client = QMPClient("test")
+        client: Any = QMPClient("test")
         await client.connect(str(tmp_path / "state" / "control.sock"))
         states = []
         with client.listener() as listener:

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,7 @@ def test_a_crash_report_has_registers_code_and_the_last_exits() -> None:
     settings = config(guest.image, append=guest.append)
     with Machine(settings) as machine, pytest.raises(GuestCrash) as caught:
         machine.run()
-    report = caught.value.report
+    report: Any = caught.value.report
     assert report["registers"]["rip"] > 0
     assert report["exits"], "the flight recorder is empty"
     assert len(report["exits"]) <= 256

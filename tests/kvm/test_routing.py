@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_routes_of_the_split_chip_are_taken_by_kvm() -> None:
     system.close()
 
 
-def remote_irr(ioapic: object, pin: int) -> bool:
+def remote_irr(ioapic: Any, pin: int) -> bool:
     state = ffi.new("struct ioapic_state *")
     lib.ioapic_save(ioapic, state)
     return bool(state.rte[pin] >> 14 & 1)
@@ -138,7 +139,7 @@ def test_hpet_legacy_replacement_silences_the_kernels_pit(vm: Vm) -> None:
         routes.append(lib.legacy_route_create(hpet.pointer, ffi.NULL, ffi.NULL, vm.fd.number))
         return hpet
 
-    routes: list[object] = []
+    routes: list[Any] = []
     with DeviceRig(build, machine="legacy") as rig:
         rig.write(0, 0x10, 3, 8)
         assert vm.get_pit2().flags & HPET_LEGACY

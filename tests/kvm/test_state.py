@@ -13,7 +13,7 @@ import pytest
 from vmm import layout
 from vmm.errors import StateError
 from vmm.host import kvmprobe, kvmsteps
-from vmm.kvm import caps, clock, cpuid, irqchip_state, state, stats, topology
+from vmm.kvm import caps, clock, cpuid, features, irqchip_state, state, stats, topology
 from vmm.kvm.system import System
 from vmm.native import Fd, lib
 from vmm.values import CpuConfig
@@ -262,4 +262,4 @@ def test_the_timing_leaf_carries_the_frequency_that_kvm_tells(rig: Rig) -> None:
     khz = clock.tsc_khz(rig.vcpus[0])
     table = cpuid.prepare(rig.system.supported_cpuid(), CpuConfig(), CPUS, rig.caps, khz)
     timing = next(entry for entry in table.for_vcpu(0) if entry[0] == 0x40000010)
-    assert struct.unpack("=I", struct.pack("=I", timing[cpuid.EAX]))[0] == khz > 0
+    assert struct.unpack("=I", struct.pack("=I", timing[features.EAX]))[0] == khz > 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from vmm.errors import HostError
-from vmm.host import kvmprobe
+from vmm.host import kvmprobe, kvmsteps
 from vmm.host.kvm import stock_kernel_problem
 from vmm.host.kvmsteps import HLT, INSTRUCTIONS, Step
 
@@ -46,7 +46,7 @@ def test_the_vcpu_is_whole_again_after_a_triple_fault(probe: kvmprobe.Probe) -> 
 def test_an_endless_step_is_cut_off(probe: kvmprobe.Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kvmprobe, "DEADLINE", 0.05)
     endless = step("1: jmp 1b", "eb fe")
-    monkeypatch.setattr(kvmprobe.steps, "INSTRUCTIONS", (endless,))
+    monkeypatch.setattr(kvmsteps, "INSTRUCTIONS", (endless,))
     with pytest.raises(HostError, match="/dev/kvm never comes back from a guest that runs `1: jmp"):
         kvmprobe.failures(probe)
 
@@ -56,15 +56,15 @@ def test_a_step_is_left_out_if_cpuid_does_not_offer_its_instruction(
 ) -> None:
     wrong = step("ud2", "0f 0b")
     absent = Step(can="UD2", source=wrong.source, code=wrong.code, leaf=(0x2FFFFFFF, 0, 0))
-    monkeypatch.setattr(kvmprobe.steps, "INSTRUCTIONS", (absent,))
+    monkeypatch.setattr(kvmsteps, "INSTRUCTIONS", (absent,))
     assert kvmprobe.failures(probe)[0] == []
 
 
 def test_the_sentence_names_the_instructions_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = [step(name, "0f 0b") for name in ("A", "B", "C", "D", "E")]
-    monkeypatch.setattr(kvmprobe.steps, "INSTRUCTIONS", tuple(wrong))
+    monkeypatch.setattr(kvmsteps, "INSTRUCTIONS", tuple(wrong))
     assert stock_kernel_problem() == "/dev/kvm cannot run A, B, C and 2 more in guest kernel mode"
-    monkeypatch.setattr(kvmprobe.steps, "INSTRUCTIONS", tuple(wrong[:1]))
+    monkeypatch.setattr(kvmsteps, "INSTRUCTIONS", tuple(wrong[:1]))
     assert stock_kernel_problem() == "/dev/kvm cannot run A in guest kernel mode"
 
 

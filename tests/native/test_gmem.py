@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ EDGES = (0, 1, 0xFFF, 0x1000, 0x1FFF, 0x2000, 0x5000, 0xFFFF_FFFF_FFFF_F000, (1 
 SIZES = (0, 1, 0x800, 0x1000, 0x3000, 0xFFFF_FFFF_FFFF_FFFF)
 
 
-def pieces_of(gmem: object, dev: object, gpa: int, length: int, way: int, most: int) -> object:
+def pieces_of(gmem: Any, dev: Any, gpa: int, length: int, way: int, most: int) -> object:
     ret = ffi.new("struct gmem_piece[]", 8)
     count = lib.gmem_at(gmem, dev, gpa, length, way, ret, most)
     if count < 0:
@@ -120,7 +122,7 @@ def test_a_window_refuses_what_it_must() -> None:
     memory.close()
 
 
-def test_load_file_refuses_a_file_that_ends_early(tmp_path) -> None:
+def test_load_file_refuses_a_file_that_ends_early(tmp_path: Path) -> None:
     path = tmp_path / "short"
     path.write_bytes(b"12345")
     memory = GuestMemory(1 << 20)

@@ -178,7 +178,7 @@ def test_failing_callback_is_reported_and_the_loop_goes_on(loop: IoLoop) -> None
     failures: list[BaseException] = []
     loop.on_failure = failures.append
     loop.start()
-    loop.call(lambda: 1 // 0)  # type: ignore[arg-type,return-value]
+    loop.call(lambda: 1 // 0)
     settle(loop)
     assert [type(error) for error in failures] == [ZeroDivisionError]
 

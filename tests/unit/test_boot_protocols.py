@@ -113,7 +113,7 @@ def test_an_initrd_too_big_for_low_memory_goes_above_4_gib(base: BootConfig) -> 
         file.truncate(2100 * MIB)
     memory = bootkit.Memory(8 * GIB)
     loaded: list[tuple[int, int]] = []
-    memory.load_file = lambda gpa, _fd, _at, n: loaded.append((gpa, n))  # type: ignore[method-assign]
+    memory.load_file = lambda gpa, _fd, _at, n: loaded.append((gpa, n))  # type: ignore[method-assign,assignment]
 
     load(base, memory)
 
@@ -485,7 +485,7 @@ def test_a_read_error_while_loading_becomes_a_sentence(base: BootConfig) -> None
         raise OSError(5, "Input/output error")
 
     memory = bootkit.Memory()
-    memory.load_file = broken  # type: ignore[method-assign]
+    memory.load_file = broken  # type: ignore[method-assign,assignment]
 
     with pytest.raises(BootError, match="could not be read: Input/output error"):
         load(base, memory)

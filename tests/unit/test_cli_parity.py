@@ -84,7 +84,7 @@ odd = st.sampled_from(
     [["word"], [""], ["-"], ["--unknown"], ["--kernl=x"], ["-z"], ["-hz"], ["--no-kernel"],
      ["--stats=1"], ["-k"], ["--mem"], ["--no-help"], ["-hm1G"], ["---"], ["-=x"], ["--="]]
 )  # fmt: skip
-tails = st.one_of(
+tails: st.SearchStrategy[list[str]] = st.one_of(
     st.just([]), st.lists(st.sampled_from(["a", "-k", "--", "--stats", ""]), max_size=3).map(
         lambda words: ["--", *words]
     )

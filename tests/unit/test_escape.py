@@ -44,7 +44,8 @@ class FakePort:
 
 
 def press(*keys: str) -> tuple[FakeMachine, FakeConsoles, str]:
-    machine, consoles, shown = FakeMachine(), FakeConsoles(), []
+    machine, consoles = FakeMachine(), FakeConsoles()
+    shown: list[str] = []
     pressed = Keys(machine, consoles, shown.append)  # type: ignore[arg-type]
     for key in keys:
         pressed.press(ord(key), "com1")

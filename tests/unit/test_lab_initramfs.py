@@ -19,7 +19,8 @@ FIELDS = (
 
 def read(archive: bytes) -> list[tuple[str, dict[str, int], bytes]]:
     """Every member up to and without the trailer; the rest must be empty."""
-    at, members = 0, []
+    at = 0
+    members: list[tuple[str, dict[str, int], bytes]] = []
     while True:
         assert archive[at : at + 6] == b"070701"
         numbers = [archive[at + 6 + 8 * i : at + 14 + 8 * i] for i in range(len(FIELDS))]

@@ -64,7 +64,7 @@ def test_every_key_is_explained() -> None:
     text = Path("docs/exit-report.md").read_text()
     body = report.as_json(ENDING, "vm")
 
-    assert all(f"`{key}`" in text for key in (*body, *body["timings"]))  # type: ignore[misc]
+    assert all(f"`{key}`" in text for key in (*body, *body["timings"]))
 
 
 def test_report_is_written_as_json(tmp_path: Path) -> None:

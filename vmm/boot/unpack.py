@@ -107,7 +107,7 @@ def _zstd(payload: bytes, size: int) -> bytes:
 
 def _lz4(payload: bytes, size: int) -> bytes:
     """lz4's legacy frame, the only one the kernel's build uses: magic, then (length, block)."""
-    import lz4.block  # type: ignore[import-untyped]
+    import lz4.block
 
     parts: list[bytes] = []
     at = len(LZ4_LEGACY_MAGIC)

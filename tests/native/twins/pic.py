@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 MASTER, SLAVE, ELCR = range(3)
@@ -23,7 +24,7 @@ class Chip:
         self.elcr = 0
         self.base = 0
         self.initialize(0)
-        self.mask = set(range(8))
+        self.mask.update(range(8))
         self.expects: list[str] = []
 
     def initialize(self, icw1: int) -> None:
@@ -44,8 +45,8 @@ class Chip:
         return (self.edges - level) | (self.inputs & level)
 
     def candidate(
-        self, extra: set[int] = frozenset(), ignore: set[int] = frozenset()
-    ) -> int | None:  # type: ignore[assignment]
+        self, extra: Set[int] = frozenset(), ignore: Set[int] = frozenset()
+    ) -> int | None:
         """The request that is more urgent than everything being served."""
         serving = self.serving - ignore
         if self.special_mask:
