@@ -14,8 +14,12 @@ HEADERS = VMM_UAPI_INCLUDE=$$($(PYTHON) -m vmm.lab headers)
 CORE_WARNINGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Wconversion -Werror -Wno-unused-parameter \
 	-Icffi_build -Icffi_build/core
 
+C_FILES = $(wildcard cffi_build/*.h cffi_build/core/*.[ch] tests/native/c/*.[ch] \
+	tests/fuzz/*.[ch] guests/*/*.[ch])
+FUZZ_SECONDS := 10
+
 .DEFAULT_GOAL := all
-.PHONY: all help boot test test-all check golden guests stub lint format clean distclean
+.PHONY: all help boot test test-all check golden guests stub lint fuzz format clean distclean
 .DELETE_ON_ERROR:
 
 all: $(STAMPS)/native guests ## build everything: environment, C core, guests
@@ -34,12 +38,17 @@ test-all: all ## as test, with every combination instead of the pairwise choice
 	@echo "vmm: running the tests, all combinations" >&2
 	VMM_TESTS=all $(BIN)/python -m pytest $(TESTFLAGS)
 
-lint: $(STAMPS)/native ## ruff, ruff format, mypy --strict, warnings of the C core
+lint: $(STAMPS)/native $(STAMPS)/clang ## ruff, mypy --strict, clang-format, the stub, warnings of the C core
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@echo "gcc -Wall -Wextra -Wconversion cffi_build/core" >&2
-	@$(HEADERS) && gcc $(CORE_WARNINGS) -isystem $$VMM_UAPI_INCLUDE cffi_build/core/*.c
+	@echo "clang-format --dry-run -Werror" >&2
+	@$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+	$(BIN)/python -m cffi_build.stubgen --check
+	@$(HEADERS) && for cc in gcc clang; do \
+		echo "$$cc -Wall -Wextra -Wconversion -Werror cffi_build/core/*.c" >&2; \
+		$$cc $(CORE_WARNINGS) -isystem $$VMM_UAPI_INCLUDE cffi_build/core/*.c || exit 1; \
+	done
 
 check: lint ## lint and the tests that need no KVM; under a minute
 	$(BIN)/python -m pytest -q tests/unit tests/native tests/abi tests/golden
@@ -47,8 +56,12 @@ check: lint ## lint and the tests that need no KVM; under a minute
 golden: $(STAMPS)/native ## rewrite the golden dumps; review them with git diff
 	VMM_GOLDEN=refresh $(BIN)/python -m pytest -q tests/golden
 
-format: $(STAMPS)/native ## reformat the Python sources
+format: $(STAMPS)/native ## reformat Python and C sources
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+fuzz: $(STAMPS)/native $(STAMPS)/clang ## libFuzzer on the C core, FUZZ_SECONDS for each target (10)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 stub: $(STAMPS)/native ## rewrite vmm/_native.pyi from the cdef
 	$(BIN)/python -m cffi_build.stubgen
@@ -68,6 +81,11 @@ distclean: clean ## remove the environment too
 $(STAMPS)/packages: scripts/system-packages.sh Makefile
 	@echo "vmm: looking for system packages" >&2
 	@sh scripts/system-packages.sh $(PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+# For lint and fuzz only.
+$(STAMPS)/clang: scripts/system-packages.sh Makefile
+	@sh scripts/system-packages.sh clang libclang-rt-14-dev
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/venv: $(STAMPS)/packages
