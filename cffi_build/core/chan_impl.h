@@ -69,7 +69,7 @@ struct chan {
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
 	struct chan_counters counters;
 
-	// Guards peer and hand, held over the reads and writes themselves, which do not wait.
+	// Guards peer, listener and hand, held over the reads and writes themselves, which do not wait.
 	// Order: io, lock.
 	pthread_mutex_t io;
 	struct chan_peer peer;

@@ -100,19 +100,29 @@ int chan_attach(struct chan *c, int in_fd, int out_fd)
 	return err;
 }
 
-static void accept_more(struct chan *c)
+// handle: of the listening source, -1 for none.
+static void accept_more(struct chan *c, int handle)
 {
-	loop_modify(c->loop, c->listen_handle, EPOLLIN | EPOLLONESHOT);
+	if (handle >= 0)
+		loop_modify(c->loop, handle, EPOLLIN | EPOLLONESHOT);
 }
 
 static void on_accept(void *opaque, uint32_t events)
 {
 	struct chan *c = opaque;
-	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int listen_fd, handle;
 
 	(void)events;
+	{
+		LOCKED(&c->io);
+		listen_fd = c->listen_fd; // closed only after this handler has returned
+		handle = c->listen_handle;
+	}
+	if (listen_fd < 0)
+		return;
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
-		accept_more(c);
+		accept_more(c, handle);
 	} else if (fd < 0 || chan_attach(c, fd, fd)) {
 		// No descriptors or no memory: the peer waits in the backlog meanwhile.
 		c->accept_retry = true;
@@ -124,36 +134,38 @@ static void on_accept(void *opaque, uint32_t events)
 
 void chan_peer_deferred(struct chan *c)
 {
-	if (c->accept_retry)
-		accept_more(c);
+	if (!c->accept_retry)
+		return;
 	c->accept_retry = false;
+	LOCKED(&c->io);
+	accept_more(c, c->listen_handle);
 }
 
 int chan_listen(struct chan *c, int listen_fd)
 {
-	if (c->listen_fd >= 0) {
+	LOCKED(&c->io);
+	int handle = c->listen_fd >= 0
+			     ? -EBUSY
+			     : loop_add(c->loop, listen_fd, EPOLLIN | EPOLLONESHOT, on_accept, c);
+	if (handle < 0) {
 		close(listen_fd);
-		return -EBUSY;
+		return handle;
 	}
 	c->listen_fd = listen_fd;
-	c->listen_handle = loop_add(c->loop, listen_fd, EPOLLIN | EPOLLONESHOT, on_accept, c);
-	if (c->listen_handle < 0) {
-		int err = c->listen_handle;
-		close(listen_fd);
-		c->listen_fd = -1;
-		return err;
-	}
+	c->listen_handle = handle;
 	return 0;
 }
 
 void chan_peer_lost(struct chan *c, int err)
 {
 	struct chan_peer old;
+	int listener;
 
 	{
 		LOCKED(&c->io);
 		old = c->peer;
 		c->peer = nobody;
+		listener = c->listen_handle;
 		if (!present(&old))
 			return;
 		LOCKED(&c->lock);
@@ -165,8 +177,7 @@ void chan_peer_lost(struct chan *c, int err)
 	}
 	release_peer(c, &old);
 	loop_post(c->loop, LOOP_PEER_LOST, (uint64_t)err, c);
-	if (c->listen_fd >= 0)
-		accept_more(c);
+	accept_more(c, listener);
 }
 
 void chan_peer_in_ended(struct chan *c)
@@ -202,13 +213,15 @@ bool chan_has_peer(struct chan *c)
 
 void chan_peer_close(struct chan *c)
 {
-	struct chan_peer old;
+	struct chan_peer old, listener = nobody;
 
-	if (c->listen_handle >= 0)
-		loop_remove(c->loop, c->listen_handle);
-	if (c->listen_fd >= 0)
-		close(c->listen_fd);
-	c->listen_fd = c->listen_handle = -1;
+	{
+		LOCKED(&c->io);
+		listener.in_fd = c->listen_fd;
+		listener.in_handle = c->listen_handle;
+		c->listen_fd = c->listen_handle = -1;
+	}
+	release_peer(c, &listener); // first, or it would let the next peer in
 	{
 		LOCKED(&c->io);
 		old = c->peer;

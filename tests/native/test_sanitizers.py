@@ -12,6 +12,7 @@ STORMS = {
     "loop_storm": sanitize.LOOP,
     "timer_storm": sanitize.TIMER,
     "chan_storm": sanitize.CHAN,
+    "chan_life": sanitize.CHAN,
     "uart_storm": sanitize.UART,
 }
 
