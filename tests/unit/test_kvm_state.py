@@ -14,7 +14,7 @@ from vmm.kvm import clock, irqchip_state, plain, state, stats
 from vmm.native import ffi, lib
 
 CAPS = dict.fromkeys(("KVM_CAP_XCRS", "KVM_CAP_XSAVE", "KVM_CAP_DEBUGREGS", "KVM_CAP_PIT2"), 1)
-TSC, TSC_DEADLINE, STAR, HYPERV = 0x10, 0x6E0, 0xC0000081, 0x40000020
+TSC, FEAT_CTL, TSC_DEADLINE, STAR, HYPERV = 0x10, 0x3A, 0x6E0, 0xC0000081, 0x40000020
 
 
 class FakeVcpu:
@@ -99,6 +99,12 @@ def test_a_shuffled_state_still_writes_the_tsc_first_and_its_deadline_last(
     state.load(vcpu, saved)
     msrs = [entry for entry in vcpu.log if entry.startswith("msr")]
     assert (msrs[0], msrs[-1]) == ("msr 0x10=1000", "msr 0x6e0=0")
+
+
+def test_vmx_operation_is_ended_before_control_registers_change(vcpu: Any) -> None:
+    vcpu.msrs[FEAT_CTL] = 0
+    state.reset(vcpu, state.save(vcpu, [TSC, FEAT_CTL], CAPS))
+    assert vcpu.log[:2] == ["msr 0x3a=0", "sregs"]
 
 
 def test_reset_lets_the_tsc_go_on(saved: dict[str, Any], vcpu: Any) -> None:

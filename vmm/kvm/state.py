@@ -22,6 +22,7 @@ VERSION = 1
 KEYS = {"regs", "sregs", "xcrs", "xsave", "debugregs", "lapic", "msrs", "mp_state", "events"}
 
 IA32_TSC, IA32_TSC_ADJUST, IA32_TSC_DEADLINE = 0x10, 0x3B, 0x6E0
+IA32_FEAT_CTL = 0x3A
 IA32_MCG_CAP, IA32_MC0_CTL, MC_REGISTERS, MC_BANKS_MAX = 0x179, 0x400, 4, 32
 HYPERV_MSRS = range(0x40000000, 0x40000200)  # in KVM's index list, but no guest here is shown them
 # Not in KVM's index list: eight pairs of variable MTRRs, the fixed ones, the default type.
@@ -100,8 +101,10 @@ def _writes(
     msrs = _check_msrs(state["msrs"])
     if tsc is not None and IA32_TSC in msrs:
         msrs[IA32_TSC] = tsc
+    early = {index: value for index, value in msrs.items() if index == IA32_FEAT_CTL}
     return [
-        (vcpu.set_sregs, sregs),  # first: mode and APIC base decide what the rest means
+        (vcpu.set_msrs, early),  # 0 ends VMX operation, or KVM would refuse a CR4 without VMXE
+        (vcpu.set_sregs, sregs),  # mode and APIC base decide what the rest means
         (vcpu.set_regs, regs),
         *_fpu_writes(vcpu, state),
         (vcpu.set_lapic, lapic),  # before the MSRs: a TSC deadline needs its timer mode
