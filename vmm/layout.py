@@ -27,6 +27,7 @@ ROM = 0xF0000  # RSDP, SMBIOS and MP entry points, scanned by the guest at 16-by
 ACPI_TABLES = 0xE0000
 ACPI_TABLES_MAX = ROM - ACPI_TABLES
 SMBIOS = ROM + 0x4000
+RESET_VECTOR = ROM + 0xFFF0  # F000:FFF0, where a kernel that reboots through the BIOS jumps
 MP_TABLE = ROM + 0x8000
 HIGH_MEMORY = 1 * MIB
 

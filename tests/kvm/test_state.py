@@ -1,57 +1,24 @@
-"""Saving, loading and resetting real vCPUs and in-kernel chips; KVM's statistics; the clocks."""
+"""Saving, loading and resetting real vCPUs and in-kernel chips; KVM's statistics."""
 
 from __future__ import annotations
 
 import json
-import struct
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from vmm import layout
+from tests.kvm.rig import Rig
 from vmm.errors import StateError
 from vmm.host import kvmprobe, kvmsteps
-from vmm.kvm import caps, clock, cpuid, features, irqchip_state, state, stats, topology
-from vmm.kvm.system import System
+from vmm.kvm import irqchip_state, state, stats
 from vmm.native import Fd, lib
-from vmm.values import CpuConfig
 
 pytestmark = pytest.mark.needs("kvm")
 
 TSC, TSC_ADJUST, TSC_DEADLINE, PAT, STAR, LSTAR = 0x10, 0x3B, 0x6E0, 0x277, 0xC0000081, 0xC0000082
 KVM_SYSTEM_TIME_NEW = 0x4B564D01
 X2APIC_MODE = 1 << 10
-CPUS = 3
-
-
-class Rig:
-    """A VM with in-kernel irqchip and PIT, and vCPUs that have their CPUID."""
-
-    def __init__(self) -> None:
-        self.system = System()
-        self.caps = caps.probe(self.system.fd)
-        self.indices = self.system.msr_indices()
-        self.vm = self.system.create_vm()
-        self.vm.set_tss_addr(layout.KVM_TSS)
-        self.vm.create_irqchip()
-        self.vm.create_pit2()
-        ids = topology.apic_ids(CpuConfig(), CPUS)
-        self.vcpus = [self.vm.create_vcpu(apic_id) for apic_id in ids]
-        supported = self.system.supported_cpuid()
-        table = cpuid.prepare(supported, CpuConfig(), CPUS, self.caps, 0)
-        for vcpu_id, vcpu in enumerate(self.vcpus):
-            vcpu.set_cpuid2(table.for_vcpu(vcpu_id))
-
-    def save(self, vcpu: Any) -> dict[str, Any]:
-        return state.save(vcpu, self.indices, self.caps)
-
-    def close(self) -> None:
-        for vcpu in self.vcpus:
-            vcpu.close()
-        self.vm.close()
-        self.system.close()
 
 
 @pytest.fixture
@@ -218,48 +185,3 @@ def test_kvm_gives_histograms_and_counters_of_the_vm(rig: Rig) -> None:
     assert isinstance(histogram, list)
     assert len(histogram) > 1
     assert "remote_tlb_flush" in stats.read(rig.vm.get_stats_fd())
-
-
-# --- clocks ---------------------------------------------------------------------------------------
-
-
-def pause(rig: Rig, seconds: float) -> tuple[clock.Token, int]:
-    """Pauses and resumes; the token, and when it resumed on the monotonic clock, in nanoseconds."""
-    token = clock.paused(rig.vm, rig.vcpus)
-    time.sleep(seconds)
-    resumed = time.monotonic_ns()
-    clock.resumed(rig.vm, rig.vcpus, token)
-    return token, resumed
-
-
-def test_kvmclock_goes_on_from_where_a_pause_stopped_it(rig: Rig) -> None:
-    token, resumed = pause(rig, 0.5)
-    now = rig.vm.get_clock().clock
-    assert token.clock <= now <= token.clock + (time.monotonic_ns() - resumed) * 1.01
-
-
-@pytest.mark.needs("stock-kernel")
-@pytest.mark.parametrize("seconds", [0.2, 1.5])
-def test_every_tsc_goes_on_from_where_a_pause_stopped_it(rig: Rig, seconds: float) -> None:
-    khz = clock.tsc_khz(rig.vcpus[0])
-    token, resumed = pause(rig, seconds)
-    for vcpu, before in zip(rig.vcpus, token.tscs, strict=True):
-        now = vcpu.get_msrs((TSC,))[TSC]
-        passed = time.monotonic_ns() - resumed
-        assert before <= now <= before + passed * khz / 1e6 * 1.01
-
-
-def test_a_pause_drops_pit_ticks_that_came_due(rig: Rig) -> None:
-    chips = irqchip_state.save(rig.vm, "kernel", rig.caps)
-    chips["pit"]["channels"][0] |= {"count": 1193, "mode": 2, "rw_mode": 3}
-    irqchip_state.load(rig.vm, chips)
-    pause(rig, 0.1)
-    now = irqchip_state.save(rig.vm, "kernel", rig.caps)["pit"]["channels"][0]
-    assert (now["count"], now["mode"]) == (1193, 2)
-
-
-def test_the_timing_leaf_carries_the_frequency_that_kvm_tells(rig: Rig) -> None:
-    khz = clock.tsc_khz(rig.vcpus[0])
-    table = cpuid.prepare(rig.system.supported_cpuid(), CpuConfig(), CPUS, rig.caps, khz)
-    timing = next(entry for entry in table.for_vcpu(0) if entry[0] == 0x40000010)
-    assert struct.unpack("=I", struct.pack("=I", timing[features.EAX]))[0] == khz > 0

@@ -1,10 +1,14 @@
-"""Tables a PC's firmware would leave in memory: ACPI, SMBIOS, MP."""
+"""What a PC's firmware would leave in memory: ACPI, SMBIOS and MP tables, and a reset vector."""
 
 from __future__ import annotations
 
 from vmm import layout
 from vmm.boot.loader import Loader
 from vmm.boot.records import BootConfig
+
+# A stock kernel on hardware-reduced ACPI without EFI does not use the reset register: it goes to real
+# mode and jumps to the BIOS. mov dx, PORT_RESET; mov al, 6; out dx, al; again: hlt; jmp again
+RESET_CODE = b"\xba" + layout.PORT_RESET.to_bytes(2, "little") + b"\xb0\x06\xee\xf4\xeb\xfd"
 
 
 def place(loader: Loader, config: BootConfig) -> int:
@@ -25,4 +29,5 @@ def place(loader: Loader, config: BootConfig) -> int:
         from vmm.boot import mptable
 
         loader.put("MP table", layout.MP_TABLE, mptable.build(config.apic_ids))
+    loader.put("reset vector", layout.RESET_VECTOR, RESET_CODE)
     return rsdp_at

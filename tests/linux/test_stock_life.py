@@ -1,0 +1,157 @@
+"""A stock kernel through what happens to machines: long pauses, reboots, panics, the power button, signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.linux.stock import TIMEOUT, boot, initrd_with, words
+from vmm.lab.guest import guest_kernel, guest_modules
+
+pytestmark = pytest.mark.needs("kvm", "stock-kernel")
+
+PAUSE = 60  # seconds: longer than every watchdog of a stock kernel waits
+
+
+class Running:
+    """A `vmm boot` in the background: its console as a file, its control socket, its end."""
+
+    def __init__(self, folder: Path, script: str, options: Sequence[str], modules: Sequence[str]):
+        extra = guest_modules(modules) if modules else ()
+        initrd = initrd_with(folder, script, extra)
+        self.console, self.state = folder / "console", folder / "state"
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "vmm", "boot", "--kernel", str(guest_kernel())),
+                *("--initrd", str(initrd), "--append", words(script, "quiet")),
+                *("--console", f"file:{self.console}", "--state-dir", str(self.state)),
+                *("--timeout", str(2 * TIMEOUT), *options),
+            ],
+            stdin=subprocess.DEVNULL,
+        )
+
+    def text(self) -> str:
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def wait_for(self, line: str, times: int = 1) -> None:
+        give_up = time.monotonic() + TIMEOUT
+        while self.text().count(line) < times:
+            assert time.monotonic() < give_up, f"no {line!r} on the console:\n{self.text()[-2000:]}"
+            assert self.process.poll() is None, f"ended early:\n{self.text()[-2000:]}"
+            time.sleep(0.05)
+
+    def ask(self, *verbs: str) -> list[Any]:
+        """Runs verbs over the control socket, one answer each."""
+        answers = []
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(self.state / "control.sock"))
+            stream = peer.makefile("rw", encoding="utf-8")
+            stream.readline()  # the greeting
+            for verb in ("qmp_capabilities", *verbs):
+                stream.write(json.dumps({"execute": verb}) + "\n")
+                stream.flush()
+                answer = json.loads(stream.readline())
+                while "event" in answer:
+                    answer = json.loads(stream.readline())
+                answers.append(answer["return"])
+        return answers[1:]
+
+
+@contextmanager
+def running(
+    folder: Path, script: str, options: Sequence[str] = (), modules: Sequence[str] = ()
+) -> Iterator[Running]:
+    guest = Running(folder, script, options, modules)
+    try:
+        yield guest
+    finally:
+        if guest.process.poll() is None:
+            guest.process.kill()
+        guest.process.wait()
+
+
+def test_a_pause_of_a_minute_passes_unnoticed(tmp_path: Path) -> None:
+    look = "dmesg | grep -iE 'lockup|stall|hung|clocksource.*(unstable|skew)'"
+    script = f"date +up=%s; echo first; sleep 3; date +up=%s; {look}; echo noticed=$?"
+    with running(tmp_path, script, ("--cpus", "2")) as guest:
+        guest.wait_for("first")
+        guest.ask("pause")
+        time.sleep(PAUSE)
+        guest.ask("resume")
+        code = guest.process.wait(TIMEOUT)
+
+    text = guest.text()
+    seconds = [int(line[3:]) for line in text.splitlines() if line.startswith("up=")]
+    assert code == 0
+    assert "noticed=1" in text, f"the kernel noticed:\n{text}"
+    assert seconds[1] - seconds[0] < PAUSE / 2, "guest time ran on while paused"
+
+
+def test_a_reboot_restarts_the_machine_in_place(tmp_path: Path) -> None:
+    with running(tmp_path, "/bin/busybox reboot -f", ("--cpus", "2")) as guest:
+        guest.wait_for("guest ready", times=3)
+        info = guest.ask("info")[0]
+        guest.process.send_signal(signal.SIGTERM)
+        code = guest.process.wait(TIMEOUT)
+
+    assert info["resets"] >= 2
+    assert code == 130
+    report = json.loads((guest.state / "report.json").read_text())
+    assert report["cause"] == "signal"
+
+
+def test_reboot_exit_ends_with_its_own_code(tmp_path: Path) -> None:
+    run = boot(tmp_path, ("--reboot", "exit"), script="/bin/busybox reboot -f", append="quiet")
+
+    assert run.code == 252
+    assert run.report["cause"] == "reset"
+
+
+@pytest.mark.parametrize("more", ["", "panic=1"], ids=["stays", "reboots"])
+def test_a_panic_is_told_from_a_reset(more: str, tmp_path: Path) -> None:
+    crash = "echo c > /proc/sysrq-trigger"
+    run = boot(tmp_path, ("--reboot", "exit"), script=crash, append=f"quiet {more}")
+
+    assert run.code == 255
+    assert run.report["cause"] == "panic"
+    assert any("Kernel panic - not syncing" in line for line in run.report["console"])
+
+
+@pytest.mark.parametrize("machine", ["default", "legacy"])
+def test_the_power_button_reaches_the_guest(machine: str, tmp_path: Path) -> None:
+    script = "echo waiting; dd if=/dev/input/event0 bs=24 count=1 2>/dev/null | wc -c"
+    options = ("--machine", machine)
+    with running(tmp_path, script, options, ("button", "evdev")) as guest:
+        guest.wait_for("waiting")
+        time.sleep(0.5)
+        guest.ask("system_powerdown")
+        code = guest.process.wait(TIMEOUT)
+
+    assert code == 0
+    assert "\n24" in guest.text().replace("\r", "")
+
+
+def test_twenty_guests_at_once_end_well_and_leave_no_process(tmp_path: Path) -> None:
+    from tests import guests
+
+    guests.build()
+    command = [sys.executable, "-m", "vmm", "boot", "--kernel", str(guests.BUILD / "hello.elf")]
+    command += ["--debug-exit", "--mem", "32M", "--timeout", "120"]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        for _ in range(20)
+    ]
+    outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
+
+    assert [process.returncode for process in processes] == [1] * 20
+    assert all(b"ok 2 debugcon" in output for output in outputs)
