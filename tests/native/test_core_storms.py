@@ -1,0 +1,28 @@
+"""Bus, guest memory and the kick of a vCPU under the sanitizers, with threads in each other's way.
+
+`kick_storm` includes core/vcpu.c itself, to put pauses between its steps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.native import sanitize
+
+BUS = ("bus.c",)
+PIC = ("irq.c", "pic.c", "pic_chip.c", "ioapic.c", "router.c")
+STORMS = {
+    "bus_storm": BUS,
+    "gmem_storm": ("gmem.c",),
+    "kick_storm": (*BUS, *PIC, "vmcore.c"),
+}
+
+
+@pytest.mark.parametrize("sanitizer", sanitize.SANITIZERS)
+@pytest.mark.parametrize("program", STORMS)
+def test_storm_on_the_core_leaves_the_sanitizer_silent(
+    program: str, sanitizer: str, tmp_path: Path
+) -> None:
+    assert sanitize.run(program, STORMS[program], sanitizer, tmp_path)
