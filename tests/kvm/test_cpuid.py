@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from vmm.host import kvmprobe, kvmsteps
-from vmm.kvm import caps, cpuid
+from vmm.kvm import caps, cpuid, features
 from vmm.kvm.system import System
 from vmm.kvm.vcpu import KvmVcpu
 from vmm.native import Fd, ffi
@@ -28,10 +28,13 @@ SPECS = (
 
 # Bits that follow the guest's own registers: function, index -> position in the entry: bits.
 DYNAMIC = {
-    (1, 0): {cpuid.ECX: 1 << 27, cpuid.EDX: 1 << 9},  # OSXSAVE; APIC, switched by its base MSR
-    (7, 0): {cpuid.ECX: 1 << 4},  # OSPKE
-    (0xD, 0): {cpuid.EBX: 0xFFFFFFFF},  # size of what XCR0 enables
-    (0xD, 1): {cpuid.EBX: 0xFFFFFFFF},
+    (1, 0): {
+        features.ECX: 1 << 27,
+        features.EDX: 1 << 9,
+    },  # OSXSAVE; APIC, switched by its base MSR
+    (7, 0): {features.ECX: 1 << 4},  # OSPKE
+    (0xD, 0): {features.EBX: 0xFFFFFFFF},  # size of what XCR0 enables
+    (0xD, 1): {features.EBX: 0xFFFFFFFF},
 }
 
 
@@ -67,7 +70,7 @@ def test_the_guest_sees_the_table(
     for entry in entries:
         dynamic = DYNAMIC.get(entry[:2], {})
         seen = answer(probe, entry[0], entry[1])
-        for place, value in enumerate(seen, start=cpuid.EAX):
+        for place, value in enumerate(seen, start=features.EAX):
             mask = ~dynamic.get(place, 0)
             assert value & mask == entry[place] & mask, f"{entry[0]:#x}.{entry[1]} [{place}]"
 

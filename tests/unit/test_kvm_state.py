@@ -1,19 +1,18 @@
-"""Saved vCPU and irqchip states and statistics files: what is refused before KVM sees any of it."""
+"""Saved vCPU states: the order of writing, and what is refused before KVM sees any of it."""
 
 from __future__ import annotations
 
 import copy
 import json
-import struct
 from typing import Any
 
 import pytest
 
-from vmm.errors import HostError, KvmError, StateError
-from vmm.kvm import clock, irqchip_state, plain, state, stats
-from vmm.native import ffi, lib
+from vmm.errors import KvmError, StateError
+from vmm.kvm import plain, state
+from vmm.native import ffi
 
-CAPS = dict.fromkeys(("KVM_CAP_XCRS", "KVM_CAP_XSAVE", "KVM_CAP_DEBUGREGS", "KVM_CAP_PIT2"), 1)
+CAPS = dict.fromkeys(("KVM_CAP_XCRS", "KVM_CAP_XSAVE", "KVM_CAP_DEBUGREGS"), 1)
 TSC, FEAT_CTL, TSC_DEADLINE, STAR, HYPERV = 0x10, 0x3A, 0x6E0, 0xC0000081, 0x40000020
 
 
@@ -68,9 +67,6 @@ def vcpu() -> Any:
 @pytest.fixture
 def saved(vcpu: Any) -> dict[str, Any]:
     return state.save(vcpu, [TSC_DEADLINE, TSC, STAR, HYPERV], CAPS)
-
-
-# --- vCPU -----------------------------------------------------------------------------------------
 
 
 def test_a_saved_vcpu_survives_json(saved: dict[str, Any], vcpu: Any) -> None:
@@ -201,214 +197,8 @@ def test_something_that_is_no_state_is_refused(saved: object) -> None:
         state.load(FakeVcpu(), saved)  # type: ignore[arg-type]
 
 
-# --- structures -----------------------------------------------------------------------------------
-
-
 def test_structures_come_back_as_they_were() -> None:
     first, second = ffi.new("struct kvm_sregs *"), ffi.new("struct kvm_sregs *")
     first.cr3, first.tr.base, first.interrupt_bitmap[2] = 0x1234, (1 << 64) - 1, 77
     plain.fill(second, plain.dump(first), "sregs")
     assert bytes(ffi.buffer(first)) == bytes(ffi.buffer(second))
-
-
-# --- irqchip --------------------------------------------------------------------------------------
-
-
-class FakeVm:
-    def __init__(self) -> None:
-        self.log: list[str] = []
-
-    def get_irqchip(self, chip_id: int) -> Any:
-        return ffi.new("struct kvm_irqchip *", {"chip_id": chip_id})
-
-    def set_irqchip(self, chip: Any) -> None:
-        self.log.append(f"chip {chip.chip_id}")
-
-    def get_pit2(self) -> Any:
-        return ffi.new("struct kvm_pit_state2 *")
-
-    def set_pit2(self, pit: Any) -> None:
-        self.log.append("pit")
-
-
-def test_all_chips_are_saved_and_loaded() -> None:
-    vm: Any = FakeVm()
-    irqchip_state.load(vm, json.loads(json.dumps(irqchip_state.save(vm, "kernel", CAPS))))
-    chips = (lib.KVM_IRQCHIP_PIC_MASTER, lib.KVM_IRQCHIP_PIC_SLAVE, lib.KVM_IRQCHIP_IOAPIC)
-    assert vm.log == [*(f"chip {chip}" for chip in chips), "pit"]
-
-
-def test_a_split_irqchip_has_nothing_in_the_kernel() -> None:
-    vm: Any = FakeVm()
-    irqchip_state.load(vm, irqchip_state.save(vm, "split", CAPS))
-    assert vm.log == []
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "says"),
-    [
-        ("version", 0, "has version 0"),
-        ("irqchip", "none", "cannot be 'none'"),
-        ("pic", None, "not a pair"),
-        ("pic", [{}, {}], "PIC does not hold exactly"),
-        ("ioapic", {}, "IO-APIC does not hold exactly"),
-        ("pit", {"channels": [], "flags": 0}, "is not a list of 3"),
-    ],
-)
-def test_an_impossible_irqchip_state_changes_nothing(key: str, value: object, says: str) -> None:
-    vm: Any = FakeVm()
-    saved = irqchip_state.save(vm, "kernel", CAPS) | {key: value}
-    with pytest.raises(StateError, match=says):
-        irqchip_state.load(vm, saved)
-    assert vm.log == []
-
-
-# --- statistics -----------------------------------------------------------------------------------
-
-NAME = 16
-
-
-def statistics(*rows: tuple[bytes, list[int]]) -> bytes:
-    """A statistics file: header, id, descriptors, values."""
-    at, body, values = 24 + NAME, b"", b""
-    for name, numbers in rows:
-        body += struct.pack("=IhHII", 0, 0, len(numbers), len(values), 0) + name.ljust(NAME, b"\0")
-        values += struct.pack(f"={len(numbers)}Q", *numbers)
-    head = struct.pack("=6I", 0, NAME, len(rows), 24, at, at + len(body))
-    return head + b"kvm-1".ljust(NAME, b"\0") + body + values
-
-
-def test_statistics_are_read_by_name_and_histograms_as_lists() -> None:
-    data = statistics((b"exits", [12]), (b"wait_hist", [1, 2, 3]), (b"sixteen_letters_", [1 << 63]))
-    assert stats.parse(data) == {
-        "exits": 12,
-        "wait_hist": [1, 2, 3],
-        "sixteen_letters_": 1 << 63,
-    }
-
-
-def test_a_cut_off_statistics_file_is_refused_wherever_it_ends() -> None:
-    data = statistics((b"exits", [12]), (b"wait_hist", [1, 2, 3]))
-    for length in range(len(data)):
-        with pytest.raises(HostError, match="end before all values were read"):
-            stats.parse(data[:length])
-
-
-@pytest.mark.parametrize(("name_size", "count"), [(4097, 1), (16, 4097)])
-def test_a_statistics_file_beyond_all_bounds_is_refused(name_size: int, count: int) -> None:
-    with pytest.raises(HostError, match="KVM's statistics claim"):
-        stats.parse(struct.pack("=6I", 0, name_size, count, 24, 24, 24))
-
-
-# --- TSC frequency --------------------------------------------------------------------------------
-
-
-class FakeTsc:
-    def __init__(self, khz: int = 2_000_000, errno: int = 0) -> None:
-        self.khz, self.errno = khz, errno
-
-    def get_tsc_khz(self) -> int:
-        return self.khz
-
-    def set_tsc_khz(self, khz: int) -> None:
-        if self.errno:
-            raise KvmError("KVM_SET_TSC_KHZ", self.errno)
-        self.khz = khz
-
-
-def set_khz(vcpu: FakeTsc, khz: int, scaling: int) -> None:
-    clock.set_tsc_khz(vcpu, khz, {"KVM_CAP_TSC_CONTROL": scaling})  # type: ignore[arg-type]
-
-
-def test_the_tsc_takes_any_frequency_where_the_host_scales() -> None:
-    vcpu = FakeTsc()
-    set_khz(vcpu, 1_000_000, 1)
-    assert vcpu.khz == 1_000_000
-
-
-def test_without_scaling_only_the_hosts_frequency_will_do() -> None:
-    set_khz(FakeTsc(), 2_000_500, 0)  # 250 ppm
-    with pytest.raises(HostError, match=r"cannot scale it .* at the host's 2000000 kHz"):
-        set_khz(FakeTsc(), 2_000_501, 0)
-
-
-def test_a_frequency_that_kvm_refuses_is_told() -> None:
-    with pytest.raises(HostError, match="Setting the TSC to 9 kHz failed: Invalid argument"):
-        set_khz(FakeTsc(errno=22), 9, 1)
-
-
-# --- pausing --------------------------------------------------------------------------------------
-
-HOST_TSC = 1_000_000
-
-
-class FakeClockVcpu:
-    """A vCPU whose TSC is a host's that passes 5000 ticks between `paused` and `resumed`."""
-
-    def __init__(self, vcpu_id: int, log: list[str], *, attributes: bool) -> None:
-        self.id, self.log, self.attributes = vcpu_id, log, attributes
-        self.offset, self.host = 100, HOST_TSC
-        self.fd: Any = self
-
-    def get_msrs(self, _indices: Any) -> dict[int, int]:
-        return {TSC: self.host + self.offset}
-
-    def set_msrs(self, values: dict[int, int]) -> list[int]:
-        self.log.append(f"tsc {self.id}={values[TSC]}")
-        return []
-
-    def ioctl(self, name: str, attribute: Any, about: str) -> None:
-        if not self.attributes:
-            raise KvmError(name, 22, about)
-        value = ffi.cast("uint64_t *", attribute.addr)
-        if name == "KVM_GET_DEVICE_ATTR":
-            value[0] = self.offset
-        else:
-            self.offset = value[0]
-            self.log.append(f"offset {self.id}")
-
-    def kvmclock_ctrl(self) -> bool:
-        self.log.append(f"ctrl {self.id}")
-        return True
-
-
-class FakeClockVm:
-    def __init__(self, log: list[str], *, pit: bool) -> None:
-        self.log, self.pit = log, pit
-
-    def get_clock(self) -> Any:
-        return ffi.new("struct kvm_clock_data *", {"clock": 777})
-
-    def set_clock(self, nanoseconds: int) -> None:
-        self.log.append(f"clock {nanoseconds}")
-
-    def get_pit2(self) -> str:
-        if not self.pit:
-            raise KvmError("KVM_GET_PIT2", 6)
-        return "pit"
-
-    def set_pit2(self, state: str) -> None:
-        self.log.append(state)
-
-
-def pause_and_resume(*, attributes: bool, pit: bool) -> tuple[list[str], list[FakeClockVcpu]]:
-    log: list[str] = []
-    vcpus = [FakeClockVcpu(n, log, attributes=attributes) for n in range(2)]
-    vm: Any = FakeClockVm(log, pit=pit)
-    token = clock.paused(vm, vcpus)  # type: ignore[arg-type]
-    for vcpu in vcpus:
-        vcpu.host += 5000
-    clock.resumed(vm, vcpus, token)  # type: ignore[arg-type]
-    return log, vcpus
-
-
-def test_resuming_moves_all_tscs_by_the_same_amount_then_sets_kvmclock() -> None:
-    log, vcpus = pause_and_resume(attributes=True, pit=True)
-    assert log == ["offset 0", "offset 1", "pit", "clock 777", "ctrl 0", "ctrl 1"]
-    assert {vcpu.offset for vcpu in vcpus} == {(100 - 5000) % (1 << 64)}
-
-
-def test_without_offsets_the_tscs_are_written_back() -> None:
-    log, _vcpus = pause_and_resume(attributes=False, pit=False)
-    tsc = HOST_TSC + 100
-    assert log == [f"tsc 0={tsc}", f"tsc 1={tsc}", "clock 777", "ctrl 0", "ctrl 1"]
