@@ -8,6 +8,7 @@ whose mailbox is the only queue, and hold themselves at the gate until it is don
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from _queue import Empty, SimpleQueue
@@ -133,6 +134,7 @@ class Machine:
         self._need("start", "ready")
         events = EventDecoder(self)
         events.watch_loop(self.hardware.loop)
+        self.hardware.loop.on_failure = self.fail
         self.hardware.loop.start()
         for vcpu in self.hardware.vcpus:
             vcpu.on_event, vcpu.on_failure = events.vcpu_event, self.fail
@@ -197,6 +199,15 @@ class Machine:
     def post(self, message: Outcome | Callable[[], None]) -> None:
         """Queues an outcome or an action for the managing thread. Any thread or signal handler."""
         self._mail.put(message)
+
+    def wake_when_readable(self, fd: int) -> None:
+        """Wakes the managing thread, if only to run pending signal handlers, when `fd` has bytes."""
+
+        def wake() -> None:
+            os.read(fd, 64)
+            self.post(lambda: None)
+
+        self.hardware.loop.serve(fd, lib.EPOLLIN, wake)
 
     def fail(self, error: BaseException) -> None:
         """A thread's exception: the machine ends with it."""

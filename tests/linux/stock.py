@@ -32,7 +32,7 @@ class Boot:
 
 
 def initrd_with(folder: Path, script: str, extra: Sequence[initramfs.Entry] = ()) -> Path:
-    """The stock initramfs with `script` as /script: on the command line it would echo in the log."""
+    """The stock initramfs with `script` as /script: the command line would echo in the log."""
     path = folder / "initrd"
     path.write_bytes(build_initramfs((initramfs.file("script", script.encode(), 0o755), *extra)))
     return path

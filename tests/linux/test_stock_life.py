@@ -1,4 +1,4 @@
-"""A stock kernel through what happens to machines: long pauses, reboots, panics, the power button, signals."""
+"""A stock kernel through what happens to machines: long pauses, reboots, panics, the power button."""
 
 from __future__ import annotations
 
@@ -124,12 +124,18 @@ def test_a_panic_is_told_from_a_reset(more: str, tmp_path: Path) -> None:
 
     assert run.code == 255
     assert run.report["cause"] == "panic"
-    assert any("Kernel panic - not syncing" in line for line in run.report["console"])
+    assert "Kernel panic - not syncing: sysrq triggered crash" in run.console
 
 
 @pytest.mark.parametrize("machine", ["default", "legacy"])
 def test_the_power_button_reaches_the_guest(machine: str, tmp_path: Path) -> None:
-    script = "echo waiting; dd if=/dev/input/event0 bs=24 count=1 2>/dev/null | wc -c"
+    script = """
+        for at in /sys/class/input/event*; do
+            grep -q "Power Button" $at/device/name && button=/dev/input/${at##*/}
+        done
+        echo waiting
+        echo bytes=`dd if=$button bs=24 count=1 2>/dev/null | wc -c`
+    """
     options = ("--machine", machine)
     with running(tmp_path, script, options, ("button", "evdev")) as guest:
         guest.wait_for("waiting")
@@ -138,7 +144,7 @@ def test_the_power_button_reaches_the_guest(machine: str, tmp_path: Path) -> Non
         code = guest.process.wait(TIMEOUT)
 
     assert code == 0
-    assert "\n24" in guest.text().replace("\r", "")
+    assert "bytes=24" in guest.text()
 
 
 def test_twenty_guests_at_once_end_well_and_leave_no_process(tmp_path: Path) -> None:

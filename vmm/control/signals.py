@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from _signal import (  # type: ignore[import-not-found]
     SIGHUP,
     SIGINT,
     SIGPIPE,
     SIGTERM,
+    set_wakeup_fd,
     signal,
 )
 
@@ -33,6 +35,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._machine: Machine | None = None
         self._seen = 0
+        self._pipe: tuple[int, ...] = ()
 
     def __enter__(self) -> Signals:
         for number in ENDING:
@@ -40,12 +43,23 @@ class Signals:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        if self._pipe:
+            set_wakeup_fd(-1)
+            for fd in self._pipe:
+                os.close(fd)
         for number, handler in self._before.items():
             signal(number, handler)
 
     def end(self, machine: Machine) -> None:
-        """From now on a signal ends `machine`."""
+        """From now on a signal ends `machine`.
+
+        One that arrives just before the main thread goes to sleep would be noticed only when
+        something else wakes it: the interpreter tells the I/O loop, and that wakes it.
+        """
         self._machine = machine
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        machine.wake_when_readable(self._pipe[0])
 
     def _handle(self, number: int, _frame: object) -> None:
         self._seen += 1
@@ -63,7 +77,6 @@ class Signals:
     def _end_hard(self) -> None:
         """The orderly end hangs: show where every thread stands, and go."""
         import faulthandler
-        import os
 
         from vmm.errors import EXIT_SIGNAL
 
