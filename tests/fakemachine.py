@@ -57,6 +57,9 @@ class FakeMachine:
     def post(self, message: Outcome) -> None:
         self.posted.append(message)
 
+    def wake_when_readable(self, fd: int) -> None:
+        self.waker = fd
+
     def stop(self, cause: str = "stopped", **detail: object) -> None:
         self.posted.append(outcome(cause, **detail))
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.machine import Machine
+    from vmm.native import Fd
     from vmm.vcpu import Vcpu
 
 SPACES = {
@@ -77,11 +78,15 @@ def stats(machine: Machine) -> dict[str, Any]:
         "memory": hardware.memory.counts(),
         "devices": {d.name: d.counters() for d in hardware.devices},
         "resets": machine.resets,
+        "kvm": kvm_stats(machine),
     }
 
 
 def kvm_stats(machine: Machine) -> dict[str, Any]:
-    """KVM's own counters (KVM_GET_STATS_FD) of VM and vCPUs, where the kernel has them."""
+    """KVM's own counters (KVM_GET_STATS_FD) of VM and vCPUs, where the kernel has them.
+
+    Any state: a running vCPU opens its own descriptor, as the ioctl would wait for it otherwise.
+    """
     from vmm.kvm import stats as kvm
 
     hardware = machine.hardware
@@ -89,8 +94,15 @@ def kvm_stats(machine: Machine) -> dict[str, Any]:
         return {}
     return {
         "vm": kvm.read(hardware.vm.get_stats_fd()),
-        "vcpus": [kvm.read(vcpu.kvm.get_stats_fd()) for vcpu in hardware.vcpus],
+        "vcpus": [kvm.read(_stats_fd(machine, vcpu)) for vcpu in hardware.vcpus],
     }
+
+
+def _stats_fd(machine: Machine, vcpu: Vcpu) -> Fd:
+    if machine.state in ("running", "paused"):
+        fd: Fd = machine.on_vcpu(vcpu, vcpu.kvm.get_stats_fd)
+        return fd
+    return vcpu.kvm.get_stats_fd()
 
 
 def info(machine: Machine) -> dict[str, Any]:

@@ -201,7 +201,7 @@ class Machine:
         self._mail.put(message)
 
     def wake_when_readable(self, fd: int) -> None:
-        """Wakes the managing thread, if only to run pending signal handlers, when `fd` has bytes."""
+        """When `fd` has bytes, wakes the managing thread, if only to run its signal handlers."""
 
         def wake() -> None:
             os.read(fd, 64)
@@ -308,7 +308,7 @@ class Machine:
             raise StateError("This machine has no power button")
         acpi.power_button()
 
-    def on_vcpu(self, vcpu: Vcpu, function: Callable[[], object]) -> object:
+    def on_vcpu(self, vcpu: Vcpu, function: Callable[[], Any]) -> Any:
         """Runs `function` on the vCPU's thread between two KVM_RUNs and returns its result."""
         return vcpu.post(function, self.gate).wait()
 

@@ -6,8 +6,8 @@ from vmm import layout
 from vmm.boot.loader import Loader
 from vmm.boot.records import BootConfig
 
-# A stock kernel on hardware-reduced ACPI without EFI does not use the reset register: it goes to real
-# mode and jumps to the BIOS. mov dx, PORT_RESET; mov al, 6; out dx, al; again: hlt; jmp again
+# A stock kernel on hardware-reduced ACPI without EFI does not use the reset register: it goes to
+# real mode and jumps to the BIOS. mov dx, PORT_RESET; mov al, 6; out dx, al; again: hlt; jmp again
 RESET_CODE = b"\xba" + layout.PORT_RESET.to_bytes(2, "little") + b"\xb0\x06\xee\xf4\xeb\xfd"
 
 

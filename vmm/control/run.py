@@ -109,13 +109,11 @@ class Run:
         """
         if not (self.config.stats or self._report_paths()):
             return
-        from vmm.inspection import kvm_stats
-
         def marks() -> list[tuple[str, float]]:
             return [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
 
         def counters() -> dict[str, Any]:
-            return {**machine.stats(), "kvm": kvm_stats(machine)}
+            return machine.stats()
 
         facts = {"marks": marks, "console": machine.console_tail, "counters": counters}
         for name, take in facts.items():
