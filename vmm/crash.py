@@ -92,9 +92,14 @@ def report(vcpu: Vcpu, memory: GuestMemory, event: Any) -> dict[str, object]:
         }
     if event.kind == lib.VCPU_FAIL_ENTRY:
         kvm["hardware_entry_failure_reason"] = failure.entry_reason
+    return {"kvm": kvm, **position(vcpu, memory)}
+
+
+def position(vcpu: Vcpu, memory: GuestMemory) -> dict[str, object]:
+    """Where a vCPU stands and how it came there. Only while it is not running."""
     return {
         "vcpu": vcpu.id,
-        "kvm": kvm,
+        "mp_state": vcpu.kvm.get_mp_state(),
         "registers": registers(vcpu),
         "code": code_bytes(vcpu, memory).hex(" "),
         "exits": last_exits(vcpu),

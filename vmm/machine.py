@@ -13,6 +13,7 @@ import threading
 import time
 from _queue import Empty, SimpleQueue
 
+from vmm import crash
 from vmm.boot import prepare
 from vmm.bootplan import boot_config
 from vmm.errors import KvmError, StateError, VmmError
@@ -22,6 +23,7 @@ from vmm.hardware import Hardware
 from vmm.kvm import clock, topology
 from vmm.native import lib
 from vmm.outcome import Outcome, outcome
+from vmm.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,12 +167,19 @@ class Machine:
                 ended = self._late or outcome("timeout", seconds=self.config.timeout)
             except Exception as error:
                 self.fail(error)
-        self.result = ended
         self._mark(ended.cause)
         self._halt_threads()
+        if ended.cause == "timeout":
+            ended = replace(ended, detail={**ended.detail, "vcpus": self._where()})
+        self.result = ended
         self.on_event("STOP", {"cause": ended.cause, "code": ended.code})
         self._raise_errors()
         return ended
+
+    def _where(self) -> list[dict[str, object]]:
+        """Where each vCPU stood when time ran out: registers, instruction bytes, last exits."""
+        memory = self.hardware.memory
+        return [crash.position(vcpu, memory) for vcpu in self.hardware.vcpus]
 
     def _halt_threads(self) -> None:
         """Gate shut for good, vCPUs kicked and joined, then the loop."""

@@ -334,7 +334,8 @@ def test_qemus_client_library_drives_a_machine(
             states.append(info["state"])
             await client.execute("stop", {"reason": "the test is over"})
             states.append((await listener.get())["event"])
-        await client.disconnect()
+        with contextlib.suppress(EOFError):  # the machine may have hung up first
+            await client.disconnect()
         return states
 
     assert asyncio.run(talk()) == [
