@@ -66,8 +66,9 @@ class Vcpu:
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
 
     def start(self, gate: Gate) -> None:
-        self._thread = threading.Thread(target=self._body, args=(gate,), name=f"vcpu{self.id}")
-        self._thread.start()
+        thread = threading.Thread(target=self._body, args=(gate,), name=f"vcpu{self.id}")
+        thread.start()
+        self._thread = thread  # only now: one that could not start cannot be joined
 
     def _body(self, gate: Gate) -> None:
         lib.vcpu_thread_mask_signals()
@@ -87,9 +88,10 @@ class Vcpu:
 
     def _pass(self, gate: Gate) -> bool:
         """Commands, then the gate; False when the thread must end."""
-        if not self._commands.empty() or gate.must_park(self.id):
-            self.complete_io()
-            self._run_commands()
+        if self._commands.empty() and not gate.must_park(self.id):
+            return True
+        self.complete_io()  # before parking, always: the gate may close between two looks at it
+        self._run_commands()
         return not gate.must_park(self.id) or gate.park(self.id, self._run_commands)
 
     def complete_io(self) -> None:
