@@ -91,12 +91,16 @@ class IoLoop:
         """Runs the loop on a thread of its own that takes no signals."""
         if self._thread is not None:
             raise VmmError(f"The loop {self.name} runs already")
-        self._thread = threading.Thread(target=self._thread_body, name=self.name)
-        self._thread.start()
+        thread = threading.Thread(target=self._thread_body, name=self.name)
+        thread.start()
+        self._thread = thread  # only now: one that could not start cannot be joined
 
     def _thread_body(self) -> None:
         lib.vcpu_thread_mask_signals()
-        self.run()
+        try:
+            self.run()
+        except Exception as error:
+            self.on_failure(error)
 
     def run(self) -> None:
         """Serves until stop(). On the calling thread."""

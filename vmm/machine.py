@@ -88,10 +88,11 @@ class Machine:
         """Stops the machine if it runs, and gives everything back."""
         if self.state in ("new", "closed"):
             return
+        if self._manager is not None and self._manager is not threading.current_thread():
+            self.stop()
+            self._manager.join()
         if self.state != "stopped":
             self._halt_threads()
-        if self._manager is not None and self._manager is not threading.current_thread():
-            self._manager.join()
         self.state = "closed"
         self.hardware.close()
         self.images.close()
@@ -118,8 +119,9 @@ class Machine:
     def start(self) -> None:
         """Like run(), on a thread; see wait()."""
         self._launch()
-        self._manager = threading.Thread(target=self._manage_quietly, name="manager")
-        self._manager.start()
+        manager = threading.Thread(target=self._manage_quietly, name="manager")
+        manager.start()
+        self._manager = manager
 
     def wait(self, timeout: float | None = None) -> Outcome:
         """The outcome of a started machine. TimeoutError if it still runs after `timeout` s."""
@@ -182,9 +184,9 @@ class Machine:
         return [crash.position(vcpu, memory) for vcpu in self.hardware.vcpus]
 
     def _halt_threads(self) -> None:
-        """Gate shut for good, vCPUs kicked and joined, then the loop."""
+        """Gate shut for good, vCPUs kicked and joined, then the loop; also after half a launch."""
         with self._lifecycle:
-            if self.state in ("running", "paused"):
+            if self.state != "stopped":
                 self.gate.stop()
                 self._kick_all()
                 for vcpu in self.hardware.vcpus:
