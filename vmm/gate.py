@@ -18,7 +18,9 @@ class Gate:
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self._changed = threading.Condition(threading.Lock())
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)  # parked vCPUs wait here,
+        self._full = threading.Condition(lock)  # and who closes here: one wake-up, not `total`
         self._closed = 1  # the machine opens it when everything is built
         self._stopped = False
         self._parked = 0
@@ -32,7 +34,7 @@ class Gate:
         kick()
         with self._changed:
             while self._parked < self.total and not self._stopped:
-                self._changed.wait()
+                self._full.wait()
 
     def open(self) -> None:
         with self._changed:
@@ -44,9 +46,10 @@ class Gate:
         with self._changed:
             self._held.add(vcpu_id)
 
-    def release(self) -> None:
+    def release(self, *vcpu_ids: int) -> None:
+        """Ends the hold of these vCPUs; of all without any."""
         with self._changed:
-            self._held.clear()
+            self._held.difference_update(vcpu_ids or tuple(self._held))
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -54,6 +57,7 @@ class Gate:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+            self._full.notify_all()
 
     def must_park(self, vcpu_id: int) -> bool:
         """Without the lock: a kick follows every change, so a stale answer is corrected."""
@@ -63,7 +67,8 @@ class Gate:
         """Waits until the vCPU may run; False when it must end. Runs `commands` while parked."""
         with self._changed:
             self._parked += 1
-            self._changed.notify_all()
+            if self._parked == self.total:
+                self._full.notify_all()
         while True:
             with self._changed:
                 if not self._blocked(vcpu_id):

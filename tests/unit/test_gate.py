@@ -1,0 +1,46 @@
+"""The gate: who passes, who parks, who is held."""
+
+from __future__ import annotations
+
+import threading
+
+from vmm.gate import Gate
+
+
+def test_releasing_one_vcpu_leaves_the_others_held() -> None:
+    gate = Gate(3)
+    gate.open()
+    for vcpu_id in range(3):
+        gate.hold(vcpu_id)
+
+    gate.release(1)
+
+    assert [gate.must_park(vcpu_id) for vcpu_id in range(3)] == [True, False, True]
+    gate.release()
+    assert not any(gate.must_park(vcpu_id) for vcpu_id in range(3))
+
+
+def test_closing_returns_when_the_last_vcpu_has_parked() -> None:
+    gate = Gate(8)
+    threads = [
+        threading.Thread(target=gate.park, args=(vcpu_id, lambda: None)) for vcpu_id in range(8)
+    ]
+
+    def arrive() -> None:
+        for thread in threads:
+            thread.start()
+
+    gate.close(arrive)
+
+    assert gate.parked == 8
+    gate.stop()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_stop_ends_the_wait_of_who_closes() -> None:
+    gate = Gate(1)
+
+    gate.close(gate.stop)
+
+    assert gate.stopped
