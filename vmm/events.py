@@ -12,6 +12,7 @@ from vmm.outcome import Outcome, debug_exit, outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vmm.loop import IoLoop
@@ -52,16 +53,17 @@ class EventDecoder:
             return self._log("guest.sleep_state_refused", vcpu)
         machine.gate.hold(vcpu.id)
         if code == lib.DEV_EVENT_POWER_OFF:
-            machine.post(machine.late_or(outcome("power-off")))
+            self._ask(lambda: machine.late_or(outcome("power-off")))
         elif code == lib.DEV_EVENT_RESET:
-            machine.post(machine.guest_reset)
+            self._ask(machine.guest_reset)
         elif code == lib.DEV_EVENT_DEBUG_EXIT:
-            machine.post(debug_exit(event.value))
+            value = event.value
+            self._ask(lambda: debug_exit(value))
         elif code == lib.DEV_EVENT_PANIC:
             machine.post(outcome("panic", seen="pvpanic"))
         elif code == lib.DEV_EVENT_REMAP:
             gpa = event.value
-            machine.post(lambda: machine.remap(gpa))
+            self._ask(lambda: machine.remap(gpa, vcpu.id))
         else:
             raise VmmError(f"A device asked for something unknown: event {code}")
         return None
@@ -70,11 +72,17 @@ class EventDecoder:
         self.machine.gate.hold(vcpu.id)
         kind = vcpu.failure().suberror
         if kind == SYSTEM_EVENT_RESET:
-            self.machine.post(self.machine.guest_reset)
+            self._ask(self.machine.guest_reset)
         elif kind == SYSTEM_EVENT_CRASH:
             self.machine.post(outcome("panic", seen="KVM system event"))
         else:
-            self.machine.post(outcome("power-off"))
+            self._ask(lambda: self.machine.late_or(outcome("power-off")))
+
+    def _ask(self, wish: Callable[[], Outcome | None]) -> None:
+        """Posts what a held vCPU wants done; a reset that comes first ends the life it was for."""
+        machine = self.machine
+        life = machine.resets
+        machine.post(lambda: wish() if machine.resets == life else None)
 
     def _crash(self, vcpu: Vcpu, event: Any) -> None:
         """Triple fault, KVM internal error, failed entry, an exit we cannot handle."""
@@ -107,7 +115,7 @@ class EventDecoder:
     def _log(self, event: str, vcpu: Vcpu) -> None:
         from vmm import log
 
-        log.event(event, vm=self.machine.config.name, vcpu=vcpu.id)
+        log.limited(event, "info", vm=self.machine.config.name, vcpu=vcpu.id)
 
     # --- the loop's thread
 

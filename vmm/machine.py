@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.vcpu import Vcpu
 
+    Message = Outcome | Callable[[], Outcome | None]  # the end, or what to do and may be the end
+
 PANIC_GRACE = 0.5  # seconds in which the rest of a panic message may reach the console
 
 
@@ -52,7 +54,7 @@ class Machine:
         self.result: Outcome | None = None
         self.errors: list[BaseException] = []
         self.on_event: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
-        self._mail: SimpleQueue[Outcome | Callable[[], None]] = SimpleQueue()
+        self._mail: SimpleQueue[Message] = SimpleQueue()
         self._lifecycle = threading.RLock()  # pause, resume, reset and stop, one at a time
         self._manager: threading.Thread | None = None
         self._token: object = None
@@ -161,10 +163,7 @@ class Machine:
             try:
                 left = self._deadline - time.monotonic()
                 message = self._mail.get(timeout=None if left == float("inf") else max(left, 0))
-                if isinstance(message, Outcome):
-                    ended = message
-                else:
-                    message()
+                ended = message if isinstance(message, Outcome) else message()
             except Empty:
                 ended = self._late or outcome("timeout", seconds=self.config.timeout)
             except Exception as error:
@@ -207,7 +206,7 @@ class Machine:
 
     # --- what threads ask for
 
-    def post(self, message: Outcome | Callable[[], None]) -> None:
+    def post(self, message: Message) -> None:
         """Queues an outcome or an action for the managing thread. Any thread or signal handler."""
         self._mail.put(message)
 
@@ -248,9 +247,14 @@ class Machine:
             self._need("pause", "running")
             self.gate.close(self._kick_all)
             lib.vclock_stop(self.hardware.clock)
-            self._token = clock.paused(self.hardware.vm, [v.kvm for v in self.hardware.vcpus])
             self.state = "paused"
+            self._stand_at_present()
         self.on_event("PAUSE", {})
+
+    def _stand_at_present(self) -> None:
+        """While paused: resume() goes on from the clocks and timers as they are now."""
+        if self.state == "paused":
+            self._token = clock.paused(self.hardware.vm, [v.kvm for v in self.hardware.vcpus])
 
     def resume(self) -> None:
         with self._lifecycle:
@@ -265,13 +269,14 @@ class Machine:
         """In place: vCPUs, devices and images return to their start; RAM keeps its contents."""
         with self._lifecycle:
             self._need("reset", "running", "paused")
+            if self.config.reboot != "reset":
+                raise StateError("--reboot exit keeps no state to reset to")
             self.gate.close(self._kick_all)
             try:
-                if self.config.reboot != "reset":
-                    raise StateError("--reboot exit keeps no state to reset to")
                 self.hardware.reset()
                 self.boot = self.images.load(self.hardware.memory, fresh=False)
                 self.hardware.enter(self.boot.entry)
+                self._stand_at_present()
                 self.resets += 1
                 self._mark("reset")
             finally:
@@ -279,12 +284,12 @@ class Machine:
                 self.gate.open()
         self.on_event("RESET", {"resets": self.resets})
 
-    def guest_reset(self) -> None:
+    def guest_reset(self) -> Outcome | None:
         """The guest asked for a reset (managing thread): --reboot decides."""
         if self._late is not None or self.config.reboot == "exit":
-            self.post(self.late_or(outcome("reset")))
-        else:
-            self.reset()
+            return self.late_or(outcome("reset"))
+        self.reset()
+        return None
 
     def save(self) -> dict[str, Any]:
         """The state of vCPUs and devices as plain data, without RAM. Only while paused or ready."""
@@ -297,15 +302,19 @@ class Machine:
         with self._lifecycle:
             self._need("load", "paused", "ready")
             self.hardware.load(saved)
+            self._stand_at_present()
 
-    def remap(self, gpa: int) -> None:
-        """Unmaps and maps the RAM that holds `gpa` with all vCPUs parked (pc-testdev)."""
+    def remap(self, gpa: int, vcpu_id: int) -> None:
+        """Unmaps and maps the RAM that holds `gpa` with all vCPUs parked (pc-testdev).
+
+        vcpu_id: which vCPU asked and is held for it.
+        """
         with self._lifecycle:
             self.gate.close(self._kick_all)
             try:
                 self.hardware.memory.remap(gpa)
             finally:
-                self.gate.release()
+                self.gate.release(vcpu_id)
                 self.gate.open()
 
     def stop(self, cause: str = "stopped", **detail: object) -> None:

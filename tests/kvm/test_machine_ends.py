@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from tests import guests
 from tests.kvm.test_machine import config, wait_running
+from vmm.errors import StateError
 from vmm.machine import Machine
+from vmm.native import lib
 
 pytestmark = pytest.mark.needs("kvm")
 
@@ -59,3 +64,131 @@ def test_a_thread_that_cannot_start_takes_the_others_down(
         machine.gate.stop()
         vcpu.join()
     assert not left
+
+
+def ask(machine: Machine, vcpu_id: int, code: int, value: int = 0) -> None:
+    """What happens on a vCPU's thread when a device of its asks the machine for something."""
+    vcpu = machine.hardware.vcpus[vcpu_id]
+    event = SimpleNamespace(kind=lib.VCPU_DEVICE, code=code, value=value)
+    machine.on_vcpu(vcpu, lambda: vcpu.on_event(vcpu, event))
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    """A paused machine with two vCPUs."""
+    with Machine(config("kick.elf", cpus=2, append="cpus=2", machine="legacy")) as running:
+        running.start()
+        wait_running(running, 2)
+        running.pause()
+        yield running
+
+
+@pytest.fixture
+def busy(machine: Machine) -> Iterator[threading.Event]:
+    """The managing thread does nothing before this is set."""
+    go = threading.Event()
+
+    def wait() -> None:
+        go.wait(HANG)
+
+    machine.post(wait)
+    yield go
+    go.set()
+
+
+def managed(machine: Machine) -> None:
+    """Returns when the managing thread has done all that was posted."""
+    done = threading.Event()
+
+    def note() -> None:
+        done.set()
+
+    machine.post(note)
+    assert done.wait(HANG)
+
+
+def test_two_vcpus_that_ask_for_a_reset_at_once_get_one(
+    machine: Machine, busy: threading.Event
+) -> None:
+    ask(machine, 0, lib.DEV_EVENT_RESET)
+    ask(machine, 1, lib.DEV_EVENT_RESET)
+    busy.set()
+    managed(machine)
+    assert machine.resets == 1
+
+    ask(machine, 1, lib.DEV_EVENT_RESET)
+    managed(machine)
+    assert machine.resets == 2
+
+
+def test_a_power_off_that_comes_second_to_a_reset_is_forgotten(
+    machine: Machine, busy: threading.Event
+) -> None:
+    ask(machine, 0, lib.DEV_EVENT_RESET)
+    ask(machine, 1, lib.DEV_EVENT_POWER_OFF)
+    busy.set()
+    managed(machine)
+
+    assert (machine.resets, machine.state) == (1, "paused")
+    machine.resume()
+    wait_running(machine, 2)
+
+
+def test_a_reset_that_comes_second_to_a_power_off_does_not_happen(
+    machine: Machine, busy: threading.Event
+) -> None:
+    ask(machine, 0, lib.DEV_EVENT_POWER_OFF)
+    ask(machine, 1, lib.DEV_EVENT_RESET)
+    busy.set()
+
+    assert machine.wait(HANG).cause == "power-off"
+    assert machine.resets == 0
+
+
+def pit_channels(machine: Machine) -> list[tuple[int, int]]:
+    return [(c.mode, c.count) for c in machine.hardware.vm.get_pit2().channels]
+
+
+def program_pit(machine: Machine, count: int) -> None:
+    state = machine.hardware.vm.get_pit2()
+    state.channels[0].mode, state.channels[0].rw_mode, state.channels[0].count = 2, 3, count
+    machine.hardware.vm.set_pit2(state)
+
+
+def test_a_reset_while_paused_resets_the_timer_for_good(machine: Machine) -> None:
+    machine.reset()
+    fresh = pit_channels(machine)
+    machine.resume()
+    program_pit(machine, 1193)
+
+    machine.pause()
+    machine.reset()
+    machine.resume()
+
+    assert pit_channels(machine) == fresh
+
+
+def test_clocks_loaded_while_paused_are_those_it_goes_on_with(machine: Machine) -> None:
+    program_pit(machine, 20000)
+    saved = machine.save()
+    machine.resume()
+    program_pit(machine, 1193)
+    while machine.hardware.vm.get_clock().clock < saved["kvmclock"] + 200_000_000:
+        time.sleep(0.01)
+
+    machine.pause()
+    late = machine.hardware.vm.get_clock().clock
+    machine.load(saved)
+    machine.resume()
+
+    assert pit_channels(machine)[0] == (2, 20000)
+    assert machine.hardware.vm.get_clock().clock < late
+
+
+def test_a_machine_that_keeps_no_reset_state_refuses_a_reset_and_runs_on() -> None:
+    with Machine(config("kick.elf", append="", reboot="exit")) as machine:
+        machine.start()
+        wait_running(machine, 1)
+        with pytest.raises(StateError, match="--reboot exit"):
+            machine.reset()
+        assert machine.state == "running"
