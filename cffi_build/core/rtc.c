@@ -5,6 +5,8 @@
 
 #define NS RTC_NS
 #define SECONDS_MAX ((int64_t)1 << 40) // beyond any year that the registers can hold
+// Virtual time that may have passed when the calendar is set: 2^63 ns are less.
+#define SECONDS_PASSED ((int64_t)1 << 34)
 
 // Context: device lock held, flags in step with `now`.
 static void update_irq(struct rtc *r, int64_t now)
@@ -172,8 +174,8 @@ int rtc_load(struct rtc *r, const struct rtc_state *s)
 	struct rtc_clock *c = &r->time;
 
 	if (s->version != RTC_STATE_VERSION || s->index >= RTC_CMOS_BYTES || s->weekday_shift > 6 ||
-	    s->seconds < -SECONDS_MAX || s->seconds > SECONDS_MAX || s->phase < 0 ||
-	    s->phase >= NS || s->flags_ns < 0 || (s->cmos[RTC_REG_A] & RTC_A_UIP) ||
+	    s->seconds < -SECONDS_MAX - SECONDS_PASSED || s->seconds > SECONDS_MAX ||
+	    s->phase < 0 || s->phase >= NS || s->flags_ns < 0 || (s->cmos[RTC_REG_A] & RTC_A_UIP) ||
 	    (s->cmos[RTC_REG_C] & ~RTC_IRQ_BITS) || s->cmos[RTC_REG_D] != RTC_D_VRT)
 		return -EINVAL;
 	LOCKED(&r->dev.lock);

@@ -390,3 +390,13 @@ def test_wall_time_reads_the_three_kinds_of_base() -> None:
     assert wall_time("1970-01-02T00:00:00+02:00") == (86400, 0)
     with pytest.raises(ValueError, match="yesterday"):
         wall_time("yesterday")
+
+
+def test_a_calendar_set_late_to_its_first_second_survives_save_and_load() -> None:
+    with RtcRig() as rtc:
+        rtc.step(3 * NS)
+        assert lib.rtc_set_time(rtc.device.pointer, -(1 << 40), 0) == 0
+
+        rtc.device.load(rtc.device.save())
+
+        assert lib.rtc_set_time(rtc.device.pointer, -(1 << 40) - 1, 0) < 0
