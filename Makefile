@@ -98,5 +98,6 @@ $(STAMPS)/venv: $(STAMPS)/packages
 $(STAMPS)/native: pyproject.toml setup.py $(NATIVE_SOURCES) $(STAMPS)/venv
 	@echo "vmm: installing vmm and what it depends on into .venv, building the C core" >&2
 	@$(HEADERS) && export VMM_UAPI_INCLUDE && \
-		$(PIP) install $(if $(wildcard $@),-q) --no-build-isolation -e '.[dev]'
+		$(PIP) install $(if $(wildcard $@),-q) --no-build-isolation \
+		--config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
