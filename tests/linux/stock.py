@@ -1,4 +1,4 @@
-"""Runs a stock Debian kernel as a guest, the way a user would: the `vmm boot` command in a process."""
+"""Runs a stock Debian kernel as a guest as a user would: the `vmm boot` command in a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stock kernel through what happens to machines: long pauses, reboots, panics, the power button."""
+"""A stock kernel through what happens to machines: long pauses, reboots, panics, power button."""
 
 from __future__ import annotations
 

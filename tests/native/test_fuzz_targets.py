@@ -1,4 +1,4 @@
-"""The targets of `make fuzz` on random inputs of a fixed seed: no clang needed, the same promises."""
+"""The targets of `make fuzz` on random inputs of a fixed seed: no clang needed, same promises."""
 
 from __future__ import annotations
 
