@@ -19,7 +19,7 @@ C_FILES = $(wildcard cffi_build/*.h cffi_build/core/*.[ch] tests/native/c/*.[ch]
 FUZZ_SECONDS := 10
 
 .DEFAULT_GOAL := all
-.PHONY: all help boot test test-all check golden guests stub lint fuzz format clean distclean
+.PHONY: all help boot test test-all check check-python check-native golden guests stub lint fuzz format clean distclean
 .DELETE_ON_ERROR:
 
 all: $(STAMPS)/native guests ## build everything: environment, C core, guests
@@ -51,7 +51,13 @@ lint: $(STAMPS)/native $(STAMPS)/clang ## ruff, mypy --strict, clang-format, the
 	done
 
 check: lint ## lint and the tests that need no KVM; under a minute
-	$(BIN)/python -m pytest -q tests/unit tests/native tests/abi tests/golden
+	@$(MAKE) --no-print-directory -j2 --output-sync check-python check-native
+
+check-python:
+	$(BIN)/python -m pytest -q tests/unit tests/golden
+
+check-native:
+	$(BIN)/python -m pytest -q tests/native tests/abi
 
 golden: $(STAMPS)/native ## rewrite the golden dumps; review them with git diff
 	VMM_GOLDEN=refresh $(BIN)/python -m pytest -q tests/golden
