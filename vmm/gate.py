@@ -14,49 +14,51 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """One condition variable; `total` vCPU threads pass or park."""
+    """`total` vCPU threads pass or park. One lock guards it all."""
 
     def __init__(self, total: int) -> None:
         self.total = total
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)  # parked vCPUs wait here,
-        self._full = threading.Condition(lock)  # and who closes here: one wake-up, not `total`
+        self._lock = threading.Lock()
+        # Who closes waits for the last vCPU to park, and each vCPU for what concerns itself: 255 of
+        # them on one condition variable would wake one another for nothing.
+        self._full = threading.Condition(self._lock)
+        self._waits: dict[int, threading.Condition] = {}
         self._closed = 1  # the machine opens it when everything is built
         self._stopped = False
         self._parked = 0
-        self._nudges = 0
+        self._nudges: dict[int, int] = {}
         self._held: set[int] = set()
 
     def close(self, kick: Callable[[], None]) -> None:
         """Returns when every vCPU is parked. `kick` gets them out of the guest."""
-        with self._changed:
+        with self._lock:
             self._closed += 1
         kick()
-        with self._changed:
+        with self._full:
             while self._parked < self.total and not self._stopped:
                 self._full.wait()
 
     def open(self) -> None:
-        with self._changed:
+        with self._lock:
             self._closed -= 1
-            self._changed.notify_all()
+            self._wake_all()
 
     def hold(self, vcpu_id: int) -> None:
         """This vCPU does not run again before release(), whatever the gate says."""
-        with self._changed:
+        with self._lock:
             self._held.add(vcpu_id)
 
     def release(self, *vcpu_ids: int) -> None:
         """Ends the hold of these vCPUs; of all without any."""
-        with self._changed:
+        with self._lock:
             self._held.difference_update(vcpu_ids or tuple(self._held))
-            self._changed.notify_all()
+            self._wake_all()
 
     def stop(self) -> None:
         """Every vCPU leaves for good."""
-        with self._changed:
+        with self._lock:
             self._stopped = True
-            self._changed.notify_all()
+            self._wake_all()
             self._full.notify_all()
 
     def must_park(self, vcpu_id: int) -> bool:
@@ -65,26 +67,32 @@ class Gate:
 
     def park(self, vcpu_id: int, commands: Callable[[], None]) -> bool:
         """Waits until the vCPU may run; False when it must end. Runs `commands` while parked."""
-        with self._changed:
+        with self._lock:
             self._parked += 1
+            changed = self._waits.setdefault(vcpu_id, threading.Condition(self._lock))
             if self._parked == self.total:
                 self._full.notify_all()
         while True:
-            with self._changed:
+            with self._lock:
                 if not self._blocked(vcpu_id):
                     self._parked -= 1  # in the same breath: close() must never count it again
                     return not self._stopped
-                seen = self._nudges
+                seen = self._nudges.get(vcpu_id, 0)
             commands()
-            with self._changed:
-                while self._blocked(vcpu_id) and self._nudges == seen:
-                    self._changed.wait()
+            with changed:
+                while self._blocked(vcpu_id) and self._nudges.get(vcpu_id, 0) == seen:
+                    changed.wait()
 
-    def nudge(self) -> None:
-        """Wakes parked vCPUs so that they look at their commands."""
-        with self._changed:
-            self._nudges += 1
-            self._changed.notify_all()
+    def nudge(self, vcpu_id: int) -> None:
+        """Wakes the vCPU, if it is parked, so that it looks at its commands."""
+        with self._lock:
+            self._nudges[vcpu_id] = self._nudges.get(vcpu_id, 0) + 1
+            if vcpu_id in self._waits:
+                self._waits[vcpu_id].notify_all()
+
+    def _wake_all(self) -> None:
+        for changed in self._waits.values():
+            changed.notify_all()
 
     def _blocked(self, vcpu_id: int) -> bool:
         return not self._stopped and (self._closed > 0 or vcpu_id in self._held)

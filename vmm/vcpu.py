@@ -119,7 +119,7 @@ class Vcpu:
         if self._ended or self._thread is None:
             self._cancel_commands()
         self.kick()
-        gate.nudge()
+        gate.nudge(self.id)
         return command
 
     def kick(self) -> None:

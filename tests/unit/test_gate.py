@@ -44,3 +44,32 @@ def test_a_stop_ends_the_wait_of_who_closes() -> None:
     gate.close(gate.stop)
 
     assert gate.stopped
+
+
+def test_a_nudge_wakes_the_vcpu_it_is_for_and_no_other() -> None:
+    gate = Gate(2)
+    looks, looked = [0, 0], threading.Condition()
+
+    def look(vcpu_id: int) -> None:
+        with looked:
+            looks[vcpu_id] += 1
+            looked.notify_all()
+
+    threads = [
+        threading.Thread(target=gate.park, args=(vcpu_id, lambda n=vcpu_id: look(n)))
+        for vcpu_id in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    with looked:
+        looked.wait_for(lambda: looks == [1, 1])
+        for count in range(2, 12):
+            gate.nudge(0)
+            looked.wait_for(lambda count=count: looks[0] == count)
+        gate.nudge(1)
+        looked.wait_for(lambda: looks[1] > 1)
+
+    assert looks == [11, 2]
+    gate.stop()
+    for thread in threads:
+        thread.join()
