@@ -154,8 +154,9 @@ class Machine:
     def _manage_quietly(self) -> None:
         try:
             self._manage()
-        except Exception:  # kept in self.errors; wait() raises it
-            return
+        except BaseException as error:  # wait() raises it
+            if not self.errors:
+                self.errors.append(error)
 
     def _manage(self) -> Outcome:
         ended: Outcome | None = None

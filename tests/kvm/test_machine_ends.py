@@ -192,3 +192,16 @@ def test_a_machine_that_keeps_no_reset_state_refuses_a_reset_and_runs_on() -> No
         with pytest.raises(StateError, match="--reboot exit"):
             machine.reset()
         assert machine.state == "running"
+
+
+def test_a_failure_at_the_very_end_reaches_who_waits() -> None:
+    def fail(name: str, _fields: dict[str, object]) -> None:
+        if name == "STOP":
+            raise LookupError("nobody takes the news")
+
+    with Machine(config("kick.elf", append="")) as machine:
+        machine.on_event = fail
+        machine.start()
+        machine.stop()
+        with pytest.raises(LookupError, match="nobody takes the news"):
+            machine.wait(HANG)
