@@ -70,7 +70,7 @@ static void publish(struct ioapic *a, uint32_t pin)
 {
 	struct ioapic_route route = route_of(a, pin);
 
-	if (!a->router || route.masked)
+	if (!a->router)
 		return;
 	if (!(a->rte[pin] & IOAPIC_RTE_LEVEL)) {
 		router_clear(a->router, pin); // no hurry: a needless EOI exit does no harm
@@ -90,7 +90,8 @@ static void write_rte(struct ioapic *a, uint32_t pin, uint32_t shift, uint32_t v
 	if (!(rte & IOAPIC_RTE_LEVEL))
 		rte &= ~IOAPIC_RTE_REMOTE_IRR;
 	a->rte[pin] = rte;
-	publish(a, pin);
+	if (!(rte & IOAPIC_RTE_MASKED))
+		publish(a, pin);
 	service_level(a, pin);
 }
 
@@ -233,7 +234,8 @@ int ioapic_load(struct ioapic *a, const struct ioapic_state *s)
 	a->lines = s->lines;
 	for (uint32_t pin = 0; pin < a->pins; pin++) {
 		a->rte[pin] = s->rte[pin];
-		publish(a, pin);
+		if (!(s->rte[pin] & IOAPIC_RTE_MASKED) || (s->rte[pin] & IOAPIC_RTE_REMOTE_IRR))
+			publish(a, pin); // also a masked one whose EOI is still to come
 	}
 	return 0;
 }
@@ -249,8 +251,10 @@ void ioapic_set_router(struct ioapic *a, struct irq_router *router)
 {
 	LOCKED(&a->dev.lock);
 	a->router = router;
-	for (uint32_t pin = 0; pin < a->pins; pin++)
-		publish(a, pin);
+	for (uint32_t pin = 0; pin < a->pins; pin++) {
+		if (!(a->rte[pin] & IOAPIC_RTE_MASKED))
+			publish(a, pin);
+	}
 }
 
 void ioapic_set_line(struct ioapic *a, uint32_t pin, int level)

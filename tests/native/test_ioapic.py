@@ -262,6 +262,18 @@ def test_state_survives_a_round_trip_with_its_routes(chip: IoApicRig) -> None:
         assert len(other.sent) == 1
 
 
+def test_a_pin_saved_while_masked_is_routed_for_the_eoi_that_it_awaits(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.set_line(9, 1)
+    chip.put(0x10 + 18, 0x40 | LEVEL | MASKED)
+    chip.entry(10, 0x41 | LEVEL | MASKED)
+    saved = chip.save()
+    with IoApicRig() as other:
+        other.device.load(saved)
+
+        assert other.routes() == {9: (0xFEE00000, 0xC040)}
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
