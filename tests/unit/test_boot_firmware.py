@@ -108,16 +108,18 @@ def test_firmware_writes_what_is_asked_for() -> None:
 
     assert memory.read(rsdp, 8) == b"RSD PTR "
     assert memory.read(layout.MP_TABLE, 4) == b"_MP_"
-    assert [p.name for p in loader.pieces] == ["ACPI tables", "ACPI RSDP", "SMBIOS", "MP table"]
+    names = ["ACPI tables", "ACPI RSDP", "SMBIOS", "MP table", "reset vector"]
+    assert [p.name for p in loader.pieces] == names
 
 
-def test_firmware_writes_nothing_that_is_not_asked_for() -> None:
+def test_firmware_writes_only_the_reset_vector_if_nothing_is_asked_for() -> None:
     memory = bootkit.Memory()
+    loader = Loader(memory)
 
-    rsdp = firmware.place(Loader(memory), BootConfig(kernel="k", smbios=False))
+    rsdp = firmware.place(loader, BootConfig(kernel="k", smbios=False))
 
     assert rsdp == 0
-    assert memory.chunks == []
+    assert [p.name for p in loader.pieces] == ["reset vector"]
 
 
 @given(

@@ -41,7 +41,7 @@ def test_report_tells_how_it_ended(machine: type[FakeMachine], tmp_path: Path) -
     body = json.loads(path.read_text())
     assert (body["cause"], body["code"], body["phase"]) == ("debug-exit", 3, "end")
     assert body["console"] == ["login: "]
-    assert body["counters"] == {"vcpus": [{"exits": 7}], "kvm": {}}
+    assert body["counters"] == {"vcpus": [{"exits": 7}]}
     assert [mark["name"] for mark in body["timings"]["marks"]] == ["start", "running"]
 
 
@@ -120,7 +120,7 @@ def test_stats_go_to_stderr(capsys: pytest.CaptureFixture[str], form: list[str])
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        '{"vcpus": [{"exits": 7}], "kvm": {}}\n' if form else "vcpus\n  0.exits  7\n"
+        '{"vcpus": [{"exits": 7}]}\n' if form else "vcpus\n  0.exits  7\n"
     )  # fmt: skip
 
 

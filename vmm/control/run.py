@@ -109,6 +109,7 @@ class Run:
         """
         if not (self.config.stats or self._report_paths()):
             return
+
         def marks() -> list[tuple[str, float]]:
             return [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
 
