@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     Message = Outcome | Callable[[], Outcome | None]  # the end, or what to do and may be the end
 
+RESETS_MARKED = 64  # the first ones; a guest that resets itself for ever would fill the memory
 PANIC_GRACE = 0.5  # seconds in which the rest of a panic message may reach the console
 
 
@@ -279,7 +280,8 @@ class Machine:
                 self.hardware.enter(self.boot.entry)
                 self._stand_at_present()
                 self.resets += 1
-                self._mark("reset")
+                if self.resets <= RESETS_MARKED:
+                    self._mark("reset")
             finally:
                 self.gate.release()
                 self.gate.open()

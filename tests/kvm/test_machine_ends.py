@@ -12,7 +12,7 @@ import pytest
 from tests import guests
 from tests.kvm.test_machine import config, wait_running
 from vmm.errors import StateError
-from vmm.machine import Machine
+from vmm.machine import RESETS_MARKED, Machine
 from vmm.native import lib
 
 pytestmark = pytest.mark.needs("kvm")
@@ -183,6 +183,14 @@ def test_clocks_loaded_while_paused_are_those_it_goes_on_with(machine: Machine) 
 
     assert pit_channels(machine)[0] == (2, 20000)
     assert machine.hardware.vm.get_clock().clock < late
+
+
+def test_the_timeline_does_not_grow_with_every_reset(machine: Machine) -> None:
+    for _reset in range(RESETS_MARKED + 10):
+        machine.reset()
+
+    marks = [name for name, _at in machine.timeline]
+    assert marks.count("reset") == RESETS_MARKED
 
 
 def test_a_machine_that_keeps_no_reset_state_refuses_a_reset_and_runs_on() -> None:
