@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the floor's uapi headers (Linux 6.1) lack, each with the release that added it. Guarded one by
-// one, so that newer headers win; tests/abi compares every value here with the newest headers.
+// What the floor's uapi headers (Linux 6.1) lack, each with the release that added it. Guarded one
+// by one, so that newer headers win; tests/abi compares every value here with the newest headers.
 //
-// A structure that grew members is defined anew under a name of ours, and a macro lets the uapi name
-// mean ours from here on; its size, and with it the ioctl's number, never changes.
+// A structure that grew members is defined anew under a name of ours, and a macro lets the uapi
+// name mean ours from here on; its size, and with it the ioctl's number, never changes.
 #ifndef VMM_COMPAT_H
 #define VMM_COMPAT_H
 

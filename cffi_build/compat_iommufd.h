@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part of compat.h: linux/iommufd.h, which Linux 6.1 does not have (6.2 is the first that does), and
-// what later releases added to it.
+// Part of compat.h: linux/iommufd.h, which Linux 6.1 does not have (6.2 is the first that does),
+// and what later releases added to it.
 #ifndef VMM_COMPAT_IOMMUFD_H
 #define VMM_COMPAT_IOMMUFD_H
 

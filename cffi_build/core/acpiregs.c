@@ -37,7 +37,8 @@ static uint32_t pm1_status(const struct acpiregs *a)
 	return a->pm1_status | (carries(a) != a->tmr_seen ? PM1_TMR : 0u);
 }
 
-// Sets the line to what is pending and arms the timer for what is not yet. Context: device lock held.
+// Sets the line to what is pending and arms the timer for what is not yet. Context: device lock
+// held.
 static void update(struct acpiregs *a)
 {
 	uint32_t pm1 = pm1_status(a) & a->pm1_enable;

@@ -57,8 +57,8 @@ struct acpiregs_state {
 	uint64_t tmr_seen;
 };
 
-// timer_bits: width of the PM timer beside it, 24 or 32; 0 when there is none (hardware-reduced): then clock
-// and loop are not used. loop may also be NULL with a manual clock.
+// timer_bits: width of the PM timer beside it, 24 or 32; 0 when there is none (hardware-reduced):
+// then clock and loop are not used. loop may also be NULL with a manual clock.
 struct acpiregs *acpiregs_create(struct irq_hub *hub, uint32_t gsi, struct vclock *clock,
 				 struct loop *loop, uint32_t timer_bits);
 void acpiregs_destroy(struct acpiregs *a);

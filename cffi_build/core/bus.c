@@ -91,8 +91,8 @@ bool bus_quiesced(struct bus *b)
 	return !b->retired;
 }
 
-// Makes `new` the map. Context: b->lock held. The exchange is sequentially consistent, as is a reader's
-// store to its hazard slot: either the reader sees the new map or we see its slot.
+// Makes `new` the map. Context: b->lock held. The exchange is sequentially consistent, as is a
+// reader's store to its hazard slot: either the reader sees the new map or we see its slot.
 static void publish(struct bus *b, struct bus_map *new)
 {
 	new->serial = atomic_load(&b->map)->serial + 1;

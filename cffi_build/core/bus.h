@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An address space (port I/O or MMIO) as an immutable sorted table, swapped whole.
 //
-// Lookups take no lock: a reader publishes the table it uses in its hazard slot, and a retired table is
-// freed once no slot holds it. A BAR may therefore move inside an access without a lock to deadlock on.
+// Lookups take no lock: a reader publishes the table it uses in its hazard slot, and a retired
+// table is freed once no slot holds it. A BAR may therefore move inside an access without a lock to
+// deadlock on.
 #ifndef VMM_BUS_H
 #define VMM_BUS_H
 
@@ -54,12 +55,12 @@ int bus_release(struct bus *b, uint64_t base, uint64_t len);
 // for a caller that is itself inside an access.
 bool bus_quiesced(struct bus *b);
 
-// One access; ranges that are not fully inside one entry are served bytewise. Returns what the device
-// returned; unclaimed reads give all-ones, unclaimed writes vanish; both are counted.
+// One access; ranges that are not fully inside one entry are served bytewise. Returns what the
+// device returned; unclaimed reads give all-ones, unclaimed writes vanish; both are counted.
 int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret);
 int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value);
-// `count` one-byte writes to one address, in order; what the device answers is dropped. True: the device
-// wants bus_settle() for this address soon, see struct dev_ops.
+// `count` one-byte writes to one address, in order; what the device answers is dropped. True: the
+// device wants bus_settle() for this address soon, see struct dev_ops.
 bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count);
 void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr);

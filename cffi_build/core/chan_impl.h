@@ -69,8 +69,8 @@ struct chan {
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
 	struct chan_counters counters;
 
-	// Guards peer, listener and hand, held over the reads and writes themselves, which do not wait.
-	// Order: io, lock.
+	// Guards peer, listener and hand, held over the reads and writes themselves, which do not
+	// wait. Order: io, lock.
 	pthread_mutex_t io;
 	struct chan_peer peer;
 	int listen_fd, listen_handle;

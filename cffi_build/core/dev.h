@@ -12,8 +12,8 @@
 
 struct dev;
 
-// What a device asks the machine to do. A positive return value of an operation is one of these; the
-// access is then complete and vcpu_run() returns VCPU_DEVICE with the code, address and value.
+// What a device asks the machine to do. A positive return value of an operation is one of these;
+// the access is then complete and vcpu_run() returns VCPU_DEVICE with the code, address and value.
 enum dev_event {
 	DEV_EVENT_POWER_OFF = 1, // ACPI sleep state S5
 	DEV_EVENT_RESET, // reset register, 0x92, i8042, ...
@@ -33,10 +33,11 @@ struct dev_ops {
 	int (*read)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t *ret);
 	int (*write)(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
 		     uint64_t value);
-	// Optional, together: `count` one-byte writes to the same offset, as write() would take them one by one,
-	// for devices whose writes ask for nothing. An interrupt that follows may wait until the next access
-	// or settle(), which comes right after the access before which the bytes were drained: most often
-	// that access takes the interrupt back, and neither edge costs anything.
+	// Optional, together: `count` one-byte writes to the same offset, as write() would take
+	// them one by one, for devices whose writes ask for nothing. An interrupt that follows may
+	// wait until the next access or settle(), which comes right after the access before which
+	// the bytes were drained: most often that access takes the interrupt back, and neither edge
+	// costs anything.
 	void (*write_burst)(struct dev *d, uint32_t region, uint64_t offset, const uint8_t *bytes,
 			    uint32_t count);
 	void (*settle)(struct dev *d);
@@ -44,8 +45,8 @@ struct dev_ops {
 
 enum {
 	DEV_UPCALL = 1, // served by Python: called without the lock
-	DEV_BYTES =
-		2, // 8-bit registers: the bus cuts wider accesses into bytes, lowest address first
+	// 8-bit registers: the bus cuts wider accesses into bytes, lowest address first.
+	DEV_BYTES = 2,
 };
 
 struct dev {

@@ -56,7 +56,8 @@ static uint8_t next_byte(struct fwcfg *f)
 	return item && at < item->size ? item->data[at] : 0;
 }
 
-// Two ports. A 16-bit write to the first selects; every byte read from the second is the item's next.
+// Two ports. A 16-bit write to the first selects; every byte read from the second is the item's
+// next.
 static int fwcfg_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t size, uint64_t *ret)
 {
 	struct fwcfg *f = container_of(d, struct fwcfg, dev);

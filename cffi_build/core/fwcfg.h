@@ -51,8 +51,8 @@ int fwcfg_load(struct fwcfg *f, const struct fwcfg_state *state);
 
 // Adds an item, copied, or replaces one. 0, -EINVAL (too large), -ENOSPC, -ENOMEM.
 int fwcfg_add(struct fwcfg *f, uint16_t key, const void *data, uint32_t size);
-// The same for a file, which also appears in the directory. Returns its key; -EINVAL also for an empty
-// or too long name, -EEXIST for one that is there.
+// The same for a file, which also appears in the directory. Returns its key; -EINVAL also for an
+// empty or too long name, -EEXIST for one that is there.
 int fwcfg_add_file(struct fwcfg *f, const char *name, const void *data, uint32_t size);
 
 #endif

@@ -57,13 +57,15 @@ struct gmem *gmem_create(void);
 void gmem_destroy(struct gmem *m);
 // -EINVAL (size 0, wraps), -EEXIST (overlap), -ENOSPC (too many regions), -ENOMEM.
 int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, void *hva, uint32_t flags);
-// -ENOENT unless exactly this region exists. The caller has made sure that nobody uses a pointer into it.
+// -ENOENT unless exactly this region exists. The caller has made sure that nobody uses a pointer
+// into it.
 int gmem_remove(struct gmem *m, uint64_t gpa, uint64_t size);
 uint64_t gmem_generation(struct gmem *m);
 
 // Translates [gpa, gpa + len) for `dev` into at most `max` pieces. Adjoining regions give one piece
 // each. Returns the number of pieces (0 for len 0), -EFAULT (not all of it is memory, or it wraps),
-// -EROFS, -E2BIG (more than max pieces), or what the device's window answered. GUEST: gpa and len are hostile.
+// -EROFS, -E2BIG (more than max pieces), or what the device's window answered. GUEST: gpa and len
+// are hostile.
 int gmem_at(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len, enum gmem_dir dir,
 	    struct gmem_piece *ret, uint32_t max);
 

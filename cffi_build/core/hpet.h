@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A high precision event timer block (IA-PC HPET 1.0a): a 64-bit counter at 100 MHz and three timers, all
-// periodic-capable, interrupts by line only.
+// A high precision event timer block (IA-PC HPET 1.0a): a 64-bit counter at 100 MHz and three
+// timers, all periodic-capable, interrupts by line only.
 //
 // The counter is computed from virtual time; a timer's event is its comparator lying between two
-// looks at the counter. Events closer than HPET_MIN_IRQ_NS are merged, so that no guest can keep the host busy.
+// looks at the counter. Events closer than HPET_MIN_IRQ_NS are merged, so that no guest can keep
+// the host busy.
 #ifndef VMM_HPET_H
 #define VMM_HPET_H
 
@@ -80,7 +81,8 @@ void hpet_set_legacy(struct hpet *h, void (*legacy)(void *opaque, int on), void 
 uint64_t hpet_counter_at(const struct hpet *h, int64_t now);
 // Enable and legacy replacement; the counter goes on from where it is.
 void hpet_set_config(struct hpet *h, int64_t now, uint64_t value);
-// Connects a timer's output to where its configuration says; a route that is not offered leads nowhere.
+// Connects a timer's output to where its configuration says; a route that is not offered leads
+// nowhere.
 void hpet_connect(struct hpet *h, uint32_t n);
 // Sets the level lines and arms the timer for the next interrupt; all events up to now are handled.
 void hpet_update(struct hpet *h, int64_t now);

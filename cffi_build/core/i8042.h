@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keyboard controller of a PC: Intel 8042 with PS/2 keyboard and mouse, ports 0x60 and 0x64.
 //
-// Answers are there at once, so the input buffer is never full. Lines: keyboard and mouse interrupts are
-// high while a byte for them waits and the command byte allows it. Pulsing or writing 0 to output
-// port bit 0 resets the machine; address line 20 is never masked, its bit is only remembered.
+// Answers are there at once, so the input buffer is never full. Lines: keyboard and mouse
+// interrupts are high while a byte for them waits and the command byte allows it. Pulsing or
+// writing 0 to output port bit 0 resets the machine; address line 20 is never masked, its bit is
+// only remembered.
 #ifndef VMM_I8042_H
 #define VMM_I8042_H
 

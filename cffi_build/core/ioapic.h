@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An 82093AA I/O APIC, with the EOI register of version 0x20 and 24 or 48 pins.
 //
-// The split irqchip's: an interrupt leaves as an MSI write, and the LAPICs in the kernel tell about a
-// level-triggered vector's EOI by KVM_EXIT_IOAPIC_EOI, for vectors that the VM's routing table names.
-// The chip therefore publishes the pins' messages in the router. The polarity bit is only stored: lines
-// carry "asserted" or not. An edge on a masked pin is lost (data sheet, 3.2.4).
+// The split irqchip's: an interrupt leaves as an MSI write, and the LAPICs in the kernel tell about
+// a level-triggered vector's EOI by KVM_EXIT_IOAPIC_EOI, for vectors that the VM's routing table
+// names. The chip therefore publishes the pins' messages in the router. The polarity bit is only
+// stored: lines carry "asserted" or not. An edge on a masked pin is lost (data sheet, 3.2.4).
 #ifndef VMM_IOAPIC_H
 #define VMM_IOAPIC_H
 
@@ -43,8 +43,7 @@ struct ioapic {
 	uint32_t id; // bits 27 to 24
 	uint64_t lines; // present levels
 	uint64_t rte[IOAPIC_MAX_PINS];
-	int resample_fd
-		[IOAPIC_MAX_PINS]; // eventfd written on EOI, -1 for none; owned by the caller
+	int resample_fd[IOAPIC_MAX_PINS]; // eventfd written on EOI, -1 for none; the caller's
 	// Sends a message. > 0: a LAPIC took it; 0: none did; -errno.
 	int (*msi)(void *opaque, uint64_t address, uint32_t data);
 	void *opaque;
@@ -73,19 +72,19 @@ int ioapic_load(struct ioapic *a, const struct ioapic_state *state);
 void ioapic_set_msi(struct ioapic *a, int (*msi)(void *, uint64_t, uint32_t), void *opaque);
 // Messages go out by KVM_SIGNAL_MSI on the VM.
 void ioapic_use_kvm(struct ioapic *a, int vm_fd);
-// Messages of unmasked level-triggered pins are kept as GSIs 0 to pins - 1 of `router`, committed before the
-// guest's write is complete, so that KVM reports their EOIs. A pin's route stays while it is masked: its last
-// interrupt may still wait for the EOI. Edge-triggered pins have no route, so irqfds cannot drive pins.
-// router outlives the chip or is taken away with NULL.
+// Messages of unmasked level-triggered pins are kept as GSIs 0 to pins - 1 of `router`, committed
+// before the guest's write is complete, so that KVM reports their EOIs. A pin's route stays while
+// it is masked: its last interrupt may still wait for the EOI. Edge-triggered pins have no route,
+// so irqfds cannot drive pins. router outlives the chip or is taken away with NULL.
 void ioapic_set_router(struct ioapic *a, struct irq_router *router);
 
 // An input. Called by the hub; any thread.
 void ioapic_set_line(struct ioapic *a, uint32_t pin, int level);
-// EOI of a level-triggered vector, from a LAPIC: takes the remote IRR off matching pins, signals their
-// resample eventfds, and sends again where the line is still high.
+// EOI of a level-triggered vector, from a LAPIC: takes the remote IRR off matching pins, signals
+// their resample eventfds, and sends again where the line is still high.
 void ioapic_eoi(struct ioapic *a, uint8_t vector);
-// The eventfd to be written when the guest has finished with the pin's level interrupt; -1 for none.
-// 0 or -EINVAL (no such pin).
+// The eventfd to be written when the guest has finished with the pin's level interrupt; -1 for
+// none. 0 or -EINVAL (no such pin).
 int ioapic_set_resample(struct ioapic *a, uint32_t pin, int fd);
 // Messages of the first n pins, masked or not; returns how many were written.
 // delivered: how often a LAPIC took the pin's interrupt, for statistics.

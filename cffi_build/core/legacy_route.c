@@ -17,8 +17,8 @@ static void silence_kernel_pit(int vm_fd, int on)
 	ioctl(vm_fd, KVM_SET_PIT2, &state);
 }
 
-// Context: the HPET's lock is held. Lock order: HPET, then PIT or RTC, then the hub; neither of the two
-// ever calls the HPET.
+// Context: the HPET's lock is held. Lock order: HPET, then PIT or RTC, then the hub; neither of the
+// two ever calls the HPET.
 static void silence(void *opaque, int on)
 {
 	struct legacy_route *r = opaque;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HPET legacy replacement: while it is on, the timers that own GSIs 0 and 8 otherwise raise nothing.
+// HPET legacy replacement: while it is on, the timers that own GSIs 0 and 8 otherwise raise
+// nothing.
 #ifndef VMM_LEGACY_ROUTE_H
 #define VMM_LEGACY_ROUTE_H
 

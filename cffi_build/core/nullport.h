@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports that a guest probes although nothing is there: reads give ones, writes vanish.
 //
-// They are claimed all the same, because only a claimed range is known by name in the statistics and
-// may have its writes coalesced.
+// They are claimed all the same, because only a claimed range is known by name in the statistics
+// and may have its writes coalesced.
 #ifndef VMM_NULLPORT_H
 #define VMM_NULLPORT_H
 

@@ -2,9 +2,9 @@
 // Two cascaded Intel 8259A interrupt controllers with the chipset's edge/level registers (ELCR).
 //
 // The split irqchip's PIC: lines come in from the interrupt hub, the output goes to vCPU 0, which
-// acknowledges and injects by KVM_INTERRUPT. An edge is remembered although its line falls before the
-// acknowledge; a level whose line falls leaves the spurious interrupt 7, as in the data sheet. The
-// slave's output is a level: masking its last request takes it back.
+// acknowledges and injects by KVM_INTERRUPT. An edge is remembered although its line falls before
+// the acknowledge; a level whose line falls leaves the spurious interrupt 7, as in the data sheet.
+// The slave's output is a level: masking its last request takes it back.
 #ifndef VMM_PIC_H
 #define VMM_PIC_H
 
@@ -40,12 +40,14 @@ struct pic_state {
 
 struct pic *pic_create(void);
 void pic_destroy(struct pic *p);
-// As firmware would leave it: all masked, nothing in service, vectors from 0. The inputs keep their level.
+// As firmware would leave it: all masked, nothing in service, vectors from 0. The inputs keep their
+// level.
 void pic_reset(struct pic *p);
 void pic_save(struct pic *p, struct pic_state *ret);
 int pic_load(struct pic *p, const struct pic_state *state);
 
-// intr is called with the PIC's lock held, on any thread, when the output changes: it must not call back.
+// intr is called with the PIC's lock held, on any thread, when the output changes: it must not call
+// back.
 void pic_set_intr(struct pic *p, void (*intr)(void *opaque, int level), void *opaque);
 // An input, 0 to 15. Called by the hub; any thread.
 void pic_set_line(struct pic *p, uint32_t line, int level);

@@ -19,8 +19,8 @@ static uint64_t ticks_now(const struct pit *p)
 	return pit_ticks(vclock_ns(p->clock));
 }
 
-// Brings the line to counter 0's level and arms the timer for its next rise. The one clock for which
-// modes 2 and 4 lower the output is not shown: it is made up for by a pulse when it rises.
+// Brings the line to counter 0's level and arms the timer for its next rise. The one clock for
+// which modes 2 and 4 lower the output is not shown: it is made up for by a pulse when it rises.
 // Context: device lock held.
 static void update(struct pit *p)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// An Intel 8254 interval timer and port 0x61, for the split irqchip. (The kernel's own comes with the
-// in-kernel one.)
+// An Intel 8254 interval timer and port 0x61, for the split irqchip. (The kernel's own comes with
+// the in-kernel one.)
 //
-// Counter 0 drives GSI 0. Ticks that come while an earlier one waits are lost: nothing is re-injected, so
-// a guest that was held up sees fewer ticks, as a guest with a tickless clock wants it. Periods below
-// PIT_MIN_IRQ_NS are merged, so that no guest can keep the host busy.
+// Counter 0 drives GSI 0. Ticks that come while an earlier one waits are lost: nothing is
+// re-injected, so a guest that was held up sees fewer ticks, as a guest with a tickless clock wants
+// it. Periods below PIT_MIN_IRQ_NS are merged, so that no guest can keep the host busy.
 #ifndef VMM_PIT_H
 #define VMM_PIT_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One counter of an Intel 8254, as a function of the tick clock: nothing happens between accesses.
 //
-// A count written takes effect at once where the chip would wait for the next clock, except in modes 2
-// and 3, where a running counter takes it at the end of its cycle, and modes 1 and 5, where it waits for
-// the gate. Mode and output are those of the data sheet's chapter "Mode Definitions".
+// A count written takes effect at once where the chip would wait for the next clock, except in
+// modes 2 and 3, where a running counter takes it at the end of its cycle, and modes 1 and 5, where
+// it waits for the gate. Mode and output are those of the data sheet's chapter "Mode Definitions".
 #ifndef VMM_PIT_CHANNEL_H
 #define VMM_PIT_CHANNEL_H
 
@@ -41,7 +41,8 @@ void pit_channel_latch_count(struct pit_channel *c, uint64_t now);
 void pit_channel_latch_status(struct pit_channel *c, uint64_t now);
 void pit_channel_set_gate(struct pit_channel *c, bool gate, uint64_t now);
 bool pit_channel_out(struct pit_channel *c, uint64_t now);
-// The first tick after `now` at which the output rises; PIT_NEVER if nothing but an access can raise it.
+// The first tick after `now` at which the output rises; PIT_NEVER if nothing but an access can
+// raise it.
 uint64_t pit_channel_next_rise(struct pit_channel *c, uint64_t now);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Port 0x80: a guest's boot marks, each with the time at which it was seen.
 //
-// Kernels also write this port only to pass time, so a value equal to the one before it is counted but
-// leaves no record, and the ring keeps the newest POSTCODE_MARKS.
+// Kernels also write this port only to pass time, so a value equal to the one before it is counted
+// but leaves no record, and the ring keeps the newest POSTCODE_MARKS.
 #ifndef VMM_POSTCODE_H
 #define VMM_POSTCODE_H
 
@@ -43,8 +43,8 @@ void postcode_reset(struct postcode *p);
 void postcode_save(struct postcode *p, struct postcode_state *ret);
 int postcode_load(struct postcode *p, const struct postcode_state *state);
 
-// Copies up to `max` marks, oldest first, skipping the first `from` ever recorded (or what the ring has
-// lost of them). Returns how many; *next is the `from` of the next call. Any thread.
+// Copies up to `max` marks, oldest first, skipping the first `from` ever recorded (or what the ring
+// has lost of them). Returns how many; *next is the `from` of the next call. Any thread.
 uint32_t postcode_marks(struct postcode *p, uint64_t from, struct postcode_mark *ret, uint32_t max,
 			uint64_t *next);
 uint64_t postcode_writes(struct postcode *p);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two devices behind an i8042: a keyboard on which nobody types and a mouse that nobody moves. They
-// answer every command a driver probes with, so that it need not wait for time-outs.
+// The two devices behind an i8042: a keyboard on which nobody types and a mouse that nobody moves.
+// They answer every command a driver probes with, so that it need not wait for time-outs.
 #ifndef VMM_PS2_H
 #define VMM_PS2_H
 

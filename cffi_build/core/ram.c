@@ -9,7 +9,8 @@
 
 int ram_map(int fd, uint64_t size, void **ret)
 {
-	// The kernel aligns shmem to huge pages only where policy asks for them: reserve more, place it ourselves.
+	// The kernel aligns shmem to huge pages only where policy asks for them: reserve more,
+	// place it ourselves.
 	uint64_t room = size + RAM_HUGE_PAGE;
 
 	if (room < size)

@@ -13,8 +13,8 @@ void ram_unmap(void *hva, uint64_t size);
 // madvise() on a whole mapping. 0 or -errno.
 int ram_advise(void *hva, uint64_t size, int advice);
 // Puts huge pages under [start, start + len) of a mapping now, whatever the host's policy for shmem
-// (MADV_COLLAPSE, Linux 6.1). Only whole huge pages are touched. Returns how many bytes have one, or
-// -errno.
+// (MADV_COLLAPSE, Linux 6.1). Only whole huge pages are touched. Returns how many bytes have one,
+// or -errno.
 int64_t ram_collapse(void *hva, uint64_t start, uint64_t len);
 
 #endif

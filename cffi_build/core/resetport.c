@@ -32,7 +32,8 @@ static int resetport_read(struct dev *d, uint32_t region, uint64_t offset, uint3
 	return 0;
 }
 
-// Remembers `value` and resets when `trigger` goes from 0 to 1. Both reset kinds are a whole reset here.
+// Remembers `value` and resets when `trigger` goes from 0 to 1. Both reset kinds are a whole reset
+// here.
 static int latch(uint8_t *reg, uint64_t value, uint32_t bits, uint32_t trigger)
 {
 	bool rises = (value & trigger) && !(*reg & trigger);

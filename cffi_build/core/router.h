@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The VM's GSI routing table: what KVM does with each GSI, replaced whole by KVM_SET_GSI_ROUTING.
 //
-// One table serves everybody: Python sets MSI, Xen and chip routes, the split I/O APIC its pins' messages.
-// A change takes effect with router_commit(). The lock is a leaf; it may be taken under a device's.
+// One table serves everybody: Python sets MSI, Xen and chip routes, the split I/O APIC its pins'
+// messages. A change takes effect with router_commit(). The lock is a leaf; it may be taken under a
+// device's.
 #ifndef VMM_ROUTER_H
 #define VMM_ROUTER_H
 
@@ -42,11 +43,12 @@ void router_destroy(struct irq_router *r);
 int router_set_msi(struct irq_router *r, uint32_t gsi, uint64_t address, uint32_t data);
 int router_set_xen(struct irq_router *r, uint32_t gsi, uint32_t port, uint32_t vcpu,
 		   uint32_t priority);
-// Adds a pin of an in-kernel chip (KVM_IRQCHIP_*) to the GSI's routes: one GSI may drive several chips.
+// Adds a pin of an in-kernel chip (KVM_IRQCHIP_*) to the GSI's routes: one GSI may drive several
+// chips.
 int router_add_pin(struct irq_router *r, uint32_t gsi, uint32_t chip, uint32_t pin);
 void router_clear(struct irq_router *r, uint32_t gsi);
-// Makes KVM use the table if it has changed. 0 or -errno; the table keeps the change then, so that a later
-// commit tries again.
+// Makes KVM use the table if it has changed. 0 or -errno; the table keeps the change then, so that
+// a later commit tries again.
 int router_commit(struct irq_router *r);
 // Copies up to n entries in table order; returns how many exist.
 uint32_t router_entries(struct irq_router *r, struct router_entry *ret, uint32_t n);

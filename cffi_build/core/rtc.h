@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real-time clock and CMOS memory of a PC: Motorola MC146818A, ports 0x70 and 0x71.
 //
-// Time is not counted but computed: a calendar second is a constant plus virtual time, and flags and
-// interrupts come from comparing two moments. The update itself takes no time; UIP announces it for the
-// 244 us that the data sheet promises. Writing SET, or a divider other than 32.768 kHz, freezes the
-// time registers. The century byte (index 0x32) belongs to them. Daylight saving is not implemented.
-// A periodic interrupt that the guest has not acknowledged swallows the ones after it, as in the chip.
+// Time is not counted but computed: a calendar second is a constant plus virtual time, and flags
+// and interrupts come from comparing two moments. The update itself takes no time; UIP announces it
+// for the 244 us that the data sheet promises. Writing SET, or a divider other than 32.768 kHz,
+// freezes the time registers. The century byte (index 0x32) belongs to them. Daylight saving is not
+// implemented. A periodic interrupt that the guest has not acknowledged swallows the ones after it,
+// as in the chip.
 #ifndef VMM_RTC_H
 #define VMM_RTC_H
 
@@ -36,8 +37,9 @@ struct rtc_state {
 	uint8_t cmos[RTC_CMOS_BYTES];
 };
 
-// wall_seconds: the present time since 1970-01-01 in the zone that the clock shall keep (UTC or local);
-// wall_ns: 0 to 10^9 - 1, the fraction. Virtual time moves it from here. loop may be NULL with a manual clock.
+// wall_seconds: the present time since 1970-01-01 in the zone that the clock shall keep (UTC or
+// local); wall_ns: 0 to 10^9 - 1, the fraction. Virtual time moves it from here. loop may be NULL
+// with a manual clock.
 struct rtc *rtc_create(struct irq_hub *hub, uint32_t gsi, struct vclock *clock, struct loop *loop,
 		       int64_t wall_seconds, uint32_t wall_ns);
 void rtc_destroy(struct rtc *r);

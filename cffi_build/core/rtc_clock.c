@@ -41,8 +41,8 @@ static int64_t cycles_ns(const struct rtc_clock *c, uint64_t cycles)
 	return (int64_t)(((unsigned __int128)cycles * NS + XTAL_HZ - 1) / XTAL_HZ) - c->phase;
 }
 
-// log2 of the periodic rate in cycles; 0 when there is none. Table 3 of the data sheet: the two fastest
-// codes of a 32.768 kHz crystal repeat slower ones.
+// log2 of the periodic rate in cycles; 0 when there is none. Table 3 of the data sheet: the two
+// fastest codes of a 32.768 kHz crystal repeat slower ones.
 static uint32_t period_shift(const struct rtc_clock *c)
 {
 	uint32_t rate = c->cmos[RTC_REG_A] & 0xf;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The MC146818's time: registers, calendar, flags, and when the next interrupt comes. No lock, no line.
+// The MC146818's time: registers, calendar, flags, and when the next interrupt comes. No lock, no
+// line.
 #ifndef VMM_RTC_CLOCK_H
 #define VMM_RTC_CLOCK_H
 
@@ -65,7 +66,8 @@ void rtc_clock_freeze(struct rtc_clock *c, int64_t now);
 void rtc_clock_thaw(struct rtc_clock *c, int64_t now);
 // Sets the calendar, keeping the formats.
 void rtc_clock_set(struct rtc_clock *c, int64_t now, int64_t wall_seconds, uint32_t wall_ns);
-// Brings the flags of register C up to `now`. Must come before anything that they depend on changes.
+// Brings the flags of register C up to `now`. Must come before anything that they depend on
+// changes.
 void rtc_clock_sync(struct rtc_clock *c, int64_t now);
 // A write to register A or B: what runs, how fast, in which format.
 void rtc_clock_control(struct rtc_clock *c, int64_t now, uint32_t index, uint8_t value);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rtc_time.h"
 
-// Days before 1970-01-01 of the calendar's own epoch, 0000-03-01: years that begin in March have their
-// leap day last, so month lengths follow one line.
+// Days before 1970-01-01 of the calendar's own epoch, 0000-03-01: years that begin in March have
+// their leap day last, so month lengths follow one line.
 #define EPOCH_DAYS 719468
 #define ERA_DAYS 146097 // 400 years
 
@@ -94,8 +94,8 @@ static bool possible_hour(struct rtc_format f, uint8_t alarm)
 int64_t rtc_next_alarm(struct rtc_format f, uint8_t hour, uint8_t minute, uint8_t second,
 		       int64_t after)
 {
-	// GUEST: the alarm bytes. Since each of them matches some time, the walk below takes at most
-	// 25 + 60 + 60 steps.
+	// GUEST: the alarm bytes. Since each of them matches some time, the walk below takes at
+	// most 25 + 60 + 60 steps.
 	if (!possible_hour(f, hour) || !possible(f, minute) || !possible(f, second))
 		return INT64_MAX;
 	for (int64_t t = after + 1;;) {

@@ -30,8 +30,8 @@ uint32_t rtc_decode(struct rtc_format f, uint8_t byte);
 uint8_t rtc_encode_hour(struct rtc_format f, uint32_t hour);
 uint32_t rtc_decode_hour(struct rtc_format f, uint8_t byte);
 
-// The first second after `after` at which the alarm bytes (11xxxxxx matches anything) equal the time;
-// INT64_MAX if they never do.
+// The first second after `after` at which the alarm bytes (11xxxxxx matches anything) equal the
+// time; INT64_MAX if they never do.
 int64_t rtc_next_alarm(struct rtc_format f, uint8_t hour, uint8_t minute, uint8_t second,
 		       int64_t after);
 

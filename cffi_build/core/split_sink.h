@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The split irqchip as the interrupt hub's sink, and its way out through KVM.
 //
-// GSIs 0 to 15 drive the PIC and the I/O APIC alike; GSI 0, the timer, is I/O APIC pin 2 and its pin 0 is
-// unused, as every PC is wired and the MADT's override says. GSI 2, the PIC's cascade, goes nowhere.
+// GSIs 0 to 15 drive the PIC and the I/O APIC alike; GSI 0, the timer, is I/O APIC pin 2 and its
+// pin 0 is unused, as every PC is wired and the MADT's override says. GSI 2, the PIC's cascade,
+// goes nowhere.
 #ifndef VMM_SPLIT_SINK_H
 #define VMM_SPLIT_SINK_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // pc-testdev: what small test kernels use to try out the VMM itself.
 //
-// A latch that keeps what was written, in two places of which the second sees bytes only; a port that asks
-// for a page of guest memory to be unmapped and mapped again; ports that drive GSIs; memory-mapped
-// bytes that behave like RAM.
+// A latch that keeps what was written, in two places of which the second sees bytes only; a port
+// that asks for a page of guest memory to be unmapped and mapped again; ports that drive GSIs;
+// memory-mapped bytes that behave like RAM.
 #ifndef VMM_TESTDEV_H
 #define VMM_TESTDEV_H
 
@@ -40,8 +40,8 @@ struct testdev_state {
 };
 
 struct testdev *testdev_create(struct irq_hub *hub);
-// The debug console has port 0xe9, in the middle of the second latch: byte accesses there are its own. It
-// outlives the testdev.
+// The debug console has port 0xe9, in the middle of the second latch: byte accesses there are its
+// own. It outlives the testdev.
 void testdev_set_debugcon(struct testdev *t, struct dev *debugcon);
 void testdev_destroy(struct testdev *t);
 // Lines low; latch and memory zero.

@@ -237,7 +237,8 @@ static int handle_exit(struct vcpu *v, struct vcpu_event *ret)
 }
 
 // Injects the PIC's interrupt if the guest can take it now, else asks for an exit when it can.
-// Context: own thread, the boot vCPU of a machine with a split irqchip: the PIC is wired to its LINT0.
+// Context: own thread, the boot vCPU of a machine with a split irqchip: the PIC is wired to its
+// LINT0.
 static void inject_pic(struct vcpu *v)
 {
 	struct pic *pic = v->vm->pic;

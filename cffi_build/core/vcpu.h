@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vCPU run loop: accesses are dispatched here, events that concern the VM's fate return to Python.
+// The vCPU run loop: accesses are dispatched here, events that concern the VM's fate return to
+// Python.
 //
-// vcpu_run() is called on the vCPU's own thread. Everything else here may be called from any thread.
-// A kick is never lost: the request is stored before kvm_run.immediate_exit, which the loop clears
-// before it collects requests, and the signal ends a KVM_RUN that had already begun.
+// vcpu_run() is called on the vCPU's own thread. Everything else here may be called from any
+// thread. A kick is never lost: the request is stored before kvm_run.immediate_exit, which the loop
+// clears before it collects requests, and the signal ends a KVM_RUN that had already begun.
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
@@ -32,8 +33,8 @@ struct vmcore {
 	struct kvm_coalesced_mmio_ring *ring;
 	uint32_t ring_max;
 	struct bus_reader ring_pio, ring_mmio;
-	_Atomic uint64_t
-		unsettled; // port + 1 of the device that bus_settle() is due for, 0 for none
+	// Port + 1 of the device that bus_settle() is due for, 0 for none.
+	_Atomic uint64_t unsettled;
 	uint64_t coalesced;
 	struct hist coalesced_hist;
 };
@@ -86,8 +87,8 @@ struct vcpu {
 	uint32_t run_size;
 	struct bus_reader pio, mmio;
 	_Atomic uint32_t requests;
-	pthread_mutex_t
-		thread_lock; // guards tid: a thread is signalled only while it is inside vcpu_run()
+	// Guards tid: a thread is signalled only while it is inside vcpu_run().
+	pthread_mutex_t thread_lock;
 	int tid;
 	bool io_pending; // the last exit wants a re-entry before the state is whole
 	uint64_t first_entry_ns; // CLOCK_MONOTONIC, 0 before the first KVM_RUN

@@ -30,7 +30,8 @@ void vmcore_destroy(struct vmcore *vm)
 	free(vm);
 }
 
-// The PIC's output rose: the boot vCPU injects it before it runs on. Context: any thread, PIC lock held.
+// The PIC's output rose: the boot vCPU injects it before it runs on. Context: any thread, PIC lock
+// held.
 static void pic_intr(void *opaque, int level)
 {
 	struct vmcore *vm = opaque;
@@ -111,8 +112,8 @@ uint32_t vmcore_take(struct vmcore *vm)
 	while (at != (end = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))) {
 		uint32_t done = replay_run(vm, at, end);
 		at = (at + done) % vm->ring_max;
-		// Release: the kernel may reuse the slots only after we have read them. Not before the
-		// devices have them either: whoever finds the ring empty must find them there.
+		// Release: the kernel may reuse the slots only after we have read them. Not before
+		// the devices have them either: whoever finds the ring empty must find them there.
 		__atomic_store_n(&ring->first, at, __ATOMIC_RELEASE);
 		n += done;
 	}

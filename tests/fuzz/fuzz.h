@@ -80,7 +80,8 @@ static inline void step_clock(struct input *in, struct vclock *clock)
 	vclock_step(clock, (int64_t)(take(in, 3)));
 }
 
-// What is saved can be loaded; what the input invents is refused or makes a state that can be saved.
+// What is saved can be loaded; what the input invents is refused or makes a state that can be
+// saved.
 #define FUZZ_STATE(name, device, in)                                                               \
 	do {                                                                                       \
 		struct name##_state state;                                                         \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readers translate and copy while regions beside theirs come and go; then random operations on one
-// thread against a plain table, with every piece touched from end to end: the address sanitizer sees
-// a pointer that leaves its region.
+// thread against a plain table, with every piece touched from end to end: the address sanitizer
+// sees a pointer that leaves its region.
 #include <stdatomic.h>
 
 #include "check.h"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ten thousand kicks from several threads, none lost, without KVM: ioctl() here stands in for it.
 //
-// In each round every thread kicks once and waits for its answer; the next round begins when all have
-// theirs, so that no later kick makes good for a lost one. First one thread alone, then several, and
-// at last several while devices ask, kick and interrupt as well.
+// In each round every thread kicks once and waits for its answer; the next round begins when all
+// have theirs, so that no later kick makes good for a lost one. First one thread alone, then
+// several, and at last several while devices ask, kick and interrupt as well.
 //
-// The stand-in keeps KVM_RUN's contract (Documentation/virt/kvm/api.rst, "immediate_exit"): a signal
-// that comes before the call is gone, one that comes during it ends it, and immediate_exit is looked
-// at once, on the way in. A lost kick leaves the vCPU waiting for good: the alarm ends the program.
+// The stand-in keeps KVM_RUN's contract (Documentation/virt/kvm/api.rst, "immediate_exit"): a
+// signal that comes before the call is gone, one that comes during it ends it, and immediate_exit
+// is looked at once, on the way in. A lost kick leaves the vCPU waiting for good: the alarm ends
+// the program.
 #define _GNU_SOURCE
 #include <poll.h>
 #include <sched.h>
@@ -74,8 +75,8 @@ static int port_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	return 0;
 }
 
-// Some writes ask for something: vcpu_run() returns with the access still to be completed. Some kick
-// the vCPU from its own thread, as a device does that queues a command.
+// Some writes ask for something: vcpu_run() returns with the access still to be completed. Some
+// kick the vCPU from its own thread, as a device does that queues a command.
 static int port_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
 		      uint64_t value)
 {
@@ -123,8 +124,8 @@ static int kvm_run(struct kvm_run *run)
 	int result = 0;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all,
-			&before); // from here on a signal waits, as in the kernel
+	// From here on a signal waits, as in the kernel.
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
 		result = interrupted();
 	} else if (run->request_interrupt_window || rand_r(&guest_seed) % patience) {

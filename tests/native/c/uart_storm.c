@@ -25,7 +25,8 @@ static void set_line(void *chip, uint32_t gsi, int high)
 	atomic_store(&level, high);
 }
 
-// Whether bytes have gone both ways: on a busy machine the guests may be done before the peer begins.
+// Whether bytes have gone both ways: on a busy machine the guests may be done before the peer
+// begins.
 static bool exchanged(void)
 {
 	struct uart_counters counters;
