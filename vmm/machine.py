@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     Message = Outcome | Callable[[], Outcome | None]  # the end, or what to do and may be the end
 
+BUILT = ("ready", "running", "paused", "stopped")  # states in which there is hardware
 RESETS_MARKED = 64  # the first ones; a guest that resets itself for ever would fill the memory
 PANIC_GRACE = 0.5  # seconds in which the rest of a panic message may reach the console
 
@@ -223,6 +224,8 @@ class Machine:
 
     def fail(self, error: BaseException) -> None:
         """A thread's exception: the machine ends with it."""
+        if error in self.errors:
+            return
         self.errors.append(error)
         code = error.exit_code if isinstance(error, VmmError) else KvmError.exit_code
         self.post(Outcome(cause="error", code=code, detail={"error": str(error)}))
@@ -268,7 +271,10 @@ class Machine:
         self.on_event("RESUME", {})
 
     def reset(self) -> None:
-        """In place: vCPUs, devices and images return to their start; RAM keeps its contents."""
+        """In place: vCPUs, devices and images return to their start; RAM keeps its contents.
+
+        A failure half-way ends the machine.
+        """
         with self._lifecycle:
             self._need("reset", "running", "paused")
             if self.config.reboot != "reset":
@@ -282,9 +288,11 @@ class Machine:
                 self.resets += 1
                 if self.resets <= RESETS_MARKED:
                     self._mark("reset")
-            finally:
-                self.gate.release()
-                self.gate.open()
+            except BaseException as error:
+                self.fail(error)  # with the gate closed: half reset, no vCPU may run on
+                raise
+            self.gate.release()
+            self.gate.open()
         self.on_event("RESET", {"resets": self.resets})
 
     def guest_reset(self) -> Outcome | None:
@@ -326,6 +334,7 @@ class Machine:
 
     def power_button(self) -> None:
         """Presses the ACPI power button; the guest decides what follows."""
+        self._need("press the power button of", *BUILT)
         acpi: Any = self.hardware.device("acpi")
         if acpi is None:
             raise StateError("This machine has no power button")
@@ -345,6 +354,7 @@ class Machine:
     def stats(self) -> dict[str, Any]:
         from vmm.inspection import stats
 
+        self._need("read the counters of", *BUILT)
         return stats(self)
 
     def console_tail(self) -> bytes:

@@ -118,6 +118,7 @@ class Vcpu:
         self._commands.put(command)
         if self._ended or self._thread is None:
             self._cancel_commands()
+            return command
         self.kick()
         gate.nudge(self.id)
         return command

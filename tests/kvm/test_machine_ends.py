@@ -213,3 +213,36 @@ def test_a_failure_at_the_very_end_reaches_who_waits() -> None:
         machine.stop()
         with pytest.raises(LookupError, match="nobody takes the news"):
             machine.wait(HANG)
+
+
+@pytest.mark.parametrize("asked_by", ["guest", "caller"])
+def test_a_reset_that_fails_half_way_ends_the_machine(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, asked_by: str
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError("half-way")
+
+    monkeypatch.setattr(machine.hardware, "enter", fail)
+    machine.resume()
+    if asked_by == "guest":
+        ask(machine, 0, lib.DEV_EVENT_RESET)
+    else:
+        with pytest.raises(OSError, match="half-way"):
+            machine.reset()
+
+    with pytest.raises(OSError, match="half-way"):
+        machine.wait(HANG)
+    machine.close()
+
+
+def test_a_closed_machine_has_no_counters_commands_or_power_button() -> None:
+    with Machine(config("kick.elf", append="")) as machine:
+        machine.start()
+        wait_running(machine, 1)
+
+    with pytest.raises(StateError, match="read the counters of a machine that is closed"):
+        machine.stats()
+    with pytest.raises(StateError, match="press the power button of a machine that is closed"):
+        machine.power_button()
+    with pytest.raises(StateError, match="has stopped"):
+        machine.on_vcpu(machine.hardware.vcpus[0], lambda: None)
