@@ -145,19 +145,3 @@ def test_the_power_button_reaches_the_guest(machine: str, tmp_path: Path) -> Non
 
     assert code == 0
     assert "bytes=24" in guest.text()
-
-
-def test_twenty_guests_at_once_end_well_and_leave_no_process(tmp_path: Path) -> None:
-    from tests import guests
-
-    guests.build()
-    command = [sys.executable, "-m", "vmm", "boot", "--kernel", str(guests.BUILD / "hello.elf")]
-    command += ["--debug-exit", "--mem", "32M", "--timeout", "120"]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        for _ in range(20)
-    ]
-    outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
-
-    assert [process.returncode for process in processes] == [1] * 20
-    assert all(b"ok 2 debugcon" in output for output in outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -173,6 +174,30 @@ def test_a_counting_qemu_that_works_is_not_frozen(
     later = threading.Timer(0.3, inside.say, ["exit 0"])
     later.start()
     assert inside.run(counted=True) == 0
+
+
+def test_an_l1_that_gives_no_beat_is_frozen(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENT", 0.05)
+    inside.say("stage job")
+    with pytest.raises(Trouble, match="froze while the command ran: silent") as caught:
+        inside.run()
+    assert caught.value.started
+
+
+def test_an_l1_that_beats_is_not_frozen(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SILENT", 0.5)
+    inside.say("stage job")
+
+    def beat() -> None:
+        for _second in range(8):
+            time.sleep(0.1)
+            inside.say("beat")
+        inside.say("exit 0")
+
+    threading.Thread(target=beat).start()
+    assert inside.run() == 0
 
 
 def test_a_large_paste_and_large_output_do_not_wait_for_each_other(

@@ -60,6 +60,9 @@ def _base(root: apt.Root, found: Kernel, init: bytes) -> bytes:
     return initramfs.pack(members)
 
 
+BEAT_SECONDS = 5
+
+
 def job(
     config: LabConfig, found: Kernel, cwd: str, here: dict[str, str], interactive: bool
 ) -> bytes:
@@ -67,6 +70,7 @@ def job(
     settings = {
         "OUT": "1" if config.out else "0",
         "INTERACTIVE": "1" if interactive else "0",
+        "BEAT": "0" if config.count else str(BEAT_SECONDS),  # a beat costs instructions
         "MODULE_SOURCE": str(found.modules.resolve()),
         "MODULE_TREE": f"/lib/modules/{found.version}",
     }

@@ -3,7 +3,7 @@
 # switch_root to this same script as stage 2, which runs the job and reports its exit status.
 #
 # Port "vmm.control" carries one line for each step, so that the outside can tell progress from a freeze:
-#   stage NAME | note TEXT | fault TEXT | exit STATUS          and back: winsize ROWS COLUMNS
+#   stage NAME | note TEXT | fault TEXT | exit STATUS | beat          and back: winsize ROWS COLUMNS
 # Ports "vmm.stdout" and "vmm.stderr" carry the job's output and nothing else. The kernel's own messages
 # go to ttyS0. /lab holds: job (the command as a shell script), config (shell variables).
 
@@ -68,6 +68,7 @@ stage2() { # the control port is still open as 3
 	$BB mount -t debugfs debugfs /sys/kernel/debug
 	$BB chmod 666 /dev/kvm /dev/net/tun /dev/vfio/vfio /dev/vhost-net /dev/vhost-vsock /dev/fuse
 	$BB ip link set lo up
+	[ "$BEAT" = 0 ] || while :; do $BB sleep "$BEAT"; tell beat; done &
 	if [ "$INTERACTIVE" = 1 ]; then interactive; else batch; fi
 	status=$?
 	$BB sync

@@ -18,6 +18,7 @@ from vmm.errors import HostError
 from vmm.lab.qemu import Machine
 
 TICK = 0.5  # seconds between looks at the clock
+SILENT = 120.0  # seconds without the beat that an L1 gives every few seconds, however busy
 FROZEN = 10.0  # seconds without any CPU time: an instruction-counted L1 never idles
 CONSOLE_KEPT = 16 << 10  # bytes of L1's console kept for a report
 LINE_MAX = 4096  # bytes of one control line
@@ -192,6 +193,8 @@ class _Watch:
         if started and self._timeout is not None and now - self._since > self._timeout:
             raise CommandTimeout
         if not self._counted:
+            if started and now - self._alive > SILENT:
+                raise Trouble(f"L1 froze {where()}: silent for {SILENT:g} s", started=started)
             return
         used = self._machine.cpu_seconds()
         if used != self._used:
