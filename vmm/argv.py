@@ -127,5 +127,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a sentence that suggests what was meant, "" if nothing comes close."""
     from difflib import get_close_matches
 
-    found = get_close_matches(word, known, n=1, cutoff=0.6)
+    found = get_close_matches(word, known, n=1, cutoff=0.7)
     return f"; did you mean {found[0]}?" if found else ""

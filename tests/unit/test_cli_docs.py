@@ -47,9 +47,9 @@ def test_help_of_boot_shows_every_group_and_option(capsys: pytest.CaptureFixture
     assert main(["boot", "--help"]) == EXIT_OK
     said = capsys.readouterr().out
 
-    assert [line[:-1] for line in said.splitlines() if line.endswith(":") and line[0] != " "] == [
-        *GROUPS
-    ]
+    used = {row.group for row in BOOT_OPTIONS}
+    headings = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [group for group in GROUPS if group in used]
     assert all(spelling(row) in said for row in BOOT_OPTIONS)
 
 

@@ -104,12 +104,13 @@ class TableCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups = {row.name: row.group for row in self.rows}
+        last = max((GROUPS.index(group) for group in groups.values()), default=0)  # for --help
         for group in GROUPS:
             records = [
                 record
                 for param in self.get_params(ctx)
                 if isinstance(param, click.Option)
-                and groups.get(param.name or "", GROUPS[-1]) == group
+                and groups.get(param.name or "", GROUPS[last]) == group
                 and (record := param.get_help_record(ctx))
             ]
             if records:
