@@ -69,6 +69,9 @@ class FakeMachine:
     def info(self) -> dict[str, object]:
         return {"name": self.config.name, "state": self.state}
 
+    def boot_marks(self) -> list[tuple[str, int]]:
+        return []
+
     def console_tail(self) -> bytes:
         return b"login: "
 

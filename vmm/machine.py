@@ -357,6 +357,11 @@ class Machine:
         self._need("read the counters of", *BUILT)
         return stats(self)
 
+    def boot_marks(self) -> list[tuple[str, int]]:
+        """What the guest wrote to port 0x80, in the form of `timeline`."""
+        device: Any = self.hardware.device("boot-marks")
+        return list(device.timeline()) if device is not None else []
+
     def console_tail(self) -> bytes:
         """The last bytes the guest wrote to its first console."""
         com1: Any = self.hardware.device("com1")

@@ -12,55 +12,32 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from qemu.qmp import QMPClient
 
+from tests.commandkit import PASSED, PATIENCE, SPIN, boot, command, until
 from tests.guests import BUILD
 from vmm.errors import (
-    EXIT_CRASH,
     EXIT_HOST,
     EXIT_OK,
-    EXIT_PANIC,
-    EXIT_REPORT,
-    EXIT_RESET,
     EXIT_SIGNAL,
-    EXIT_TIMEOUT,
 )
 
 pytestmark = pytest.mark.needs("kvm")
 
-PATIENCE = 60.0  # seconds after which something hangs
 EDITING = termios.ECHO | termios.ICANON | termios.ISIG
-PASSED = 1  # isa-debug-exit with 0
-SPIN = ["-k", str(BUILD / "crash.elf"), "-a", "how=spin"]
-CRASH = str(BUILD / "crash.elf")
 
 
-def command(*argv: str) -> list[str]:
-    return [sys.executable, "-m", "vmm", "boot", *argv]
-
-
-def boot(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*argv),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        **more,
-    )
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "gave up waiting"
-        time.sleep(0.01)
+@pytest.fixture(autouse=True)
+def hangups_count() -> Iterator[None]:
+    """Also where the tests themselves were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
@@ -96,70 +73,6 @@ def test_doctor_agrees_that_guests_run() -> None:
 
 
 # --- endings --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("argv", "code", "cause", "said"),
-    [
-        (["-k", str(BUILD / "hello.elf"), "--debug-exit"], PASSED, "debug-exit", ""),
-        ([CRASH, "triple"], EXIT_CRASH, "crash", "The guest crashed: "),
-        ([CRASH, "garbage"], EXIT_CRASH, "crash", "The guest crashed: "),
-        ([CRASH, "pvpanic"], EXIT_PANIC, "panic", "the guest panicked"),
-        ([CRASH, "hlt", "--timeout", "0.5"], EXIT_TIMEOUT, "timeout", "after 0.5 seconds"),
-        ([str(BUILD / "reset.elf"), "acpi", "--reboot=exit"], EXIT_RESET, "reset", "reset itself"),
-    ],
-)
-def test_exit_code_sentence_and_report_agree(
-    tmp_path: Path, argv: list[str], code: int, cause: str, said: str
-) -> None:
-    if argv[0] != "-k":
-        argv = ["-k", argv[0], "-a", f"how={argv[1]}", *argv[2:]]
-    path = tmp_path / "report.json"
-
-    done = boot(*argv, "--exit-report", str(path))
-
-    body = json.loads(path.read_text())
-    assert (done.returncode, body["code"], body["cause"]) == (code, code, cause)
-    assert said in done.stderr
-    assert said in body["sentence"] or said == ""
-    assert "Traceback" not in done.stderr
-    assert body["counters"]["vcpus"][0]["exits"] > 0
-    assert body["console"]
-
-
-def test_report_of_a_crash_holds_everything_known(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-
-    done = boot("-k", CRASH, "-a", "how=triple", "--exit-report", str(path))
-
-    body = json.loads(path.read_text())
-    assert body["console"][-1] == "# about to crash by triple"
-    assert {"vcpu", "kvm", "registers", "code", "exits"} <= body["detail"].keys()
-    assert f"rip {body['detail']['registers']['rip']:016x}" in done.stderr
-    names = [mark["name"] for mark in body["timings"]["marks"]]
-    assert names.index("start") < names.index("running") < names.index("crash")
-
-
-def test_report_draws_as_a_picture(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    boot("-k", str(BUILD / "hello.elf"), "--debug-exit", "--exit-report", str(path))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "vmm", "plot", str(path)], capture_output=True, text=True, check=True
-    )
-
-    assert "Boot timeline" in done.stdout
-    assert "pio-write 0xf4 debug-exit" in done.stdout
-
-
-def test_full_disk_for_the_report_still_says_how_the_guest_ended() -> None:
-    done = boot("-k", str(BUILD / "hello.elf"), "--debug-exit", "--exit-report", "/dev/full")
-
-    assert done.returncode == EXIT_REPORT
-    assert done.stderr.splitlines() == [
-        "vmm: cannot write the exit report /dev/full: No space left on device",
-        "vmm: how it ended: the guest wrote 0 to isa-debug-exit (code 1)",
-    ]
 
 
 def test_stop_before_run_shows_the_machine() -> None:
@@ -210,6 +123,19 @@ def test_a_signal_ends_the_run_in_order(
     body = json.loads((tmp_path / "state" / "report.json").read_text())
     assert (body["cause"], body["detail"]) == ("signal", {"signal": number.name})
     assert sorted(os.listdir(tmp_path / "state")) == ["config.toml", "report.json"]
+
+
+def test_under_nohup_a_machine_outlives_its_terminal(tmp_path: Path) -> None:
+    console = tmp_path / "console"
+    argv = command(*SPIN, "--console", f"file:{console}")
+    shell = ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
+    process = subprocess.Popen([*shell, *argv], stderr=subprocess.PIPE, text=True)
+    until(lambda: console.exists() and b"crash by spin" in console.read_bytes())
+    process.send_signal(signal.SIGHUP)
+    process.terminate()
+    _out, said = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, said) == (EXIT_SIGNAL, "vmm: stopped by SIGTERM\n")
 
 
 class Terminal:
@@ -360,6 +286,7 @@ def test_two_machines_cannot_share_a_state_directory(
     assert done.returncode == EXIT_HOST
     assert "in use by another machine" in done.stderr
     assert spinning.poll() is None
+    assert not (tmp_path / "state" / "report.json").exists()
 
 
 def test_written_configuration_boots_again(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Run:
         self.clock = monotonic_ns()
         self.phase = "configure"
         self.facts: dict[str, Any] = {}
+        self.reports: list[str] = []  # where they go: places found usable, and ours
 
     def until_end(self, stop_before: str) -> int:
         log.configure(self.config.log_level, self.config.log_format)
@@ -50,6 +51,7 @@ class Run:
             from vmm.control.report import check_place
 
             check_place(self.config.exit_report)
+            self.reports.append(self.config.exit_report)
         session = self._session()
         try:
             return self._build_and_run(stop_before, session)
@@ -62,7 +64,9 @@ class Run:
             return None
         from vmm.control.session import StateSession
 
-        return StateSession(self.config)
+        session = StateSession(self.config)
+        self.reports.append(f"{self.config.state_dir}/report.json")
+        return session
 
     def _build_and_run(self, stop_before: str, session: StateSession | None) -> int:
         from vmm.control.signals import Signals
@@ -107,11 +111,13 @@ class Run:
         vCPUs run no more: KVM's own counters are asked of each. A fact that cannot be had is
         logged; it must not hide how the guest ended.
         """
-        if not (self.config.stats or self._report_paths()):
+        if not (self.config.stats or self.reports):
             return
 
         def marks() -> list[tuple[str, float]]:
-            return [(name, (at - self.clock) / 1e9) for name, at in machine.timeline]
+            both = [*machine.timeline, *machine.boot_marks()]
+            both.sort(key=lambda mark: mark[1])
+            return [(name, (at - self.clock) / 1e9) for name, at in both]
 
         def counters() -> dict[str, Any]:
             return machine.stats()
@@ -133,7 +139,7 @@ class Run:
         return self._report(outcome.cause, outcome.code, text, outcome.detail)
 
     def report_error(self, error: BaseException) -> None:
-        """The report of a run that an exception ended; what cannot be written is only said."""
+        """The report of a run that an exception ended, about which the caller tells the user."""
         from vmm.errors import GuestCrash
         from vmm.sentences import causes, exit_code, problems_of
 
@@ -150,18 +156,16 @@ class Run:
             cause = "signal"
         else:
             cause = "error"
-        self._report(cause, exit_code(first), "; ".join(problems_of(first)), detail)
+        self._report(cause, exit_code(first), "; ".join(problems_of(first)), detail, tell=False)
 
-    def _report_paths(self) -> list[str]:
-        paths = [self.config.exit_report] if self.config.exit_report else []
-        if self.config.state_dir:
-            paths.append(f"{self.config.state_dir}/report.json")
-        return paths
+    def _report(
+        self, cause: str, code: int, text: str, detail: Mapping[str, Any], *, tell: bool = True
+    ) -> int:
+        """Writes every report asked for; the code to end with.
 
-    def _report(self, cause: str, code: int, text: str, detail: Mapping[str, Any]) -> int:
-        """Writes every report asked for; the code to end with."""
-        paths = self._report_paths()
-        if not paths:
+        Where one cannot be written the user learns why, and, if nobody else tells, how it ended.
+        """
+        if not self.reports:
             return code
         from time import CLOCK_PROCESS_CPUTIME_ID, clock_gettime
 
@@ -179,12 +183,13 @@ class Run:
             **self.facts,
         )
         body = report.as_json(ending, self.config.name)
-        for path in paths:
+        for path in self.reports:
             try:
                 report.write_report(path, body)
             except report.ReportError as error:
                 _say(str(error))
-                _say(f"how it ended: {text} (code {ending.code})")
+                if tell:
+                    _say(f"how it ended: {text} (code {ending.code})")
                 code = error.exit_code
         return code
 

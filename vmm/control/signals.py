@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from _signal import (  # type: ignore[import-not-found]
+    SIG_IGN,
     SIGHUP,
     SIGINT,
     SIGPIPE,
@@ -40,6 +41,8 @@ class Signals:
     def __enter__(self) -> Signals:
         for number in ENDING:
             self._before[number] = signal(number, self._handle)
+        if self._before[SIGHUP] == SIG_IGN:
+            signal(SIGHUP, SIG_IGN)  # nohup: outlive the terminal
         return self
 
     def __exit__(self, *_exception: object) -> None:

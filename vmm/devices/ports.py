@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic_ns
 
 from vmm import layout
 from vmm.devices.base import CDevice
@@ -22,6 +23,7 @@ class BootMarks(CDevice):
     def __init__(self, context: DeviceContext) -> None:
         pointer = lib.postcode_create(context.clock)
         super().__init__("boot-marks", pointer, [("pio", layout.PORT_POST, 1, 0)])
+        self._zero = monotonic_ns() - lib.vclock_ns(context.clock)
 
     def marks(self, start: int = 0) -> tuple[list[tuple[int, int]], int]:
         """Marks from number `start` on as (ns of virtual time, value), and the next number.
@@ -32,6 +34,10 @@ class BootMarks(CDevice):
         following = ffi.new("uint64_t *")
         count = lib.postcode_marks(self.pointer, start, table, lib.POSTCODE_MARKS, following)
         return [(mark.ns, mark.value) for mark in table[0:count]], following[0]
+
+    def timeline(self) -> list[tuple[str, int]]:
+        """The marks by name with their CLOCK_MONOTONIC nanoseconds, less the time spent paused."""
+        return [(f"port 0x80: {value:#04x}", self._zero + at) for at, value in self.marks()[0]]
 
     def counters(self) -> dict[str, int]:
         return {"writes": lib.postcode_writes(self.pointer)}
