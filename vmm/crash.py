@@ -117,14 +117,15 @@ def as_text(crash: dict[str, Any]) -> str:
     lines.append("  " + "  ".join(f"{n} {regs[n]['selector']:04x}" for n in SEGMENTS))
     lines.append(f"  code at cs:rip: {crash['code'] or 'not mapped'}")
     exits = crash["exits"][-SHOWN_EXITS:]
-    lines.append(f"  last {len(exits)} exits, oldest first:")
+    more = f" (of {len(crash['exits'])} in the exit report)" if crash["exits"] != exits else ""
+    lines.append(f"  last {len(exits)} exits, oldest first{more}:")
     lines.extend("    " + _exit_line(entry) for entry in exits)
     return "\n".join(lines)
 
 
 def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(
-        f"{key} {[hex(v) for v in value] if isinstance(value, list) else value}"
+        f"{key} {' '.join(map(hex, value)) if isinstance(value, list) else value}"
         for key, value in values.items()
     )
 
