@@ -46,7 +46,7 @@ def test_every_tsc_goes_on_from_where_a_pause_stopped_it(rig: Rig, seconds: floa
     for vcpu, before in zip(rig.vcpus, token.tscs, strict=True):
         now = vcpu.get_msrs((TSC,))[TSC]
         passed = time.monotonic_ns() - resumed
-        assert before <= now <= before + passed * khz / 1e6 * 1.01
+        assert before <= now <= before + passed * khz / 1e6 * 1.01 + khz  # a millisecond
 
 
 def test_a_pause_drops_pit_ticks_that_came_due(rig: Rig) -> None:

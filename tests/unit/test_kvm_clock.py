@@ -8,7 +8,7 @@ import pytest
 
 from vmm.errors import HostError, KvmError
 from vmm.kvm import clock
-from vmm.native import ffi
+from vmm.native import ffi, lib
 
 TSC = 0x10
 
@@ -75,6 +75,9 @@ class FakeClockVcpu:
             self.offset = value[0]
             self.log.append(f"offset {self.id}")
 
+    def get_tsc_khz(self) -> int:
+        return 2_000_000
+
     def kvmclock_ctrl(self) -> bool:
         self.log.append(f"ctrl {self.id}")
         return True
@@ -83,12 +86,15 @@ class FakeClockVcpu:
 class FakeClockVm:
     def __init__(self, log: list[str], *, pit: bool) -> None:
         self.log, self.pit = log, pit
+        self.pair: dict[str, int] = {}  # what newer kernels tell beside the clock
+        self.clock = 777
 
     def get_clock(self) -> Any:
-        return ffi.new("struct kvm_clock_data *", {"clock": 777})
+        return ffi.new("struct kvm_clock_data *", {"clock": self.clock, **self.pair})
 
-    def set_clock(self, nanoseconds: int) -> None:
-        self.log.append(f"clock {nanoseconds}")
+    def set_clock(self, nanoseconds: int, realtime: int | None = None) -> None:
+        since = "" if realtime is None else f" as of {realtime}"
+        self.log.append(f"clock {nanoseconds}{since}")
 
     def get_pit2(self) -> str:
         if not self.pit:
@@ -114,6 +120,26 @@ def test_resuming_moves_all_tscs_by_the_same_amount_then_sets_kvmclock() -> None
     log, vcpus = pause_and_resume(attributes=True, pit=True)
     assert log == ["offset 0", "offset 1", "pit", "clock 777", "ctrl 0", "ctrl 1"]
     assert {vcpu.offset for vcpu in vcpus} == {(100 - 5000) % (1 << 64)}
+
+
+def test_clocks_read_as_a_pair_go_back_by_the_same_span() -> None:
+    log: list[str] = []
+    vcpus = [FakeClockVcpu(n, log, attributes=True) for n in range(2)]
+    vm: Any = FakeClockVm(log, pit=False)
+    both = lib.KVM_CLOCK_REALTIME | lib.KVM_CLOCK_HOST_TSC
+    vm.pair = {"flags": both, "host_tsc": 1000, "realtime": 10}
+    token = clock.paused(vm, vcpus)  # type: ignore[arg-type]
+
+    for vcpu in vcpus:
+        vcpu.host += 5_000_000  # the thread was kept waiting after the pair was read
+    span = 1_000_000  # ns
+    vm.clock += span
+    vm.pair |= {"host_tsc": 1000 + span * 2, "realtime": 10 + span}
+    clock.resumed(vm, vcpus, token)  # type: ignore[arg-type]
+
+    cycles = vm.pair["host_tsc"] - 1000
+    assert {vcpu.offset for vcpu in vcpus} == {(100 - cycles) % (1 << 64)}
+    assert f"clock 777 as of {10 + span}" in log
 
 
 def test_without_offsets_the_tscs_are_written_back() -> None:

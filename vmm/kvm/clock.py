@@ -12,7 +12,7 @@ parked; they may then be called from any thread.
 from __future__ import annotations
 
 from vmm.errors import HostError, KvmError
-from vmm.native import ffi
+from vmm.native import ffi, lib
 from vmm.record import Record
 
 TYPE_CHECKING = False
@@ -30,9 +30,13 @@ MASK64 = (1 << 64) - 1
 
 
 class Token(Record):
-    """Where the clocks stood: kvmclock in nanoseconds, each vCPU's TSC, the in-kernel PIT."""
+    """Where the clocks stood: kvmclock in nanoseconds, each vCPU's TSC, the in-kernel PIT.
+
+    `host_tsc` is the host's TSC at the very moment of `clock`, 0 where KVM cannot tell.
+    """
 
     clock: int
+    host_tsc: int
     tscs: tuple[int, ...]
     pit: object
 
@@ -73,35 +77,54 @@ def paused(vm: Vm, vcpus: Sequence[KvmVcpu]) -> Token:
         pit = vm.get_pit2()
     except KvmError:
         pit = None  # a split irqchip has none in the kernel
-    return Token(clock=vm.get_clock().clock, tscs=tscs, pit=pit)
+    now = vm.get_clock()
+    return Token(clock=now.clock, host_tsc=_host_tsc(now), tscs=tscs, pit=pit)
 
 
 def resumed(vm: Vm, vcpus: Sequence[KvmVcpu], token: object) -> None:
     """Puts the clocks back to where `paused` found them and tells the guest that it was stopped.
 
     The TSCs go back first, all by the same amount, so that they stay in step; kvmclock's relation
-    to the TSC is computed anew when the clock is set. Telling the guest (KVM_KVMCLOCK_CTRL) makes
-    Linux restart its lockup watchdogs.
+    to the TSC is computed anew when the clock is set. Where KVM reads clock and host TSC as a pair,
+    both go back by the same span to the cycle, however long this thread is kept waiting in between.
+    Telling the guest (KVM_KVMCLOCK_CTRL) makes Linux restart its lockup watchdogs.
     """
     assert isinstance(token, Token)
-    _rewind_tscs(vcpus, token.tscs)
+    now = vm.get_clock()
+    host_tsc = _host_tsc(now)
+    exact = token.host_tsc and host_tsc and _runs_at_host_rate(vcpus[0], now, token)
+    _rewind_tscs(vcpus, token.tscs, host_tsc - token.host_tsc if exact else None)
     if token.pit is not None:
         vm.set_pit2(token.pit)  # drops the ticks that came due meanwhile
-    vm.set_clock(token.clock)
+    vm.set_clock(token.clock, realtime=now.realtime if exact else None)
     for vcpu in vcpus:
         vcpu.kvmclock_ctrl()
 
 
-def _rewind_tscs(vcpus: Sequence[KvmVcpu], tscs: tuple[int, ...]) -> None:
+def _host_tsc(clock: Any) -> int:
+    """The host TSC that belongs to `clock.clock` and `clock.realtime`, 0 if KVM gave none."""
+    pair = lib.KVM_CLOCK_HOST_TSC | lib.KVM_CLOCK_REALTIME
+    return int(clock.host_tsc) if clock.flags & pair == pair else 0
+
+
+def _runs_at_host_rate(vcpu: KvmVcpu, now: Any, token: Token) -> bool:
+    """Whether the guest's TSC is the host's plus an offset: a scaled one has other spans."""
+    khz, span = tsc_khz(vcpu), int(now.clock) - token.clock
+    cycles = int(now.host_tsc) - token.host_tsc
+    return abs(cycles * 1_000_000 - khz * int(span)) < khz * int(span) // 100 + khz
+
+
+def _rewind_tscs(vcpus: Sequence[KvmVcpu], tscs: tuple[int, ...], passed: int | None) -> None:
+    """`passed`: by how much, if it is known better than by looking at the first vCPU's."""
     try:
         offsets = [_tsc_offset(vcpu) for vcpu in vcpus]
-    except (
-        KvmError
-    ):  # kernels before 5.16: KVM itself keeps writes less than a second apart in step
+    except KvmError:
+        # Kernels before 5.16: KVM itself keeps writes less than a second apart in step.
         for vcpu, tsc in zip(vcpus, tscs, strict=True):
             vcpu.set_msrs({IA32_TSC: tsc})
         return
-    passed = vcpus[0].get_msrs((IA32_TSC,)).get(IA32_TSC, 0) - tscs[0]
+    if passed is None:
+        passed = vcpus[0].get_msrs((IA32_TSC,)).get(IA32_TSC, 0) - tscs[0]
     for vcpu, offset in zip(vcpus, offsets, strict=True):
         _set_tsc_offset(vcpu, offset - passed & MASK64)
 

@@ -115,8 +115,12 @@ class Vm:
         self.fd.ioctl("KVM_GET_CLOCK", clock)
         return clock
 
-    def set_clock(self, nanoseconds: int) -> None:
-        self.fd.ioctl("KVM_SET_CLOCK", ffi.new("struct kvm_clock_data *", {"clock": nanoseconds}))
+    def set_clock(self, nanoseconds: int, realtime: int | None = None) -> None:
+        """kvmclock to `nanoseconds`: now, or as of the host's CLOCK_REALTIME `realtime`."""
+        clock = ffi.new("struct kvm_clock_data *", {"clock": nanoseconds})
+        if realtime is not None:
+            clock.realtime, clock.flags = realtime, lib.KVM_CLOCK_REALTIME
+        self.fd.ioctl("KVM_SET_CLOCK", clock)
 
     def set_tsc_khz(self, khz: int) -> None:
         """The default for vCPUs created from here on (KVM_CAP_VM_TSC_CONTROL)."""
