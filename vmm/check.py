@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MEM_MIN = layout.HIGH_MEMORY  # boot structures lie below 1 MiB
 MEM_SURE = 32 * layout.GIB  # every CPU with KVM addresses 36 bits, so below this nobody is asked
+MEM_MAX = 8 << 40  # less what lies below the hole; KVM: fewer than 2^31 pages in one slot
 TSC_KHZ_MAX = (1 << 32) - 1  # KVM_SET_TSC_KHZ takes 32 bits
 MODULES_MAX = 64
 CONSOLES_MAX = len(layout.PORT_COM)
@@ -53,7 +54,12 @@ def _check_memory(config: VmConfig, address_bits: int, problems: list[str]) -> N
     if size > MEM_SURE:
         bits = address_bits or host_address_bits()
         limit = (1 << bits) - (layout.ABOVE_4G - layout.HOLE)
-        if size > limit:
+        if size > MEM_MAX and limit > MEM_MAX:
+            problems.append(
+                f"--mem is {write_size(size)}; KVM maps no more in one piece than "
+                f"{write_size(MEM_MAX)}, so that is the limit"
+            )
+        elif size > limit:
             problems.append(
                 f"--mem is {write_size(size)}; physical addresses have {bits} bits here, so "
                 f"{write_size(limit)} is the limit"

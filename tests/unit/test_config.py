@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmm import layout
-from vmm.check import find_problems, host_address_bits
+from vmm.check import MEM_MAX, find_problems, host_address_bits
 from vmm.config import VmConfig, checked
 from vmm.errors import EXIT_USAGE, ConfigError
 from vmm.record import replace
@@ -187,7 +187,17 @@ def test_ordinary_memory_is_accepted(mem: int) -> None:
     assert VmConfig.of(kernel="k", mem=mem).mem == mem
 
 
-@pytest.mark.parametrize("bits", [36, 39, 46, 52])
+@pytest.mark.parametrize("bits", [46, 52])
+def test_memory_above_4g_is_one_slot_of_kvm(bits: int) -> None:
+    fits, over = VmConfig(kernel="k", mem=MEM_MAX), VmConfig(kernel="k", mem=MEM_MAX + 4096)
+
+    assert find_problems(fits, bits) == []
+    assert layout.ram_ranges(MEM_MAX)[1][1] >> 12 < 1 << 31
+    assert len(find_problems(over, bits)) == 1
+    assert "in one piece than 8T" in find_problems(over, bits)[0]
+
+
+@pytest.mark.parametrize("bits", [36, 39, 42])
 def test_memory_ends_where_addresses_end(bits: int) -> None:
     limit = (1 << bits) - (layout.ABOVE_4G - layout.HOLE)
     fits, over = VmConfig(kernel="k", mem=limit), VmConfig(kernel="k", mem=limit + 4096)

@@ -43,7 +43,8 @@ class Loader:
             if base < piece.base + piece.length and piece.base < end:
                 raise BootError(
                     f"{name} needs memory {base:#x}..{end:#x}, where {piece.name} is "
-                    f"({piece.base:#x}..{piece.base + piece.length:#x}); the image cannot be placed"
+                    f"({piece.base:#x}..{piece.base + piece.length:#x}); "
+                    "kernels are linked at 1 MiB or above"
                 )
         self.pieces.append(Piece(name=name, base=base, length=length))
 
