@@ -13,7 +13,7 @@ import threading
 import time
 from _queue import Empty, SimpleQueue
 
-from vmm import crash
+from vmm import crash, log
 from vmm.boot import prepare
 from vmm.bootplan import boot_config
 from vmm.errors import KvmError, StateError, VmmError
@@ -112,6 +112,7 @@ class Machine:
 
     def _mark(self, name: str) -> None:
         self.timeline.append((name, time.monotonic_ns()))
+        log.event("machine.reached", vm=self.config.name, mark=name)
 
     # --- running
 
@@ -253,7 +254,13 @@ class Machine:
             self.gate.close(self._kick_all)
             lib.vclock_stop(self.hardware.clock)
             self.state = "paused"
-            self._stand_at_present()
+            try:
+                self._stand_at_present()
+            except BaseException:  # not paused, then: nobody could resume from nowhere
+                self.state = "running"
+                lib.vclock_run(self.hardware.clock)
+                self.gate.open()
+                raise
         self.on_event("PAUSE", {})
 
     def _stand_at_present(self) -> None:

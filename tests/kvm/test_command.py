@@ -108,6 +108,16 @@ def test_a_pseudo_terminal_is_named_and_works() -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize(("level", "logged"), [("info", True), ("warning", False)])
+def test_the_life_of_a_machine_is_logged_at_level_info(level: str, logged: bool) -> None:
+    done = boot("-k", str(BUILD / "hello.elf"), "--debug-exit", "--log-level", level)
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    marks = [line["mark"] for line in lines if line["event"] == "machine.reached"]
+    assert marks[-2:] == (["running", "debug-exit"] if logged else [])
+    assert done.returncode == PASSED
+
+
 # --- signals and the terminal ---------------------------------------------------------------------
 
 
