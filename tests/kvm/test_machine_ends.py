@@ -12,6 +12,7 @@ import pytest
 from tests import guests
 from tests.kvm.test_machine import config, wait_running
 from vmm.errors import StateError
+from vmm.kvm import clock
 from vmm.machine import RESETS_MARKED, Machine
 from vmm.native import lib
 
@@ -246,3 +247,22 @@ def test_a_closed_machine_has_no_counters_commands_or_power_button() -> None:
         machine.power_button()
     with pytest.raises(StateError, match="has stopped"):
         machine.on_vcpu(machine.hardware.vcpus[0], lambda: None)
+
+
+def test_a_pause_that_fails_leaves_the_machine_running(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError("no clock")
+
+    machine.resume()
+    with monkeypatch.context() as broken:
+        broken.setattr(clock, "paused", fail)
+        with pytest.raises(OSError, match="no clock"):
+            machine.pause()
+
+    assert machine.state == "running"
+    machine.reset()
+    wait_running(machine, 2)
+    machine.pause()
+    machine.resume()
