@@ -81,7 +81,8 @@ def running(
 
 
 def test_a_pause_of_a_minute_passes_unnoticed(tmp_path: Path) -> None:
-    look = "dmesg | grep -iE 'lockup|stall|hung|clocksource.*(unstable|skew)'"
+    # Not for a TSC that drifts from kvmclock: in the lab the host's own TSC is no stable clock.
+    look = "dmesg | grep -iE 'lockup|stall|hung|blocked for more'"
     script = f"date +up=%s; echo first; sleep 3; date +up=%s; {look}; echo noticed=$?"
     with running(tmp_path, script, ("--cpus", "2")) as guest:
         guest.wait_for("first")
