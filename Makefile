@@ -84,14 +84,14 @@ distclean: clean ## remove the environment too
 
 # --- Set-up -------------------------------------------------------------------------------------
 
-$(STAMPS)/packages: scripts/system-packages.sh Makefile
+$(STAMPS)/packages: vmm/host/system-packages.sh Makefile
 	@echo "vmm: looking for system packages" >&2
-	@sh scripts/system-packages.sh $(PACKAGES)
+	@sh vmm/host/system-packages.sh $(PACKAGES)
 	@mkdir -p $(@D) && touch $@
 
 # For lint and fuzz only.
-$(STAMPS)/clang: scripts/system-packages.sh Makefile
-	@sh scripts/system-packages.sh clang libclang-rt-14-dev
+$(STAMPS)/clang: vmm/host/system-packages.sh Makefile
+	@sh vmm/host/system-packages.sh clang libclang-rt-14-dev
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/venv: $(STAMPS)/packages

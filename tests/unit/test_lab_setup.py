@@ -1,4 +1,4 @@
-"""scripts/system-packages.sh with apt, dpkg-query and id played by the test."""
+"""vmm/host/system-packages.sh with apt, dpkg-query and id played by the test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts/system-packages.sh"
+SCRIPT = Path(__file__).resolve().parents[2] / "vmm/host/system-packages.sh"
 
 
 class System:
