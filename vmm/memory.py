@@ -49,7 +49,13 @@ class Region:
     def _seal(self, size: int) -> None:
         import fcntl
 
-        os.ftruncate(self.fd, size)
+        try:
+            os.ftruncate(self.fd, size)
+        except OSError as error:  # file size limits hold for memory without a name too
+            raise HostError(
+                f"Setting {size >> 20} MiB of guest memory aside failed: {error.strerror}; "
+                "raise the file size limit with `ulimit -f unlimited`, or give the guest less"
+            ) from error
         fcntl.fcntl(self.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
     def _map(self, size: int) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandkit import BENCH, CRASH, PASSED, boot
+from tests.commandkit import BENCH, CRASH, PASSED, PATIENCE, boot, command
 from tests.guests import BUILD
 from vmm.errors import (
     EXIT_CRASH,
@@ -106,3 +106,14 @@ def test_an_impossible_place_for_the_report_is_one_sentence(tmp_path: Path) -> N
     assert done.stderr.splitlines() == [
         f"vmm: cannot write the exit report {path}: there is no directory {path.parent}"
     ]
+
+
+def test_a_file_size_limit_below_the_memory_is_one_sentence() -> None:
+    image = str(BUILD / "hello.elf")
+    limited = ["/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *command("-k", image)]
+
+    done = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+    assert done.returncode == EXIT_HOST
+    assert len(done.stderr.splitlines()) == 1
+    assert "ulimit -f unlimited" in done.stderr
