@@ -110,7 +110,8 @@ def test_an_impossible_place_for_the_report_is_one_sentence(tmp_path: Path) -> N
 
 def test_a_file_size_limit_below_the_memory_is_one_sentence() -> None:
     image = str(BUILD / "hello.elf")
-    limited = ["/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *command("-k", image)]
+    # Blocks of 512 bytes: less than the guest's memory, more than Python's own files.
+    limited = ["/bin/sh", "-c", 'ulimit -f 16384; exec "$@"', "sh", *command("-k", image)]
 
     done = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
