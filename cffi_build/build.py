@@ -61,7 +61,8 @@ def make_builder() -> FFI:
         sources=sources(),
         include_dirs=include_dirs(),
         depends=[str(path) for path in sorted([*HERE.glob("*.h"), *HERE.glob("core/*.h")])],
-        extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", *WARNINGS],
+        extra_compile_args=["-std=gnu11", "-O2", "-flto", "-fvisibility=hidden", *WARNINGS],
+        extra_link_args=["-flto", "-O2"],
         libraries=["pthread"],
     )
     return builder
