@@ -176,8 +176,30 @@ def test_huge_pages_are_asked_for_before_the_kernel_is_copied(base: BootConfig) 
     load(base, unpacked)
     load(replace(base, kaslr=True), packed)
 
-    assert unpacked.expected == [(0x100_0000, 0x20_0000 + 100_008 + 70_000)]
-    assert packed.expected == [(0x100_0000, len(bootkit.bzimage()) - 5 * 512)]
+    assert unpacked.expected[0] == (0x100_0000, 0x20_0000 + 100_008 + 70_000)
+    assert packed.expected[0] == (0x100_0000, len(bootkit.bzimage()) - 5 * 512)
+
+
+def test_huge_pages_are_asked_for_where_a_kernel_allocates_first(base: BootConfig) -> None:
+    memory = bootkit.Memory()
+
+    result = load(base, memory)
+
+    _kernel, top, bottom, above = memory.expected
+    end = max(p.base + p.length for p in result.pieces if p.name.startswith("kernel"))
+    assert sum(top) == sum(memory.ranges()[-1])
+    assert bottom == (0, 2 * MIB)
+    assert above[0] == end
+    assert sum(above) <= sum(memory.ranges()[0])
+
+
+def test_no_huge_pages_are_asked_for_after_a_reset(base: BootConfig) -> None:
+    memory = bootkit.Memory()
+
+    with prepare(base) as prepared:
+        prepared.load(memory, fresh=False)
+
+    assert memory.expected == []
 
 
 def test_without_acpi_there_is_no_rsdp_pointer(base: BootConfig) -> None:

@@ -26,6 +26,10 @@ VID_MODE_NORMAL = 0xFFFF
 XLF_CAN_BE_LOADED_ABOVE_4G = 2
 
 
+EARLY_AT_TOP = 10 * layout.MIB
+EARLY_ABOVE_KERNEL = 20 * layout.MIB
+
+
 def load_elf(
     loader: Loader, config: BootConfig, image: Image, initrd: Source | None, rsdp: int
 ) -> EntryState:
@@ -47,6 +51,22 @@ def load_bzimage(
     return _enter(loader, config, image, initrd, rsdp, base + bzimage.ENTRY64)
 
 
+def _expect_early_use(loader: Loader) -> None:
+    """Announces where a kernel allocates first (measured): top, bottom, and above its own image.
+
+    memblock hands out memory from the top of the last range downwards, and the page allocator
+    begins right above the kernel.
+    """
+    base, size = loader.ram[-1]
+    top = min(size, EARLY_AT_TOP)
+    loader.expect(base + size - top, top)
+    loader.expect(0, min(loader.ram[0][1], layout.HIGH_MEMORY * 2))
+    end = max(p.base + p.length for p in loader.pieces if p.name.startswith("kernel"))
+    low_end = sum(loader.ram[0])
+    if end < low_end:
+        loader.expect(end, min(EARLY_ABOVE_KERNEL, low_end - end))
+
+
 def _enter(
     loader: Loader, config: BootConfig, image: Image, initrd: Source | None, rsdp: int, entry: int
 ) -> EntryState:
@@ -55,6 +75,7 @@ def _enter(
     page = zero_page(image.header, rsdp)
     cmdline_at = cmdline.place(loader, config.cmdline, image.header.cmdline_size)
     pack_into("<I", page, 0x228, cmdline_at)
+    _expect_early_use(loader)
     if initrd:
         base = place_initrd(loader, initrd, image.header)
         pack_into("<II", page, 0x218, base & 0xFFFF_FFFF, initrd.size & 0xFFFF_FFFF)
