@@ -19,7 +19,7 @@ C_FILES = $(wildcard cffi_build/*.h cffi_build/core/*.[ch] tests/native/c/*.[ch]
 FUZZ_SECONDS := 10
 
 .DEFAULT_GOAL := all
-.PHONY: all help boot test test-all check check-python check-native golden guests stub lint fuzz format clean distclean
+.PHONY: all help boot bench test test-all check check-python check-native golden guests stub lint fuzz format clean distclean
 .DELETE_ON_ERROR:
 
 all: $(STAMPS)/native guests ## build everything: environment, C core, guests
@@ -65,6 +65,9 @@ golden: $(STAMPS)/native ## rewrite the golden dumps; review them with git diff
 format: $(STAMPS)/native ## reformat Python and C sources
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
+
+bench: all ## costs beside QEMU and a bare C loop, in instructions; BENCHFLAGS="--suite exits --compare OLD.json"
+	$(BIN)/python -m tests.benchmarks $(BENCHFLAGS)
 
 fuzz: $(STAMPS)/native $(STAMPS)/clang ## libFuzzer on the C core, FUZZ_SECONDS for each target (10)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)

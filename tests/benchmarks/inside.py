@@ -1,0 +1,27 @@
+"""In the lab: stages, measures one suite and writes its results. `inside SUITE ROUNDS FILE`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from tests.benchmarks.stage import stage
+
+SUITES = ("startup", "exits", "boot", "serial")
+
+
+def main(argv: list[str]) -> int:
+    suite, rounds, place = argv
+    if suite not in SUITES:
+        raise ValueError(f"there is no suite {suite}")
+    stage()
+    os.chdir(os.getcwd())  # into the copy
+    module = importlib.import_module(f"tests.benchmarks.{suite}")
+    module.measure(int(rounds)).save(Path(place))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
