@@ -3,6 +3,24 @@
 
 #include <stdlib.h>
 
+static int nobody_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
+		       uint64_t *ret)
+{
+	(void)region, (void)offset, (void)size, (void)ret;
+	count_add(&container_of(d, struct bus, nobody)->unclaimed_reads, 1);
+	return 0;
+}
+
+static int nobody_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
+			uint64_t value)
+{
+	(void)region, (void)offset, (void)size, (void)value;
+	count_add(&container_of(d, struct bus, nobody)->unclaimed_writes, 1);
+	return 0;
+}
+
+static const struct dev_ops nobody_ops = { .read = nobody_read, .write = nobody_write };
+
 struct bus *bus_create(uint64_t limit)
 {
 	struct bus *b = calloc(1, sizeof(*b));
@@ -17,6 +35,7 @@ struct bus *bus_create(uint64_t limit)
 	pthread_mutex_init(&b->lock, NULL);
 	empty->serial = 1; // 0 is a reader that has hit nothing
 	atomic_store(&b->map, empty);
+	dev_init(&b->nobody, &nobody_ops, 0);
 	b->limit = limit;
 	return b;
 }
@@ -160,17 +179,24 @@ int bus_release(struct bus *b, uint64_t base, uint64_t len)
 	return 0;
 }
 
-// The entry that holds all of [addr, addr + size), or NULL.
-static const struct bus_entry *lookup(struct bus_reader *r, const struct bus_map *map,
-				      uint64_t addr, uint32_t size)
+// Remembers for the next access what lies between entry `above` - 1 and entry `above`: nobody.
+static const struct bus_entry *remember_gap(struct bus *b, struct bus_reader *r,
+					    const struct bus_map *map, uint32_t above)
 {
-	uint64_t offset = addr - r->last.base;
+	const struct bus_entry *next = &map->entry[above], *previous = next - 1;
+	uint64_t start = above ? previous->base + previous->len : 0;
+	uint64_t end = above < map->count ? next->base : UINT64_MAX;
 
-	if (likely(r->last_serial == map->serial && offset < r->last.len &&
-		   r->last.len - offset >= size))
-		return &r->last;
+	r->last = (struct bus_entry){ start, end - start, &b->nobody, 0 };
+	return &r->last;
+}
 
+// The entry that holds all of [addr, addr + size), b->nobody's if no other holds a part; else NULL.
+static const struct bus_entry *search(struct bus *b, struct bus_reader *r,
+				      const struct bus_map *map, uint64_t addr, uint32_t size)
+{
 	uint32_t low = 0, high = map->count;
+
 	while (low < high) {
 		uint32_t mid = (low + high) / 2;
 		if (map->entry[mid].base <= addr)
@@ -178,158 +204,108 @@ static const struct bus_entry *lookup(struct bus_reader *r, const struct bus_map
 		else
 			high = mid;
 	}
-	if (!low)
-		return NULL;
 	const struct bus_entry *e = &map->entry[low - 1];
-	if (addr - e->base >= e->len || e->len - (addr - e->base) < size)
-		return NULL;
-	r->last = *e;
-	r->last_serial = map->serial;
-	return &r->last;
+	if (low && addr - e->base < e->len)
+		r->last = *e;
+	else
+		remember_gap(b, r, map, low);
+	// An upcall, which takes no lock, is never a hit.
+	r->last_serial = r->last.dev->flags & DEV_UPCALL ? 0 : map->serial;
+	return r->last.len - (addr - r->last.base) >= size ? &r->last : NULL;
 }
 
-// Enters an access: publishes the map in use. Loops only if a writer swapped it in between.
-static const struct bus_map *enter(struct bus *b, struct bus_reader *r)
+// A writer swapped the map while it was being published: again until it holds still.
+static COLD const struct bus_map *enter_again(struct bus *b, struct bus_reader *r)
+{
+	for (;;) {
+		struct bus_map *map = atomic_load(&b->map);
+		atomic_store(&r->using, map);
+		if (atomic_load(&b->map) == map)
+			return map;
+	}
+}
+
+// Enters an access: publishes the map in use.
+HOT const struct bus_map *enter(struct bus *b, struct bus_reader *r)
 {
 	struct bus_map *map = atomic_load_explicit(&b->map, memory_order_relaxed);
 
-	for (;;) {
-		atomic_store(&r->using, map);
-		struct bus_map *now = atomic_load(&b->map);
-		if (likely(now == map))
-			break;
-		map = now;
-	}
-	return map;
-}
-
-static void leave(struct bus_reader *r)
-{
-	atomic_store_explicit(&r->using, NULL, memory_order_release);
+	atomic_store(&r->using, map);
+	return likely(atomic_load(&b->map) == map) ? map : enter_again(b, r);
 }
 
 // One access to one device. Only an upcall runs without the device's lock.
-static int dev_read(const struct bus_entry *e, uint64_t offset, uint32_t size, uint64_t *ret)
+static int dev_read(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t *ret)
 {
-	struct dev *d = e->dev;
-
-	if (d->flags & DEV_UPCALL)
-		return d->ops->read(d, e->region, offset, size, ret);
-	pthread_mutex_lock(&d->lock);
-	int err = d->ops->read(d, e->region, offset, size, ret);
-	pthread_mutex_unlock(&d->lock);
-	return err;
+	if (e->dev->flags & DEV_UPCALL)
+		return e->dev->ops->read(e->dev, e->region, addr - e->base, size, ret);
+	return bus_locked_read(e, addr, size, ret);
 }
 
-static int dev_write(const struct bus_entry *e, uint64_t offset, uint32_t size, uint64_t value)
+static int dev_write(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t value)
 {
-	struct dev *d = e->dev;
-
-	if (d->flags & DEV_UPCALL)
-		return d->ops->write(d, e->region, offset, size, value);
-	pthread_mutex_lock(&d->lock);
-	int err = d->ops->write(d, e->region, offset, size, value);
-	pthread_mutex_unlock(&d->lock);
-	return err;
+	if (e->dev->flags & DEV_UPCALL)
+		return e->dev->ops->write(e->dev, e->region, addr - e->base, size, value);
+	return bus_locked_write(e, addr, size, value);
 }
 
-static uint64_t ones(uint32_t size)
+// A read with a search. What no single entry holds is read byte by byte, unclaimed ones give 0xff;
+// the first non-zero answer of a device is the answer.
+int bus_read_searching(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
+		       uint64_t *ret)
 {
-	return size >= 8 ? UINT64_MAX : (1ULL << (8 * size)) - 1;
-}
-
-// A read that no single entry holds: every byte on its own, unclaimed ones give 0xff. The first
-// non-zero answer of a device is the answer.
-static int read_bytes(struct bus_reader *r, const struct bus_map *map, uint64_t addr, uint32_t size,
-		      uint64_t *ret, uint32_t *claimed)
-{
+	const struct bus_map *map = enter(b, r);
+	const struct bus_entry *e = search(b, r, map, addr, size);
 	int result = 0;
 
+	if (e && (size == 1 || !(e->dev->flags & DEV_BYTES)))
+		return dev_read(e, addr, size, ret);
 	*ret = 0;
 	for (uint32_t i = 0; i < size; i++) {
 		uint64_t byte = UINT64_MAX;
-		const struct bus_entry *e = lookup(r, map, addr + i, 1);
-		if (e) {
-			int err = dev_read(e, addr + i - e->base, 1, &byte);
+		e = search(b, r, map, addr + i, 1);
+		if (e->dev != &b->nobody) {
+			int err = dev_read(e, addr + i, 1, &byte);
 			result = result ? result : err;
-			++*claimed;
 		}
 		*ret |= (byte & 0xff) << (8 * i);
 	}
 	return result;
 }
 
-static int write_bytes(struct bus_reader *r, const struct bus_map *map, uint64_t addr,
-		       uint32_t size, uint64_t value, uint32_t *claimed)
+int bus_write_searching(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
+			uint64_t value)
 {
+	const struct bus_map *map = enter(b, r);
+	const struct bus_entry *e = search(b, r, map, addr, size);
 	int result = 0;
 
+	if (e && (size == 1 || !(e->dev->flags & DEV_BYTES)))
+		return dev_write(e, addr, size, value);
 	for (uint32_t i = 0; i < size; i++) {
-		const struct bus_entry *e = lookup(r, map, addr + i, 1);
-		if (!e)
+		e = search(b, r, map, addr + i, 1);
+		if (e->dev == &b->nobody)
 			continue;
-		int err = dev_write(e, addr + i - e->base, 1, value >> (8 * i) & 0xff);
+		int err = dev_write(e, addr + i, 1, value >> (8 * i) & 0xff);
 		result = result ? result : err;
-		++*claimed;
 	}
 	return result;
-}
-
-int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret)
-{
-	const struct bus_map *map = enter(b, r);
-	const struct bus_entry *e = lookup(r, map, addr, size);
-	uint32_t claimed = 0;
-	int err;
-
-	*ret = UINT64_MAX;
-	if (likely(e && (size == 1 || !(e->dev->flags & DEV_BYTES)))) {
-		err = dev_read(e, addr - e->base, size, ret);
-		claimed = 1;
-	} else {
-		err = read_bytes(r, map, addr, size, ret, &claimed);
-	}
-	leave(r);
-	if (!claimed)
-		count_add(&b->unclaimed_reads, 1);
-	*ret &= ones(size);
-	return err;
-}
-
-int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value)
-{
-	const struct bus_map *map = enter(b, r);
-	const struct bus_entry *e = lookup(r, map, addr, size);
-	uint32_t claimed = 0;
-	int err;
-
-	value &= ones(size);
-	if (likely(e && (size == 1 || !(e->dev->flags & DEV_BYTES)))) {
-		err = dev_write(e, addr - e->base, size, value);
-		claimed = 1;
-	} else {
-		err = write_bytes(r, map, addr, size, value, &claimed);
-	}
-	leave(r);
-	if (!claimed)
-		count_add(&b->unclaimed_writes, 1);
-	return err;
 }
 
 bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count)
 {
 	const struct bus_map *map = enter(b, r);
-	const struct bus_entry *e = lookup(r, map, addr, 1);
+	const struct bus_entry *e = search(b, r, map, addr, 1);
 
-	if (likely(e && e->dev->ops->write_burst)) {
-		pthread_mutex_lock(&e->dev->lock);
+	if (likely(e->dev->ops->write_burst)) {
+		lock_take(&e->dev->lock);
 		e->dev->ops->write_burst(e->dev, e->region, addr - e->base, bytes, count);
-		pthread_mutex_unlock(&e->dev->lock);
-		leave(r);
+		lock_drop(&e->dev->lock);
+		bus_leave(r);
 		return true;
 	}
-	leave(r);
+	bus_leave(r);
 	for (uint32_t i = 0; i < count; i++)
 		bus_write(b, r, addr, 1, bytes[i]);
 	return false;
@@ -338,14 +314,14 @@ bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const u
 void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr)
 {
 	const struct bus_map *map = enter(b, r);
-	const struct bus_entry *e = lookup(r, map, addr, 1);
+	const struct bus_entry *e = search(b, r, map, addr, 1);
 
-	if (likely(e && e->dev->ops->settle)) {
-		pthread_mutex_lock(&e->dev->lock);
+	if (likely(e->dev->ops->settle)) {
+		lock_take(&e->dev->lock);
 		e->dev->ops->settle(e->dev);
-		pthread_mutex_unlock(&e->dev->lock);
+		lock_drop(&e->dev->lock);
 	}
-	leave(r);
+	bus_leave(r);
 }
 
 void bus_counts(struct bus *b, struct bus_counts *ret)

@@ -28,8 +28,8 @@ struct bus_map {
 
 struct bus_reader {
 	_Atomic(struct bus_map *) using; // NULL outside an access
-	struct bus_entry last; // copy of the last hit
-	uint64_t last_serial; // ... in the map with this serial
+	struct bus_entry last; // copy of the last hit, which may be a gap between devices
+	uint64_t last_serial; // ... in the map with this serial; 0: it is no shortcut
 };
 
 struct bus {
@@ -37,6 +37,7 @@ struct bus {
 	_Atomic(struct bus_map *) map;
 	struct bus_map *retired;
 	struct bus_reader *_Atomic reader[BUS_MAX_READERS];
+	struct dev nobody; // answers where no device does: all-ones, counted
 	_Atomic uint64_t unclaimed_reads, unclaimed_writes;
 	uint64_t limit; // addresses lie below it
 };
@@ -55,10 +56,81 @@ int bus_release(struct bus *b, uint64_t base, uint64_t len);
 // for a caller that is itself inside an access.
 bool bus_quiesced(struct bus *b);
 
+HOT int bus_locked_read(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t *ret)
+{
+	struct dev *d = e->dev;
+
+	lock_take(&d->lock);
+	int err = d->ops->read(d, e->region, addr - e->base, size, ret);
+	lock_drop(&d->lock);
+	return err;
+}
+
+HOT int bus_locked_write(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t value)
+{
+	struct dev *d = e->dev;
+
+	lock_take(&d->lock);
+	int err = d->ops->write(d, e->region, addr - e->base, size, value);
+	lock_drop(&d->lock);
+	return err;
+}
+
+// Publishes the map in use. True if the last hit answers this access too and its device takes it
+// whole.
+HOT bool bus_enter_hit(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size)
+{
+	struct bus_map *map = atomic_load_explicit(&b->map, memory_order_relaxed);
+	uint64_t offset = addr - r->last.base;
+
+	atomic_store(&r->using, map);
+	if (unlikely(atomic_load(&b->map) != map || r->last_serial != map->serial ||
+		     offset >= r->last.len))
+		return false;
+	return likely(size == 1) ||
+	       (r->last.len - offset >= size && !(r->last.dev->flags & DEV_BYTES));
+}
+
+HOT void bus_leave(struct bus_reader *r)
+{
+	atomic_store_explicit(&r->using, NULL, memory_order_release);
+}
+
+COLD int bus_read_searching(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
+			    uint64_t *ret);
+COLD int bus_write_searching(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
+			     uint64_t value);
+
+HOT uint64_t bus_mask(uint32_t size)
+{
+	return UINT64_MAX >> (64 - 8 * size);
+}
+
 // One access; ranges that are not fully inside one entry are served bytewise. Returns what the
 // device returned; unclaimed reads give all-ones, unclaimed writes vanish; both are counted.
-int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret);
-int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value);
+HOT int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret)
+{
+	bool hit = bus_enter_hit(b, r, addr, size);
+
+	*ret = UINT64_MAX;
+	int err = likely(hit) ? bus_locked_read(&r->last, addr, size, ret)
+			      : bus_read_searching(b, r, addr, size, ret);
+	bus_leave(r);
+	*ret &= bus_mask(size);
+	return err;
+}
+
+HOT int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value)
+{
+	bool hit = bus_enter_hit(b, r, addr, size);
+
+	value &= bus_mask(size);
+	int err = likely(hit) ? bus_locked_write(&r->last, addr, size, value)
+			      : bus_write_searching(b, r, addr, size, value);
+	bus_leave(r);
+	return err;
+}
+
 // `count` one-byte writes to one address, in order; what the device answers is dropped. True: the
 // device wants bus_settle() for this address soon, see struct dev_ops.
 bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,

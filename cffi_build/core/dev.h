@@ -50,21 +50,21 @@ enum {
 };
 
 struct dev {
-	pthread_mutex_t lock;
+	struct lock lock;
 	const struct dev_ops *ops;
 	uint32_t flags;
 };
 
 static inline void dev_init(struct dev *d, const struct dev_ops *ops, uint32_t flags)
 {
-	pthread_mutex_init(&d->lock, NULL);
+	lock_init(&d->lock);
 	d->ops = ops;
 	d->flags = flags;
 }
 
 static inline void dev_deinit(struct dev *d)
 {
-	pthread_mutex_destroy(&d->lock);
+	(void)d;
 }
 
 #endif

@@ -28,8 +28,7 @@ struct hist {
 	struct hist_slot slot[HIST_SLOTS];
 };
 
-static inline void hist_add_many(struct hist *h, enum hist_space space, uint64_t address,
-				 uint64_t count)
+HOT void hist_add_many(struct hist *h, enum hist_space space, uint64_t address, uint64_t count)
 {
 	uint64_t key = address << 3 | space;
 	uint64_t at = key * 0x9e3779b97f4a7c15ULL >> 32;
@@ -49,7 +48,7 @@ static inline void hist_add_many(struct hist *h, enum hist_space space, uint64_t
 	h->other += count;
 }
 
-static inline void hist_add(struct hist *h, enum hist_space space, uint64_t address)
+HOT void hist_add(struct hist *h, enum hist_space space, uint64_t address)
 {
 	hist_add_many(h, space, address, 1);
 }

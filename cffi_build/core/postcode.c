@@ -13,6 +13,14 @@ static int postcode_read(struct dev *d, uint32_t region, uint64_t offset, uint32
 	return 0;
 }
 
+// A value other than the last one. Context: lock held.
+static COLD void record(struct postcode *p, uint8_t code)
+{
+	p->mark[p->recorded++ % POSTCODE_MARKS] =
+		(struct postcode_mark){ .ns = vclock_ns(p->clock), .value = code };
+	p->last = code;
+}
+
 static int postcode_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
 			  uint64_t value)
 {
@@ -20,11 +28,8 @@ static int postcode_write(struct dev *d, uint32_t region, uint64_t offset, uint3
 	uint8_t code = (uint8_t)value; // GUEST: any byte
 
 	(void)region, (void)offset, (void)size;
-	if (p->writes++ && code == p->last)
-		return 0;
-	p->mark[p->recorded++ % POSTCODE_MARKS] =
-		(struct postcode_mark){ .ns = vclock_ns(p->clock), .value = code };
-	p->last = code;
+	if (unlikely(!p->writes++) || unlikely(code != p->last))
+		record(p, code);
 	return 0;
 }
 

@@ -78,9 +78,9 @@ void uart_destroy(struct uart *u)
 		chan_set_front(u->chan, NULL);
 	timer_deinit(&u->timer);
 	coalesce_zone_deinit(&u->zone);
-	pthread_mutex_lock(&u->dev.lock);
+	lock_take(&u->dev.lock);
 	irq_line_deinit(&u->line);
-	pthread_mutex_unlock(&u->dev.lock);
+	lock_drop(&u->dev.lock);
 	dev_deinit(&u->dev);
 	free(u);
 }

@@ -96,8 +96,7 @@ void vcpu_kick(struct vcpu *v, uint32_t request)
 		syscall(SYS_tgkill, getpid(), v->tid, KICK_SIGNAL);
 }
 
-// Little-endian values in kvm_run, by size: a call to memcpy() would cost more than the move.
-static uint64_t load_sized(const uint8_t *data, uint32_t size)
+HOT uint64_t load(const uint8_t *data, uint32_t size)
 {
 	uint16_t word;
 	uint32_t dword;
@@ -114,81 +113,92 @@ static uint64_t load_sized(const uint8_t *data, uint32_t size)
 	}
 }
 
-static void store_sized(uint8_t *data, uint32_t size, uint64_t value)
+HOT void store(uint8_t *data, uint32_t size, uint64_t value)
 {
 	switch (size) {
 	case 1:
 		*data = (uint8_t)value;
 		break;
 	case 2:
-		memcpy(data, &(uint16_t){ (uint16_t)value }, sizeof(uint16_t));
+		memcpy(data, &value, 2);
 		break;
 	default:
-		memcpy(data, &(uint32_t){ (uint32_t)value }, sizeof(uint32_t));
+		memcpy(data, &value, 4);
 	}
 }
 
-// One port access, `count` items of it: KVM hands over string instructions in batches. Flattened,
-// as handle_mmio(): half of what an exit costs here would be calls.
-__attribute__((flatten)) static int handle_pio(struct vcpu *v, struct trace_record *t)
+// A port access of several items: KVM hands over string instructions in batches.
+static COLD int handle_string(struct vcpu *v, struct trace_record *t, bool out)
 {
 	struct kvm_run *run = v->run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	uint32_t size = run->io.size, port = run->io.port;
-	bool out = run->io.direction == KVM_EXIT_IO_OUT;
-	uint64_t value = 0;
 	int result = 0;
 
-	hist_add(&v->hist, out ? HIST_PIO_WRITE : HIST_PIO_READ, port);
-	v->io_pending = true;
 	for (uint32_t i = 0; i < run->io.count; i++, data += size) {
 		int err;
 		if (out) {
-			value = load_sized(data, size);
-			err = bus_write(v->vm->pio, &v->pio, port, size, value);
+			t->value = load(data, size);
+			err = bus_write(v->vm->pio, &v->pio, port, size, t->value);
 		} else {
-			err = bus_read(v->vm->pio, &v->pio, port, size, &value);
-			store_sized(data, size, value);
+			err = bus_read(v->vm->pio, &v->pio, port, size, &t->value);
+			store(data, size, t->value);
 		}
 		result = result ? result : err;
 	}
-	t->address = port;
-	t->value = value;
-	t->size = (uint16_t)size;
-	t->flags = out ? TRACE_WRITE : 0;
 	return result;
 }
 
-__attribute__((flatten)) static int handle_mmio(struct vcpu *v, struct trace_record *t)
+HOT int handle_pio(struct vcpu *v, struct kvm_run *run, struct trace_record *t)
 {
-	struct kvm_run *run = v->run;
-	uint64_t address = run->mmio.phys_addr, value = 0;
-	uint32_t size = run->mmio.len;
-	int err;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	uint32_t size = run->io.size, port = run->io.port;
 
 	v->io_pending = true;
-	if (run->mmio.is_write) {
-		hist_add(&v->hist, HIST_MMIO_WRITE, address);
-		memcpy(&value, run->mmio.data, sizeof(value));
-		err = bus_write(v->vm->mmio, &v->mmio, address, size, value);
-	} else {
-		hist_add(&v->hist, HIST_MMIO_READ, address);
-		err = bus_read(v->vm->mmio, &v->mmio, address, size, &value);
-		memcpy(run->mmio.data, &value, sizeof(value));
-	}
-	t->address = address;
-	t->value = value;
+	t->address = port;
 	t->size = (uint16_t)size;
-	t->flags = run->mmio.is_write ? TRACE_WRITE : 0;
+	if (run->io.direction == KVM_EXIT_IO_OUT) {
+		t->flags = TRACE_WRITE;
+		hist_add(&v->hist, HIST_PIO_WRITE, port);
+		if (unlikely(run->io.count != 1))
+			return handle_string(v, t, true);
+		t->value = load(data, size);
+		return bus_write(v->vm->pio, &v->pio, port, size, t->value);
+	}
+	t->flags = 0;
+	hist_add(&v->hist, HIST_PIO_READ, port);
+	if (unlikely(run->io.count != 1))
+		return handle_string(v, t, false);
+	int err = bus_read(v->vm->pio, &v->pio, port, size, &t->value);
+	store(data, size, t->value);
 	return err;
 }
 
-// What a device's answer means to the loop: 0 goes on, else the event is filled in.
-static int device_event(struct vcpu *v, const struct trace_record *t, int result,
-			struct vcpu_event *ret)
+HOT int handle_mmio(struct vcpu *v, struct kvm_run *run, struct trace_record *t)
 {
-	if (likely(!result))
-		return 0;
+	uint64_t address = run->mmio.phys_addr;
+	uint32_t size = run->mmio.len;
+
+	v->io_pending = true;
+	t->address = address;
+	t->size = (uint16_t)size;
+	if (run->mmio.is_write) {
+		t->flags = TRACE_WRITE;
+		hist_add(&v->hist, HIST_MMIO_WRITE, address);
+		memcpy(&t->value, run->mmio.data, sizeof(t->value));
+		return bus_write(v->vm->mmio, &v->mmio, address, size, t->value);
+	}
+	t->flags = 0;
+	hist_add(&v->hist, HIST_MMIO_READ, address);
+	int err = bus_read(v->vm->mmio, &v->mmio, address, size, &t->value);
+	memcpy(run->mmio.data, &t->value, sizeof(t->value));
+	return err;
+}
+
+// What a device asks for, or that an upcall failed.
+static COLD int device_event(struct vcpu *v, const struct trace_record *t, int result,
+			     struct vcpu_event *ret)
+{
 	ret->kind = result > 0 ? VCPU_DEVICE : VCPU_UPCALL_FAILED;
 	ret->exit_reason = v->run->exit_reason;
 	ret->code = result;
@@ -235,20 +245,13 @@ static uint32_t event_kind(uint32_t reason)
 	}
 }
 
-// One exit. 0: go on; 1: return *ret to Python.
-static int handle_exit(struct vcpu *v, struct vcpu_event *ret)
+// Every exit but an access. 0: go on; 1: return *ret to Python.
+static COLD int handle_event(struct vcpu *v, uint32_t reason, struct trace_record *t,
+			     struct vcpu_event *ret)
 {
-	uint32_t reason = v->run->exit_reason;
-	struct trace_record *t = trace_next(&v->trace);
-
-	*t = (struct trace_record){ .tsc = trace_tsc(), .reason = reason };
-	v->counters.exits++;
-	v->counters.reason[reason < VCPU_REASONS ? reason : VCPU_REASONS - 1]++;
+	t->address = t->value = 0;
+	t->size = t->flags = 0;
 	switch (reason) {
-	case KVM_EXIT_IO:
-		return device_event(v, t, handle_pio(v, t), ret);
-	case KVM_EXIT_MMIO:
-		return device_event(v, t, handle_mmio(v, t), ret);
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
 		return handle_msr(v, t, ret);
@@ -268,10 +271,33 @@ static int handle_exit(struct vcpu *v, struct vcpu_event *ret)
 	return 1;
 }
 
+// One exit. 0: go on; 1: return *ret to Python.
+HOT int handle_exit(struct vcpu *v, struct kvm_run *run, struct vcpu_event *ret)
+{
+	uint32_t reason = run->exit_reason;
+	struct trace_record *t = trace_next(&v->trace);
+	int result;
+
+	t->tsc = trace_tsc();
+	t->reason = reason;
+	v->counters.exits++;
+	if (likely(reason == KVM_EXIT_IO)) {
+		v->counters.reason[KVM_EXIT_IO]++;
+		result = handle_pio(v, run, t);
+	} else if (likely(reason == KVM_EXIT_MMIO)) {
+		v->counters.reason[KVM_EXIT_MMIO]++;
+		result = handle_mmio(v, run, t);
+	} else {
+		v->counters.reason[reason < VCPU_REASONS ? reason : VCPU_REASONS - 1]++;
+		return handle_event(v, reason, t, ret);
+	}
+	return likely(!result) ? 0 : device_event(v, t, result, ret);
+}
+
 // Injects the PIC's interrupt if the guest can take it now, else asks for an exit when it can.
 // Context: own thread, the boot vCPU of a machine with a split irqchip: the PIC is wired to its
 // LINT0.
-static void inject_pic(struct vcpu *v)
+static COLD void inject_pic(struct vcpu *v)
 {
 	struct pic *pic = v->vm->pic;
 	struct kvm_run *run = v->run;
@@ -286,10 +312,8 @@ static void inject_pic(struct vcpu *v)
 	run->request_interrupt_window = pic_output(pic) ? 1 : 0;
 }
 
-static uint32_t take_requests(struct vcpu *v)
+static COLD uint32_t take_requests(struct vcpu *v)
 {
-	if (likely(!__atomic_load_n(&v->run->immediate_exit, __ATOMIC_RELAXED)))
-		return 0;
 	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	return atomic_exchange(&v->requests, 0);
 }
@@ -301,48 +325,52 @@ int vcpu_complete_io(struct vcpu *v)
 	while (v->io_pending) {
 		v->io_pending = false;
 		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		if (!ioctl(v->fd, KVM_RUN, 0))
-			handle_exit(v, &ignored); // the next part of a split access
-		else if (errno != EINTR && errno != EAGAIN)
-			return -errno;
+		int err = vcpu_enter(v->fd);
+		if (!err)
+			handle_exit(v, v->run, &ignored); // the next part of a split access
+		else if (err != -EINTR && err != -EAGAIN)
+			return err;
 	}
 	// Left set: requests stored meanwhile are collected by the next vcpu_run().
 	return 0;
 }
 
-// A return of KVM_RUN with an error. 0: go on.
-static int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
+// A return of KVM_RUN with -errno `err`. 0: go on.
+static COLD int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
 {
-	if (err == EINTR) {
+	if (err == -EINTR) {
 		v->counters.interrupted++;
 		return 0;
 	}
-	if (err == EAGAIN) // a vCPU that waited for its SIPI has got it
+	if (err == -EAGAIN) // a vCPU that waited for its SIPI has got it
 		return 0;
 	*ret = (struct vcpu_event){ .kind = VCPU_RUN_FAILED,
 				    .exit_reason = v->run->exit_reason,
-				    .code = -err };
+				    .code = err };
 	return 1;
 }
 
-static void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
+HOT void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 {
+	struct vmcore *vm = v->vm;
+	struct kvm_run *run = v->run;
+
 	for (;;) {
-		uint32_t requests = take_requests(v);
-		if (unlikely(requests & VCPU_REQUEST_COMMANDS)) {
+		if (unlikely(__atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED)) &&
+		    take_requests(v) & VCPU_REQUEST_COMMANDS) {
 			*ret = (struct vcpu_event){ .kind = VCPU_KICKED };
 			return;
 		}
-		if (unlikely(v->vm->pic && v == v->vm->boot_vcpu))
+		if (unlikely(vm->pic) && v == vm->boot_vcpu)
 			inject_pic(v);
 
 		v->io_pending = false;
-		int err = ioctl(v->fd, KVM_RUN, 0);
-		if (unlikely(v->vm->ring))
-			v->counters.coalesced += vmcore_take(v->vm);
-		bool stop = err ? run_failed(v, errno, ret) : handle_exit(v, ret);
-		vmcore_settle(v->vm, &v->pio);
-		if (stop)
+		int err = vcpu_enter(v->fd);
+		if (unlikely(vmcore_queued(vm)))
+			v->counters.coalesced += vmcore_take(vm);
+		bool stop = likely(!err) ? handle_exit(v, run, ret) : run_failed(v, err, ret);
+		vmcore_settle(vm, &v->pio);
+		if (unlikely(stop))
 			return;
 	}
 }

@@ -101,6 +101,14 @@ struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
 void vmcore_destroy(struct vmcore *vm);
 // NULL, NULL disconnects them. No vCPU may be running.
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
+// Whether coalesced writes wait in the ring.
+static inline bool vmcore_queued(struct vmcore *vm)
+{
+	struct kvm_coalesced_mmio_ring *ring = vm->ring;
+
+	return ring && __atomic_load_n(&ring->first, __ATOMIC_RELAXED) !=
+			       __atomic_load_n(&ring->last, __ATOMIC_RELAXED);
+}
 // Hands queued coalesced writes to their devices; returns how many there were.
 uint32_t vmcore_drain(struct vmcore *vm);
 // The same for a vCPU that handles an exit: it calls vmcore_settle() when it has done so.
@@ -119,6 +127,9 @@ static inline void vmcore_settle(struct vmcore *vm, struct bus_reader *r)
 struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size,
 			 uint32_t ring_page);
 void vcpu_destroy(struct vcpu *v);
+// ioctl(fd, KVM_RUN, 0) without the C library's wrapper, which would cost as much as finding the
+// device. 0 or -errno. A unit of its own, so that tests can stand in for KVM.
+int vcpu_enter(int fd);
 // Runs until an event. 0, or -EBUSY when another thread is inside.
 int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
 // Lets KVM finish the access of the last exit without running the guest, so that registers may be

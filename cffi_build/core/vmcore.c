@@ -97,15 +97,12 @@ static uint32_t replay_run(struct vmcore *vm, uint32_t at, uint32_t end)
 
 uint32_t vmcore_take(struct vmcore *vm)
 {
-	struct kvm_coalesced_mmio_ring *ring = vm->ring;
 	uint32_t n = 0;
 
-	if (!ring || __atomic_load_n(&ring->first, __ATOMIC_RELAXED) ==
-			     __atomic_load_n(&ring->last, __ATOMIC_RELAXED))
+	if (!vmcore_queued(vm))
 		return 0;
-
 	LOCKED(&vm->ring_lock);
-	ring = vm->ring;
+	struct kvm_coalesced_mmio_ring *ring = vm->ring;
 	if (!ring)
 		return 0;
 	uint32_t at = ring->first, end;

@@ -64,14 +64,14 @@ static inline void access_registers(struct input *in, const struct registers *r)
 	while (size > r->widest || size > r->bytes)
 		size /= 2;
 	uint64_t offset = take(in, 2) % (r->bytes - size + 1);
-	pthread_mutex_lock(&r->dev->lock);
+	lock_take(&r->dev->lock);
 	if (how & 1) {
 		MUST(r->dev->ops->read(r->dev, region, offset, size, &value) >= 0);
 	} else {
 		value = take(in, size);
 		MUST(r->dev->ops->write(r->dev, region, offset, size, value) >= 0);
 	}
-	pthread_mutex_unlock(&r->dev->lock);
+	lock_drop(&r->dev->lock);
 }
 
 // Moves a manual clock by up to 16 ms: with the shortest periods that is some hundred timer runs.

@@ -33,11 +33,11 @@ static void access_chips(struct rig *r, struct input *in)
 	uint8_t which = (uint8_t)take(in, 1);
 
 	if (which % 8 == 1) { // the index register, and then most often the window
-		pthread_mutex_lock(&r->ioapic->dev.lock);
+		lock_take(&r->ioapic->dev.lock);
 		r->ioapic->dev.ops->write(&r->ioapic->dev, 0, 0, 4, take(in, 1));
 		uint64_t value = take(in, 4);
 		r->ioapic->dev.ops->write(&r->ioapic->dev, 0, 0x10, 4, value);
-		pthread_mutex_unlock(&r->ioapic->dev.lock);
+		lock_drop(&r->ioapic->dev.lock);
 	} else {
 		access_registers(in, &registers[which % ARRAY_LEN(registers)]);
 	}

@@ -157,6 +157,11 @@ int ioctl(int fd, unsigned long request, ...)
 	}
 }
 
+int vcpu_enter(int fd)
+{
+	return ioctl(fd, KVM_RUN, 0) ? -errno : 0;
+}
+
 // --- threads
 
 static void *vcpu_thread(void *opaque)

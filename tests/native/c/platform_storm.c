@@ -50,12 +50,12 @@ static void guest_access(unsigned int *seed)
 	uint64_t offset = (uint64_t)rand_r(seed) % (t->bytes - size + 1);
 	if (t->dev == &ioapic->dev)
 		offset &= ~0xfull; // where its registers are
-	pthread_mutex_lock(&t->dev->lock);
+	lock_take(&t->dev->lock);
 	if (rand_r(seed) % 2)
 		CHECK(t->dev->ops->read(t->dev, region, offset, size, &value) >= 0);
 	else
 		CHECK(t->dev->ops->write(t->dev, region, offset, size, value) >= 0);
-	pthread_mutex_unlock(&t->dev->lock);
+	lock_drop(&t->dev->lock);
 }
 
 static void *guest(void *opaque)

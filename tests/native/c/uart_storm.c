@@ -41,12 +41,12 @@ static void *guest(void *opaque)
 
 	for (int i = 0; i < ACCESSES || !exchanged(); i++) {
 		uint64_t value = (uint64_t)rand_r(&seed), offset = (uint64_t)rand_r(&seed) % 8;
-		pthread_mutex_lock(&uart->dev.lock);
+		lock_take(&uart->dev.lock);
 		if (rand_r(&seed) % 2)
 			CHECK(!uart->dev.ops->read(&uart->dev, 0, offset, 1, &value));
 		else
 			CHECK(!uart->dev.ops->write(&uart->dev, 0, offset, 1, value));
-		pthread_mutex_unlock(&uart->dev.lock);
+		lock_drop(&uart->dev.lock);
 	}
 	return NULL;
 }
