@@ -68,7 +68,8 @@ class Watched:
         folders = list(KVM_DEBUG.glob(f"{self.pid}-*"))
         if len(folders) != 1:
             raise Failed(self._story(f"has {len(folders)} VMs in {KVM_DEBUG}"))
-        return {file.name: int(file.read_text()) for file in folders[0].iterdir() if file.is_file()}
+        texts = {file.name: file.read_text() for file in folders[0].iterdir() if file.is_file()}
+        return {name: int(text) for name, text in texts.items() if text.strip().isdecimal()}
 
     def memory(self, guest_bytes: int) -> dict[str, int]:
         """RSS and private dirty memory in bytes, without mappings of the guest's size or more."""

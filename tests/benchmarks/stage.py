@@ -35,6 +35,8 @@ def stage() -> None:
     """Copies and mounts everything. Root only; for a lab, which is thrown away afterwards."""
     PLACE.mkdir(parents=True, exist_ok=True)
     _run("mount", "-t", "tmpfs", "bench", str(PLACE))
+    if not Path("/sys/kernel/tracing/events").exists():
+        _run("mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing")
     library = [
         p for p in LIBRARY.iterdir() if p.name not in NOT_IMPORTED and "config-" not in p.name
     ]
@@ -59,6 +61,7 @@ def _own() -> list[Path]:
 def _cached() -> list[Path]:
     root = tools().path
     kept = (
+        "bin/busybox",
         "usr/bin/qemu-system-x86_64",
         "usr/lib/x86_64-linux-gnu",
         "lib",
