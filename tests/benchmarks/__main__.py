@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.benchmarks import lab, report
+from tests.benchmarks import bars, guest, lab, report
 from tests.benchmarks.inside import SUITES
 from tests.benchmarks.results import Measures, load
 
@@ -22,12 +22,13 @@ def main(argv: list[str]) -> int:
     words.add_argument("--compare", type=Path, metavar="OLD.json")
     chosen = words.parse_args(argv)
     old = load(chosen.compare) if chosen.compare else None
+    guest.prepare()
     found = Measures()
     for suite in chosen.suite or SUITES:
         print(f"bench: {suite}, {chosen.rounds} rounds in the lab", file=sys.stderr, flush=True)
         found.merge(lab.measure(suite, chosen.rounds))
         found.save(chosen.output)
-    print(report.table(found, old))
+    print(report.table(found, old), bars.table(found), sep="\n\n")
     return 0
 
 

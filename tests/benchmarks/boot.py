@@ -1,52 +1,51 @@
-"""A stock kernel's boot to the first line of its initramfs: CPU, exits, memory, upcalls.
-
-The last round traces why KVM_RUN returned, which costs time; its other figures do not count.
-"""
+"""A stock kernel's boot to the first line of its initramfs: CPU, exits and memory at that mark."""
 
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
+import time
 
 from tests.benchmarks import guest, tools
-from tests.benchmarks.process import Failed, Watched
+from tests.benchmarks.process import Watched
 from tests.benchmarks.results import Measures
 
 APPEND = "console=ttyS0 quiet"
-PATIENCE = 60.0
-TRACING = Path("/sys/kernel/tracing/events/kvm/kvm_userspace_exit")
-HISTOGRAM = "hist:keys=reason,errno"
-ROW = re.compile(r"\{ reason: +(?:\w+ )?\[? *(\w+)\]?, errno: +(\d+) \} hitcount: +(\d+)")
-REASONS = {"2": "io", "5": "hlt", "6": "mmio", "8": "shutdown", "10": "interrupted"}
-EXITS = ("exits", "io_exits", "mmio_exits", "halt_exits", "irq_exits", "request_irq_exits")
-COUNTED_EXITS = 9  # figures of one round: see measure()
+PATIENCE = 120.0
+WARM_UP = 0.5  # CPU seconds after which a monitor has read its images
+EXITS = ("exits", "io_exits", "mmio_exits", "halt_exits", "irq_exits")
 
 
 def subjects() -> dict[str, list[str]]:
     initrd = guest.speaking()
     return {
         "vmm": tools.vmm_linux(APPEND, initrd),
-        "vmm kaslr": tools.vmm_linux(APPEND, initrd, ["--kaslr"]),
+        "vmm --kaslr": tools.vmm_linux(APPEND, initrd, ["--kaslr"]),
         "qemu microvm": tools.qemu_linux(APPEND, initrd),
     }
 
 
-def measure(rounds: int, prefix: str = "boot") -> Measures:
-    """Round 0 warms up, the last of `rounds` traces, those between are the figures."""
+def measure(rounds: int) -> Measures:
+    """Figures of whole boots, after one of each that was cut short to have read every file once."""
     found = Measures()
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # reads the mark the moment it comes
-    for number in range(rounds):
+    prefer_reader()
+    for argv in subjects().values():
+        warm_up(argv)
+    for _ in range(rounds - 1):
         for name, argv in subjects().items():
-            if number == rounds - 1:
-                for reason, count in traced(argv).items():
-                    found.add(f"{prefix}/user exits {reason}/{name}", count)
-            else:
-                figures = booted(argv)
-                for what, value in figures.items():
-                    if number:
-                        found.add(f"{prefix}/{what}/{name}", value)
+            for what, value in booted(argv).items():
+                found.add(f"boot/{what}/{name}", value)
     return found
+
+
+def prefer_reader() -> None:
+    """This process runs the moment a mark comes; what it starts is scheduled as ever."""
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
+def warm_up(argv: list[str]) -> None:
+    with Watched(argv) as run:
+        while run.cpu_ns() < WARM_UP * 1e9:
+            time.sleep(0.05)
 
 
 def booted(argv: list[str]) -> dict[str, float]:
@@ -57,22 +56,3 @@ def booted(argv: list[str]) -> dict[str, float]:
         stats = run.kvm_stats()
         figures |= {name: stats[name] for name in EXITS}
         return figures | run.memory(tools.GUEST_MIB << 20)
-
-
-def traced(argv: list[str]) -> dict[str, int]:
-    """Returns of KVM_RUN by reason, all of them as "total"."""
-    trigger = TRACING / "trigger"
-    trigger.write_text(HISTOGRAM)
-    try:
-        with Watched(argv) as run:
-            run.until(guest.HELLO, PATIENCE)
-            rows = ROW.findall((TRACING / "hist").read_text())
-    finally:
-        trigger.write_text(f"!{HISTOGRAM}")
-    if not rows:
-        raise Failed(f"{TRACING}/hist tells nothing")
-    counts: dict[str, int] = {}
-    for reason, errno, hits in rows:
-        name = REASONS.get(reason, reason) if errno == "0" else "interrupted"
-        counts[name] = counts.get(name, 0) + int(hits)
-    return counts | {"total": sum(n for name, n in counts.items() if name != "interrupted")}

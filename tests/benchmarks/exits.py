@@ -1,7 +1,7 @@
 """What one exit costs: guests/bench under the bare loop, vmm and QEMU, by the guest's own TSC.
 
 In the counted lab the TSC advances once an instruction, so ticks are instructions of guest, kernel
-and monitor. `host_cpu` measures the same in CPU time, where the TSC would also count others' work.
+and monitor. "raw" has the in-kernel irqchip, as the others; "raw bare" does without.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def subjects(n: int) -> dict[str, tuple[list[str], tuple[str, ...]]]:
     qemu = (*tools.EXIT, "-debugcon", "stdio", "-serial", "null")
     vmm = tools.vmm_boot("--kernel", ELF, "--debug-exit")
     return {
-        "raw": ([*tools.RAW, *raw, ELF], everything),
+        "raw": ([*tools.RAW, "-i", *raw, ELF], everything),
+        "raw bare": ([*tools.RAW, *raw, ELF], everything),
         "vmm": ([*vmm, "--append", told(PLAIN, n)], PLAIN),
         "vmm legacy": ([*vmm, *legacy], CLOCKS),
         "vmm python": ([sys.executable, *python], WITH_PYTHON),

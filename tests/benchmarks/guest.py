@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmm.boot import cache, image
 from vmm.lab import guest, initramfs
 
 HELLO, BEGIN, END = b"BENCH-HELLO\r\n", b"BENCH-BEGIN\r\n", b"BENCH-END\r\n"
@@ -28,6 +29,15 @@ def pouring() -> str:
     """Its first process writes PAYLOAD bytes to the console between BEGIN and END."""
     payload = initramfs.file("payload", b"x" * PAYLOAD)
     return _made(initramfs.file("init", POUR.encode(), 0o755), payload)
+
+
+def prepare() -> None:
+    """Makes what would take long on the emulated CPU: both files, the unpacked kernel."""
+    speaking()
+    pouring()
+    kernel = image.identify(str(guest.guest_kernel()))
+    kernel.unpack(cache.folder(""))
+    kernel.close()
 
 
 def _made(*entries: initramfs.Entry) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.stage import stage
 
-SUITES = ("startup", "exits", "boot", "serial")
+SUITES = ("startup", "exits", "boot", "reasons", "serial")
 
 
 def main(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""A measured process: its CPU time in nanoseconds, its exits, its memory, at a mark it prints."""
+"""A measured process: its CPU time in nanoseconds, exits and memory, at a mark it prints."""
 
 from __future__ import annotations
 
@@ -72,12 +72,16 @@ class Watched:
         return {name: int(text) for name, text in texts.items() if text.strip().isdecimal()}
 
     def memory(self, guest_bytes: int) -> dict[str, int]:
-        """RSS and private dirty memory in bytes, without mappings of the guest's size or more."""
-        total = {"rss": 0, "private_dirty": 0}
+        """RSS and private dirty memory in bytes, without mappings of the guest's size or more.
+
+        Pages of files on tmpfs count as dirty while one process maps them, so only anonymous ones
+        are taken as private.
+        """
+        total = {"rss": 0, "private dirty": 0}
         for entry in smaps(Path(f"/proc/{self.pid}/smaps").read_text()):
             if entry["Size"] < guest_bytes:
                 total["rss"] += entry["Rss"]
-                total["private_dirty"] += entry["Private_Dirty"]
+                total["private dirty"] += min(entry["Private_Dirty"], entry["Anonymous"])
         return total
 
     def _story(self, what: str) -> str:

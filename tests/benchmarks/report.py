@@ -9,6 +9,7 @@ REFERENCES = {
     "exits": "raw",
     "startup": "qemu microvm",
     "boot": "qemu microvm",
+    "reasons": "qemu microvm",
     "serial": "qemu microvm",
 }
 

@@ -21,7 +21,7 @@ PLACE = Path("/mnt/bench")
 LIBRARY = Path(os.__file__).parent
 NOT_IMPORTED = ("test", "idlelib", "ensurepip", "lib2to3", "tkinter", "turtledemo", "distutils")
 PACKAGES = (
-    "*.pth",
+    "[!_]*.pth",
     "__editable__*",
     "_distutils_hack",
     "_cffi_backend*",
@@ -35,8 +35,6 @@ def stage() -> None:
     """Copies and mounts everything. Root only; for a lab, which is thrown away afterwards."""
     PLACE.mkdir(parents=True, exist_ok=True)
     _run("mount", "-t", "tmpfs", "bench", str(PLACE))
-    if not Path("/sys/kernel/tracing/events").exists():
-        _run("mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing")
     library = [
         p for p in LIBRARY.iterdir() if p.name not in NOT_IMPORTED and "config-" not in p.name
     ]

@@ -1,0 +1,58 @@
+"""The figures the project holds itself to, computed from measurements. Shown, never enforced."""
+
+from __future__ import annotations
+
+from tests.benchmarks.results import Measures
+from vmm.record import Record
+
+
+class Bar(Record):
+    """`over` / `under` * `scale`, or `over` * `scale` alone, should be at most `limit`."""
+
+    what: str
+    limit: float
+    over: str
+    under: str = ""
+    scale: float = 1.0
+
+
+def against_qemu(what: str, limit: float, figure: str, subject: str = "vmm") -> Bar:
+    under = f"boot/{figure}/qemu microvm"
+    return Bar(what=what, limit=limit, over=f"boot/{figure}/{subject}", under=under)
+
+
+def exit_bar(op: str) -> Bar:
+    return Bar(what=f"{op}, x raw", limit=1.05, over=f"exits/{op}/vmm", under=f"exits/{op}/raw")
+
+
+BARS = (
+    *(exit_bar(op) for op in ("in-lsr", "out80", "in80", "out-nobody", "in-nobody")),
+    *(exit_bar(op) for op in ("mmio-write-nobody", "mmio-read-nobody")),
+    against_qemu("boot, same bzImage: CPU x QEMU microvm", 0.97, "cpu", "vmm --kaslr"),
+    against_qemu("boot, default path: CPU x QEMU microvm", 0.68, "cpu"),
+    against_qemu("boot: VM exits x QEMU microvm", 0.75, "exits"),
+    Bar(what="boot: exits to user space", limit=400, over="reasons/all/vmm"),
+    Bar(what="boot: calls into Python", limit=32, over="reasons/python/vmm"),
+    against_qemu("private dirty beside the guest x QEMU microvm", 0.5, "private dirty"),
+    Bar(what="exec to end of a null guest, M", limit=100, over="startup/vmm boot", scale=1e3),
+    Bar(what="ttyS0, per byte", limit=2500, over="serial/per byte/vmm", scale=1e9),
+)
+
+
+def value(bar: Bar, found: Measures) -> float | None:
+    """None if a measurement it needs is missing."""
+    over = found.get(bar.over)
+    under = found.get(bar.under) if bar.under else 1.0
+    return over / under * bar.scale if over is not None and under else None
+
+
+def table(found: Measures) -> str:
+    """One line for each bar whose measurements are there."""
+    lines = [f"{'bar':<48} {'measured':>10} {'at most':>8}"]
+    for bar in BARS:
+        measured = value(bar, found)
+        if measured is not None:
+            verdict = "" if measured <= bar.limit else f"  over by {measured / bar.limit - 1:.1%}"
+            digits = 3 if bar.limit < 10 else 0
+            lines.append(f"{bar.what:<48} {measured:>10,.{digits}f} {bar.limit:>8g}{verdict}")
+    return "\n".join(lines)
