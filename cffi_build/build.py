@@ -30,6 +30,7 @@ TOPICS = (
     "irqchip",
     "legacy",
     "testdev",
+    "pci",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

@@ -23,6 +23,7 @@
 #include "legacy_route.h"
 #include "loop.h"
 #include "nullport.h"
+#include "pci.h"
 #include "pic.h"
 #include "pit.h"
 #include "pmtimer.h"

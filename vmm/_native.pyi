@@ -604,6 +604,39 @@ class struct_nullport(Struct):
 class struct_nullport_state(Struct):
     version: int
 
+class struct_pci_cap_ops(Struct):
+    pass
+
+class struct_pci_counts(Struct):
+    reads: int
+    writes: int
+    missing: int
+    changes: int
+
+class struct_pci_func(Struct):
+    devfn: int
+
+class struct_pci_func_state(Struct):
+    version: int
+    intx_level: int
+    config: Array[int]
+
+class struct_pci_ident(Struct):
+    vendor: int
+    device: int
+    subsystem_vendor: int
+    subsystem: int
+    class_code: int
+    revision: int
+    pin: int
+
+class struct_pci_root(Struct):
+    dev: struct_dev
+
+class struct_pci_root_state(Struct):
+    version: int
+    address: int
+
 class struct_pic(Struct):
     dev: struct_dev
 
@@ -1402,6 +1435,17 @@ class Lib:
     MADV_HUGEPAGE: int
     MADV_NOHUGEPAGE: int
     MADV_POPULATE_WRITE: int
+    PCI_BARS: int
+    PCI_BAR_EXPANSION: int
+    PCI_BAR_IO: int
+    PCI_BAR_MEM32: int
+    PCI_BAR_MEM64: int
+    PCI_BAR_NONE: int
+    PCI_CONFIG_SIZE: int
+    PCI_ECAM: int
+    PCI_PORTS: int
+    PCI_ROM: int
+    PCI_UNMAPPED: int
     PIC_ELCR: int
     PIC_MASTER: int
     PIC_SLAVE: int
@@ -1738,6 +1782,30 @@ class Lib:
     nullport_load: Callable[[struct_nullport, struct_nullport_state], int]
     nullport_reset: Callable[[struct_nullport], None]
     nullport_save: Callable[[struct_nullport, struct_nullport_state], None]
+    pci_add_bar: Callable[[struct_pci_func, int, int, int, bool], int]
+    pci_add_capability: Callable[[struct_pci_func, int, int, struct_pci_cap_ops, Any], int]
+    pci_add_ext_capability: Callable[[struct_pci_func, int, int, int, struct_pci_cap_ops, Any], int]
+    pci_bars: Callable[[struct_pci_func, Any], None]
+    pci_func_create: Callable[[struct_pci_ident], struct_pci_func]
+    pci_func_destroy: Callable[[struct_pci_func], None]
+    pci_func_load: Callable[[struct_pci_func, struct_pci_func_state], int]
+    pci_func_reset: Callable[[struct_pci_func], None]
+    pci_func_save: Callable[[struct_pci_func, struct_pci_func_state], None]
+    pci_get: Callable[[struct_pci_func, int, int], int]
+    pci_intx_connect: Callable[[struct_pci_func, struct_irq_hub, int, int], None]
+    pci_intx_set: Callable[[struct_pci_func, bool], None]
+    pci_plug: Callable[[struct_pci_root, struct_pci_func, int], int]
+    pci_root_counts: Callable[[struct_pci_root, struct_pci_counts], None]
+    pci_root_create: Callable[[struct_dev, int, struct_dev], struct_pci_root]
+    pci_root_destroy: Callable[[struct_pci_root], None]
+    pci_root_load: Callable[[struct_pci_root, struct_pci_root_state], int]
+    pci_root_reset: Callable[[struct_pci_root], None]
+    pci_root_save: Callable[[struct_pci_root, struct_pci_root_state], None]
+    pci_set: Callable[[struct_pci_func, int, int, int], None]
+    pci_set_bar: Callable[[struct_pci_func, int, int], None]
+    pci_set_w1c: Callable[[struct_pci_func, int, int, int], None]
+    pci_set_wmask: Callable[[struct_pci_func, int, int, int], None]
+    pci_unplug: Callable[[struct_pci_func], None]
     pic_ack: Callable[[struct_pic], int]
     pic_create: Callable[[], struct_pic]
     pic_destroy: Callable[[struct_pic], None]
@@ -2056,6 +2124,18 @@ class FFI:
     def new(self, cdecl: Literal["struct nullport *"], init: Any = ...) -> struct_nullport: ...
     @overload
     def new(self, cdecl: Literal["struct nullport_state *"], init: Any = ...) -> struct_nullport_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_counts *"], init: Any = ...) -> struct_pci_counts: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_func *"], init: Any = ...) -> struct_pci_func: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_func_state *"], init: Any = ...) -> struct_pci_func_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_ident *"], init: Any = ...) -> struct_pci_ident: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_root *"], init: Any = ...) -> struct_pci_root: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_root_state *"], init: Any = ...) -> struct_pci_root_state: ...
     @overload
     def new(self, cdecl: Literal["struct pic *"], init: Any = ...) -> struct_pic: ...
     @overload
