@@ -22,6 +22,7 @@ TOPICS = (
     "iommufd",
     "vhost",
     "core",
+    "vq",
     "ram",
     "io",
     "acpi",

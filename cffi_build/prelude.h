@@ -19,6 +19,7 @@
 #include "hpet.h"
 #include "i8042.h"
 #include "ioapic.h"
+#include "iov.h"
 #include "irq.h"
 #include "legacy_route.h"
 #include "loop.h"
@@ -39,6 +40,7 @@
 #include "timer.h"
 #include "uart.h"
 #include "vcpu.h"
+#include "vq.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.
 static long sys_ioctl(int fd, unsigned long request, void *argument)

@@ -288,6 +288,10 @@ class struct_iommu_vfio_ioas(Struct):
     ioas_id: int
     op: int
 
+class struct_iovec(Struct):
+    iov_base: Any
+    iov_len: int
+
 class struct_irq_hub(Struct):
     pass
 
@@ -1116,6 +1120,33 @@ class struct_vmcore(Struct):
     coalesced: int
     coalesced_hist: struct_hist
 
+class struct_vq(Struct):
+    broken: int
+
+class struct_vq_chain(Struct):
+    head: int
+    out_count: int
+    in_count: int
+    out_len: int
+    in_len: int
+    piece: struct_iovec
+    cap: int
+
+class struct_vq_config(Struct):
+    desc: int
+    avail: int
+    used: int
+    size: int
+    last_avail: int
+    used_idx: int
+    event_idx: bool
+    indirect: bool
+
+class struct_vq_counts(Struct):
+    chains: int
+    bytes: int
+    interrupts: int
+
 class Lib:
     ACPIREGS_GED: int
     ACPIREGS_GPE0: int
@@ -1660,6 +1691,7 @@ class Lib:
     VHOST_VRING_F_LOG: int
     VHOST_VSOCK_SET_GUEST_CID: int
     VHOST_VSOCK_SET_RUNNING: int
+    VQ_MAX_SIZE: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
     acpiregs_ged_raise: Callable[[struct_acpiregs, int], None]
@@ -1756,6 +1788,8 @@ class Lib:
     ioapic_set_resample: Callable[[struct_ioapic, int, int], int]
     ioapic_set_router: Callable[[struct_ioapic, struct_irq_router], None]
     ioapic_use_kvm: Callable[[struct_ioapic, int], None]
+    iov_from_buf: Callable[[struct_iovec, int, int, Any, int], int]
+    iov_to_buf: Callable[[struct_iovec, int, int, Any, int], int]
     irq_hub_create: Callable[[], struct_irq_hub]
     irq_hub_destroy: Callable[[struct_irq_hub], None]
     irq_hub_set_sink: Callable[[struct_irq_hub, struct_irq_sink], None]
@@ -1913,6 +1947,16 @@ class Lib:
     vmcore_destroy: Callable[[struct_vmcore], None]
     vmcore_drain: Callable[[struct_vmcore], int]
     vmcore_set_split_irqchip: Callable[[struct_vmcore, struct_pic, struct_ioapic], None]
+    vq_counts: Callable[[struct_vq, struct_vq_counts], None]
+    vq_empty: Callable[[struct_vq], bool]
+    vq_flush: Callable[[struct_vq], bool]
+    vq_kicks_off: Callable[[struct_vq], None]
+    vq_kicks_on: Callable[[struct_vq], bool]
+    vq_pop: Callable[[struct_vq, struct_vq_chain], int]
+    vq_push: Callable[[struct_vq, int, int], None]
+    vq_start: Callable[[struct_vq, struct_gmem, struct_gmem_dev, struct_vq_config], int]
+    vq_stop: Callable[[struct_vq, struct_vq_config], None]
+    vq_unpop: Callable[[struct_vq], None]
     vmm_pydev_read: Any
     vmm_pydev_write: Any
 
@@ -2030,6 +2074,8 @@ class FFI:
     def new(self, cdecl: Literal["struct iommu_option *"], init: Any = ...) -> struct_iommu_option: ...
     @overload
     def new(self, cdecl: Literal["struct iommu_vfio_ioas *"], init: Any = ...) -> struct_iommu_vfio_ioas: ...
+    @overload
+    def new(self, cdecl: Literal["struct iovec *"], init: Any = ...) -> struct_iovec: ...
     @overload
     def new(self, cdecl: Literal["struct irq_line *"], init: Any = ...) -> struct_irq_line: ...
     @overload
@@ -2296,6 +2342,14 @@ class FFI:
     def new(self, cdecl: Literal["struct vhost_worker_state *"], init: Any = ...) -> struct_vhost_worker_state: ...
     @overload
     def new(self, cdecl: Literal["struct vmcore *"], init: Any = ...) -> struct_vmcore: ...
+    @overload
+    def new(self, cdecl: Literal["struct vq *"], init: Any = ...) -> struct_vq: ...
+    @overload
+    def new(self, cdecl: Literal["struct vq_chain *"], init: Any = ...) -> struct_vq_chain: ...
+    @overload
+    def new(self, cdecl: Literal["struct vq_config *"], init: Any = ...) -> struct_vq_config: ...
+    @overload
+    def new(self, cdecl: Literal["struct vq_counts *"], init: Any = ...) -> struct_vq_counts: ...
     @overload
     def new(self, cdecl: str, init: Any = ...) -> Any: ...
 

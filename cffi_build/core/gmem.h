@@ -44,10 +44,11 @@ struct gmem_dev {
 	void *window_opaque;
 };
 
+// A struct iovec by another name: an array of either may be filled as the other.
 struct gmem_piece {
 	void *hva;
 	uint64_t len;
-};
+} __attribute__((may_alias));
 
 struct gmem_counts {
 	uint64_t reads, writes, denied;
