@@ -43,7 +43,11 @@ int bus_add_reader(struct bus *b, struct bus_reader *r);
 void bus_remove_reader(struct bus *b, struct bus_reader *r);
 int bus_claim(struct bus *b, uint64_t base, uint64_t len, struct dev *d, uint32_t region);
 int bus_release(struct bus *b, uint64_t base, uint64_t len);
-bool bus_quiesced(struct bus *b);
+int bus_move(struct bus *b, uint64_t base, uint64_t len, uint64_t to);
+uint64_t bus_serial(struct bus *b);
+bool bus_quiet(struct bus *b, uint64_t serial);
+void bus_reader_bind(struct bus_reader *r);
+bool bus_inside(struct bus *b);
 int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret);
 int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value);
 bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,

@@ -30,6 +30,7 @@ struct bus_reader {
 	_Atomic(struct bus_map *) using; // NULL outside an access
 	struct bus_entry last; // copy of the last hit, which may be a gap between devices
 	uint64_t last_serial; // ... in the map with this serial; 0: it is no shortcut
+	_Atomic int thread; // whose accesses these are, see bus_inside(); 0: nobody's in particular
 };
 
 struct bus {
@@ -48,13 +49,28 @@ void bus_destroy(struct bus *b);
 int bus_add_reader(struct bus *b, struct bus_reader *r);
 void bus_remove_reader(struct bus *b, struct bus_reader *r);
 
+// Changes of the table, from any thread, also from inside an access (a BAR that moves): each takes
+// effect at once and whole, for every access that begins afterwards. One under way goes on with the
+// table it began with, and so may still reach a device that was released.
+//
 // -EINVAL (length 0, beyond the limit), -EEXIST (overlap), -ENOSPC, -ENOMEM.
 int bus_claim(struct bus *b, uint64_t base, uint64_t len, struct dev *d, uint32_t region);
 // -ENOENT unless exactly this range is claimed.
 int bus_release(struct bus *b, uint64_t base, uint64_t len);
-// True once no reader can still be inside an access that started before the last change. Never true
-// for a caller that is itself inside an access.
-bool bus_quiesced(struct bus *b);
+// The claim answers at `to` and no longer at `base`: no access finds it at both or at neither.
+// Errors are those of the two above; the claim then stays where it is.
+int bus_move(struct bus *b, uint64_t base, uint64_t len, uint64_t to);
+
+// The present table's number; each change makes the next one.
+uint64_t bus_serial(struct bus *b);
+// True once every access that may use a table older than `serial` has ended: what was released
+// before bus_serial() gave that number may be freed. Not true inside an access that began before.
+bool bus_quiet(struct bus *b, uint64_t serial);
+// The calling thread makes this reader's accesses from now on.
+void bus_reader_bind(struct bus_reader *r);
+// Is the calling thread inside an access of a reader that is bound to it? It must not wait for
+// bus_quiet() then.
+bool bus_inside(struct bus *b);
 
 HOT int bus_locked_read(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t *ret)
 {

@@ -409,6 +409,8 @@ int vcpu_run(struct vcpu *v, struct vcpu_event *ret)
 	}
 	v->tid = (int)syscall(SYS_gettid);
 	pthread_mutex_unlock(&v->thread_lock);
+	bus_reader_bind(&v->pio);
+	bus_reader_bind(&v->mmio);
 
 	if (unlikely(!v->first_entry_ns)) {
 		struct timespec now;

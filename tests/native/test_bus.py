@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import threading
+import weakref
+from collections.abc import Callable
 
 import pytest
 
 from tests.native.twins.bus import BusTwin
 from vmm.bus import PIO_LIMIT, Bus, BusProbe
-from vmm.errors import VmmError
+from vmm.errors import StateError, VmmError
 from vmm.native import PyDevice, lib
 
 
@@ -48,6 +52,9 @@ def test_lookups_agree_with_the_twin_while_claims_come_and_go(seed: int) -> None
         elif action < 0.25 and twin.claims:
             b, n, _ = rng.choice(twin.claims)
             assert lib.bus_release(bus.pointer, b, n) == twin.release(b, n)
+        elif action < 0.35:
+            b, n, _ = rng.choice([*twin.claims, (base, length, 0)])
+            assert lib.bus_move(bus.pointer, b, n, base) == twin.move(b, n, base)
         else:
             size = rng.choice((1, 2, 4, 8))
             value, shift = 0, 0
@@ -107,36 +114,140 @@ def test_an_exception_in_a_device_is_parked_and_the_read_gives_ones() -> None:
     probe.close()
 
 
-def test_a_release_waits_for_the_access_that_is_under_way() -> None:
-    import threading
+class Gated:
+    """Its read lasts until `go_on` is set."""
 
-    inside, go_on = threading.Event(), threading.Event()
+    def __init__(self) -> None:
+        self.inside, self.go_on = threading.Event(), threading.Event()
 
-    class Slow:
-        def read(self, region: int, offset: int, size: int) -> int:
-            inside.set()
-            go_on.wait()
-            return 7
+    def read(self, region: int, offset: int, size: int) -> int:
+        self.inside.set()
+        self.go_on.wait()
+        return 7
 
-        def write(self, region: int, offset: int, size: int, value: int) -> None:
-            raise AssertionError("not written in this test")
+    def write(self, region: int, offset: int, size: int, value: int) -> None:
+        raise AssertionError("only read here")
 
-    bus, device = Bus("port", PIO_LIMIT), PyDevice(Slow())
-    bus.claim(0x10, 1, device.dev, "slow")
+
+class Reader:
+    """A thread inside a read of port 0x10, behind which there is `gated`."""
+
+    def __init__(self, bus: Bus, gated: Gated) -> None:
+        self.answers: list[int] = []
+        self._bus, self._gated = bus, gated
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        gated.inside.wait()
+
+    def _read(self) -> None:
+        probe = BusProbe(self._bus)
+        self.answers.append(probe.read(0x10, 1))
+        probe.close()
+
+    def end(self) -> None:
+        self._gated.go_on.set()
+        self._thread.join()
+
+
+def test_a_released_device_stays_alive_until_the_access_inside_it_has_ended() -> None:
+    bus, gated = Bus("port", PIO_LIMIT), Gated()
+    device = PyDevice(gated)
+    bus.claim(0x10, 1, device.dev, "gated", keep=device)
+    alive = weakref.ref(device)
+    del device
+    reader = Reader(bus, gated)
+
+    bus.release(0x10, 1)
     probe = BusProbe(bus)
-    answers: list[int] = []
-    reader = threading.Thread(target=lambda: answers.append(probe.read(0x10, 1)))
-    reader.start()
-    inside.wait()
+    assert probe.read(0x10, 1) == 0xFF, "it took effect at once"
+    bus.claim(0x20, 1, PyDevice(Recorder(1)).dev, "another")
+    gc.collect()  # a device and its handle refer to one another
+    assert alive() is not None
+    reader.end()
+    bus.quiesce()
 
-    released = threading.Event()
-    releaser = threading.Thread(target=lambda: (bus.release(0x10, 1), released.set()))
-    releaser.start()
-    assert not released.wait(0.05)
-    go_on.set()
-    releaser.join()
-    reader.join()
+    assert reader.answers == [7]
+    gc.collect()
+    assert alive() is None
+    probe.close()
 
-    assert answers == [7]
+
+def test_quiesce_waits_for_the_access_that_is_under_way() -> None:
+    bus, gated = Bus("port", PIO_LIMIT), Gated()
+    device = PyDevice(gated)
+    bus.claim(0x10, 1, device.dev, "gated")
+    reader = Reader(bus, gated)
+    bus.release(0x10, 1)
+
+    quiet = threading.Event()
+    waiter = threading.Thread(target=lambda: (bus.quiesce(), quiet.set()))
+    waiter.start()
+    assert not quiet.wait(0.05)
+    reader.end()
+    waiter.join()
+
+    assert reader.answers == [7]
+
+
+class Mover:
+    """A write has it do `action`, as a write to a base address register has; then answers 0x5a."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+
+    def read(self, region: int, offset: int, size: int) -> int:
+        return 0x5A
+
+    def write(self, region: int, offset: int, size: int, value: int) -> None:
+        self.action()
+
+
+def test_a_device_takes_itself_off_the_bus_inside_its_own_access() -> None:
+    bus = Bus("port", PIO_LIMIT)
+    device = PyDevice(Mover(lambda: bus.release(0x10, 4)))
+    bus.claim(0x10, 4, device.dev, "mover", keep=device)
+    probe = BusProbe(bus)
+
+    assert probe.write(0x10, 1, 1) == 0
+
     assert probe.read(0x10, 1) == 0xFF
+    bus.claim(0x10, 4, device.dev, "another")
+    probe.close()
+
+
+def test_a_device_moves_itself_inside_its_own_access() -> None:
+    bus = Bus("port", PIO_LIMIT)
+    device = PyDevice(Mover(lambda: bus.move(0x10, 4, 0x12, "mover")))
+    bus.claim(0x10, 4, device.dev, "mover", keep=device)
+    probe = BusProbe(bus)
+
+    assert probe.write(0x10, 1, 1) == 0
+
+    assert probe.read(0x10, 4) == 0x5A5AFFFF
+    bus.release(0x12, 4)
+    probe.close()
+
+
+def test_a_move_onto_another_device_is_refused_and_changes_nothing() -> None:
+    bus, one, other = Bus("port", PIO_LIMIT), PyDevice(Recorder(1)), PyDevice(Recorder(2))
+    bus.claim(0x10, 4, one.dev, "one")
+    bus.claim(0x20, 4, other.dev, "other")
+
+    with pytest.raises(VmmError, match=r"one cannot have port 0x1e\.\.0x21"):
+        bus.move(0x10, 4, 0x1E, "one")
+
+    probe = BusProbe(bus)
+    assert (probe.read(0x10, 1), probe.read(0x20, 1), probe.read(0x1E, 1)) == (1, 2, 0xFF)
+    probe.close()
+
+
+def test_a_thread_inside_an_access_is_refused_to_wait_for_itself() -> None:
+    bus = Bus("port", PIO_LIMIT)
+    device = PyDevice(Mover(bus.quiesce))
+    bus.claim(0x10, 4, device.dev, "mover")
+    probe = BusProbe(bus)
+
+    assert probe.write(0x10, 1, 1) == -125
+    assert isinstance(device.take_parked(), StateError)
+    bus.quiesce()
     probe.close()

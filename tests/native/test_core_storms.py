@@ -11,7 +11,7 @@ import pytest
 
 from tests.native import sanitize
 
-BUS = ("bus.c",)
+BUS = ("bus.c", "bus_table.c")
 PIC = ("irq.c", "pic.c", "pic_chip.c", "ioapic.c", "router.c")
 STORMS = {
     "bus_storm": BUS,

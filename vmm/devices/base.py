@@ -44,10 +44,14 @@ class CDevice:
             self._buses.append((bus, base, length))
 
     def close(self) -> None:
-        """Off the buses, then freed. No vCPU may be inside the device. May be repeated."""
+        """Off the buses, then freed, when the last access has left it. May be repeated.
+
+        Not from inside an access: see `Bus.quiesce()`.
+        """
         while self._buses:
             bus, base, length = self._buses.pop()
             bus.release(base, length)
+            bus.quiesce()
         if self.pointer is not None:
             ffi.release(self.pointer)
             self.pointer = None

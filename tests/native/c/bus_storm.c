@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readers on several threads, some of which come and go, while devices are claimed, released and
 // freed. A device is freed as soon as the bus says that nobody can be inside it any more: an access
-// that reaches it later is a use after free. One device moves itself in the middle of an access.
+// that reaches it later is a use after free. One device moves itself in the middle of an access,
+// another is moved to and fro: an access that covers both places finds it at exactly one.
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -14,6 +15,7 @@
 #define LENGTH 0x40
 #define ROUNDS 3000
 #define MOVER 0x8000 // this address and the next STEP are the mover's
+#define HOPPER 0xa000 // the hopper, one byte long, is here or at the next address
 
 struct storm_dev {
 	struct dev dev;
@@ -73,9 +75,13 @@ static int mover_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t
 	(void)region, (void)offset, (void)size;
 	if (from == to)
 		return 0;
-	CHECK(!bus_release(bus, from, LENGTH));
-	CHECK(!bus_quiesced(bus)); // we are inside
-	CHECK(!bus_claim(bus, to, LENGTH, d, 0));
+	if (value & 2) {
+		CHECK(!bus_move(bus, from, LENGTH, to));
+	} else {
+		CHECK(!bus_release(bus, from, LENGTH));
+		CHECK(!bus_claim(bus, to, LENGTH, d, 0));
+	}
+	CHECK(bus_inside(bus) && !bus_quiet(bus, bus_serial(bus)));
 	atomic_store(&mover_base, to);
 	atomic_fetch_add(&moves, 1);
 	return 0;
@@ -99,6 +105,9 @@ static void access_once(struct bus_reader *r, unsigned int *seed)
 	uint64_t ones = size == 8 ? UINT64_MAX : (1ULL << (8 * size)) - 1;
 
 	if (rand_r(seed) % 16 == 0) {
+		CHECK(!bus_read(bus, r, HOPPER, 2, &value));
+		CHECK(value == 0xff55 || value == 0x55ff);
+	} else if (rand_r(seed) % 16 == 0) {
 		CHECK(!bus_write(bus, r, MOVER + (uint64_t)(rand_r(seed) % 2) * STEP, 1,
 				 (uint64_t)rand_r(seed)));
 	} else if (rand_r(seed) % 2) {
@@ -116,6 +125,7 @@ static void *reader(void *opaque)
 	struct bus_reader *r = malloc(sizeof(*r));
 
 	CHECK(r && !bus_add_reader(bus, r));
+	bus_reader_bind(r);
 	for (unsigned int i = 0; !atomic_load(&done); i++) {
 		access_once(r, &seed);
 		if (i % 64 == 63)
@@ -125,6 +135,7 @@ static void *reader(void *opaque)
 			free(r);
 			r = malloc(sizeof(*r));
 			CHECK(r && !bus_add_reader(bus, r));
+			bus_reader_bind(r);
 		}
 	}
 	bus_remove_reader(bus, r);
@@ -134,7 +145,10 @@ static void *reader(void *opaque)
 
 static void wait_until_unused(void)
 {
-	while (!bus_quiesced(bus))
+	uint64_t serial = bus_serial(bus);
+
+	CHECK(!bus_inside(bus));
+	while (!bus_quiet(bus, serial))
 		sched_yield();
 }
 
@@ -156,6 +170,8 @@ static void claim_and_release(void)
 			storm_destroy(there[place]);
 			there[place] = NULL;
 		}
+		CHECK(!bus_move(bus, HOPPER + (uint64_t)(i % 2), 1,
+				HOPPER + (uint64_t)(1 - i % 2)));
 		if (i % 8 == 0)
 			sched_yield();
 	}
@@ -171,11 +187,12 @@ static void claim_and_release(void)
 int main(void)
 {
 	pthread_t thread[READERS];
-	struct dev mover;
+	struct dev mover, hopper;
 
 	CHECK((bus = bus_create(0x10000)));
 	dev_init(&mover, &mover_ops, 0);
-	CHECK(!bus_claim(bus, MOVER, LENGTH, &mover, 0));
+	dev_init(&hopper, &mover_ops, 0);
+	CHECK(!bus_claim(bus, MOVER, LENGTH, &mover, 0) && !bus_claim(bus, HOPPER, 1, &hopper, 0));
 	for (uintptr_t i = 0; i < READERS; i++)
 		CHECK(!pthread_create(&thread[i], NULL, reader, (void *)(i + 1)));
 	claim_and_release();
@@ -184,8 +201,10 @@ int main(void)
 	atomic_store(&done, true);
 	for (int i = 0; i < READERS; i++)
 		pthread_join(thread[i], NULL);
-	CHECK(!bus_release(bus, atomic_load(&mover_base), LENGTH) && bus_quiesced(bus));
+	CHECK(!bus_release(bus, atomic_load(&mover_base), LENGTH));
+	CHECK(bus_quiet(bus, bus_serial(bus)));
 	dev_deinit(&mover);
+	dev_deinit(&hopper);
 	bus_destroy(bus);
 	printf("hits %llu, misses %llu, moves %llu\n", (unsigned long long)atomic_load(&hits),
 	       (unsigned long long)atomic_load(&misses), (unsigned long long)atomic_load(&moves));

@@ -25,6 +25,18 @@ class BusTwin:
                 return 0
         return -errno.ENOENT
 
+    def move(self, base: int, length: int, to: int) -> int:
+        if length == 0 or to + length > self.limit:
+            return -errno.EINVAL
+        for claim in self.claims:
+            if claim[:2] == (base, length):
+                self.claims.remove(claim)
+                error = self.claim(to, length, claim[2])
+                if error:
+                    self.claims.append(claim)
+                return error
+        return -errno.ENOENT
+
     def split(self, address: int, size: int) -> list[tuple[int, int, int]]:
         """The device accesses that one bus access becomes: (device or -1, offset, size)."""
         for base, length, number in self.claims:
