@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.boot import EntryState
+    from vmm.cdevice import CDevice
     from vmm.config import VmConfig
-    from vmm.devices.base import CDevice
 
 STATE_VERSION = 1
 MCE_BANKS = 1  # each costs a stock kernel six MSR accesses at boot; 0 is refused

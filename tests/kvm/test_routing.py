@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.native.devrig import DeviceRig
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.devices.legacy import Hpet
 from vmm.errors import KvmError
 from vmm.irq import IrqRouter

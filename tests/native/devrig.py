@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus, BusProbe
+from vmm.cdevice import CDevice
 from vmm.coalesce import Coalesce
 from vmm.config import VmConfig
 from vmm.context import DeviceContext
-from vmm.devices.base import CDevice
 from vmm.irq import IrqRouter
 from vmm.loop import IoLoop
 from vmm.native import ffi, lib, made

@@ -8,7 +8,7 @@ import pytest
 
 from tests.native.chanrig import ChanRig
 from vmm.bus import PIO_LIMIT, Bus, BusProbe
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.errors import StateError
 from vmm.native import ffi, lib
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.native.devrig import DeviceRig, Mix, compare
 from tests.native.twins.ioapic import EOI, SELECT, WINDOW, IoApicTwin
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.devices.irqchip import IoApic, pic_pair
 from vmm.errors import HostError, KvmError, StateError, VmmError
 from vmm.irq import IrqRouter

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.native.devrig import Rig
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.devices.platform import build_platform
 from vmm.errors import StateError, VmmError
 from vmm.native import ffi, lib

@@ -9,8 +9,8 @@ import pytest
 
 from tests.native.devrig import DeviceRig, Mix, compare
 from tests.native.twins.ports import CF8, MARKS, PORT92, MarksTwin, ResetTwin
+from vmm.cdevice import CDevice
 from vmm.devices import ports
-from vmm.devices.base import CDevice
 from vmm.errors import StateError, VmmError
 from vmm.native import lib
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmm.bus import PIO_LIMIT, Bus, BusProbe
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.native import ffi, lib, made
 
 COM1 = 0x3F8

@@ -29,6 +29,8 @@ LAYERS = (
     "coalesce",
     "backends",
     "context",
+    "cdevice",
+    "pci",
     "devices",
     "boot",
     "gate vcpu crash events bootplan hardware inspection machine",
@@ -44,9 +46,13 @@ CONNECTED = {
 # Narrower than the layers: all that these units may import of vmm.
 ONLY = {
     "boot": {"errors", "record", "layout", "memory", "kvm.regs"},
+    "pci": {
+        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "memory",
+        "context", "cdevice",
+    },
     "devices": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "coalesce",
-        "backends", "context",
+        "backends", "context", "cdevice", "pci",
     },
 }  # fmt: skip
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from vmm import layout
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.native import lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.cdevice import Claim
     from vmm.context import DeviceContext
-    from vmm.devices.base import Claim
 
 PM_TIMER_BITS = 24  # the FADT does not set TMR_VAL_EXT
 

@@ -6,13 +6,13 @@ With the in-kernel irqchip none of these exist here.
 from __future__ import annotations
 
 from vmm import layout
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.native import ffi, lib, made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.cdevice import Claim
     from vmm.context import DeviceContext
-    from vmm.devices.base import Claim
 
 PAGE = 0x1000
 

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vmm.cdevice import CDevice
     from vmm.context import DeviceContext
-    from vmm.devices.base import CDevice
 
 
 def build_platform(context: DeviceContext) -> list[CDevice]:

@@ -6,13 +6,13 @@ import os
 from time import monotonic_ns
 
 from vmm import layout
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.cdevice import Claim
     from vmm.context import DeviceContext
-    from vmm.devices.base import Claim
 
 
 class BootMarks(CDevice):

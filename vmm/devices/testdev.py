@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from vmm import layout
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.errors import VmmError
 from vmm.native import check, ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.cdevice import Claim
     from vmm.context import DeviceContext
-    from vmm.devices.base import Claim
 
 
 class PcTestdev(CDevice):

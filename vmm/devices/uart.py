@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmm import layout
-from vmm.devices.base import CDevice
+from vmm.cdevice import CDevice
 from vmm.native import ffi, lib
 
 TYPE_CHECKING = False

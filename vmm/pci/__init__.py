@@ -1,0 +1,1 @@
+"""PCI: the root bus, its functions, and where their base address registers decode."""
