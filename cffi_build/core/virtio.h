@@ -82,6 +82,8 @@ struct virtio_transport {
 	// Registers of the transport go back to their defaults: of all (-1), or of one queue. With
 	// dev.lock held.
 	void (*reset)(void *opaque, int queue);
+	// Whether the device may use guest memory now. NULL: always. Any thread.
+	bool (*may_dma)(void *opaque);
 };
 
 struct virtio_queue {
