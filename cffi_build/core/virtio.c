@@ -114,7 +114,12 @@ static int word_wait(_Atomic uint32_t *word, uint32_t wanted, uint32_t ms)
 	}
 }
 
-// --- Telling the driver
+// --- What devices call
+
+void virtio_again(struct virtio_dev *d, uint32_t queue)
+{
+	virtio_nudge(d->queue[queue].kick_fd);
+}
 
 void virtio_interrupt(struct virtio_dev *d, uint32_t queue)
 {

@@ -12,6 +12,7 @@
 #define VMM_VIRTIO_H
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
 #include "base.h"
@@ -187,6 +188,8 @@ void virtio_config_changed(struct virtio_dev *d, uint32_t offset, const void *by
 // Nothing more is served until the driver resets the device; it is told, and so is Python. Any
 // thread, no lock held.
 void virtio_needs_reset(struct virtio_dev *d, enum virtio_fault why);
+// Gives the queue another kick(), after whatever else the loop has to do. Any thread.
+void virtio_again(struct virtio_dev *d, uint32_t queue);
 // Ends of stop() and queue_stop(), and of quiesce(). On the loop's thread.
 void virtio_stopped(struct virtio_dev *d);
 void virtio_queue_stopped(struct virtio_dev *d, uint32_t queue);
@@ -204,6 +207,30 @@ int virtio_wait_quiet(struct virtio_dev *d, uint32_t ms);
 void virtio_ask_resume(struct virtio_dev *d);
 // Does what was asked of the loop on the calling thread, for when nobody is inside the loop.
 void virtio_service(struct virtio_dev *d);
+
+#define VIRTIO_STATE_VERSION 1
+
+struct virtio_state {
+	uint32_t version;
+	uint32_t queue_count;
+	uint32_t config_len;
+	uint64_t acked;
+	uint8_t status, generation;
+	uint8_t running; // the rings are (to be) served
+	uint8_t config[VIRTIO_CONFIG_MAX];
+	// Of each queue.
+	uint8_t enabled[VIRTIO_MAX_QUEUES];
+	uint16_t size[VIRTIO_MAX_QUEUES];
+	uint16_t last_avail[VIRTIO_MAX_QUEUES], used_idx[VIRTIO_MAX_QUEUES];
+	uint64_t desc[VIRTIO_MAX_QUEUES], avail[VIRTIO_MAX_QUEUES], used[VIRTIO_MAX_QUEUES];
+};
+
+// The device is idle or quiet and no vCPU runs, else -EBUSY.
+int virtio_save(struct virtio_dev *d, struct virtio_state *ret);
+// Into an idle device, after the state of the device itself and of its transport: the rings are
+// served from here on if they were. -EINVAL, with nothing changed: another version, another kind of
+// device, or registers that cannot be. -EBUSY: not idle.
+int virtio_load(struct virtio_dev *d, const struct virtio_state *state);
 
 struct virtio_counters {
 	uint64_t starts, resets, faults, refused, ignored, config_interrupts;

@@ -157,10 +157,12 @@ void virtio_stopped(struct virtio_dev *d)
 {
 	for (uint32_t i = 0; i < d->queue_count; i++)
 		virtio_forget_queue(&d->queue[i]);
+	{
+		LOCKED(&d->dev.lock);
+		virtio_reset_registers(d);
+		virtio_word_set(&d->phase, VIRTIO_IDLE);
+	}
 	virtio_quiesced(d);
-	LOCKED(&d->dev.lock);
-	virtio_reset_registers(d);
-	virtio_word_set(&d->phase, VIRTIO_IDLE);
 }
 
 static void stop(struct virtio_dev *d)

@@ -63,13 +63,6 @@ static uint64_t common_read(struct virtio_pci *p, uint64_t offset, uint32_t size
 	return value;
 }
 
-// Vectors that do not exist become VIRTIO_MSI_NO_VECTOR, which is how the driver learns
-// (4.1.5.1.2).
-static uint16_t usable_vector(struct virtio_pci *p, uint64_t value)
-{
-	return value < p->msix->vectors ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
-}
-
 // Halves of a queue's 64-bit addresses, or all of one.
 static bool write_address(struct virtio_queue *q, uint64_t offset, uint32_t size, uint64_t value)
 {
@@ -105,7 +98,7 @@ static bool queue_write(struct virtio_pci *p, uint64_t offset, uint32_t size, ui
 			q->size = (uint16_t)value; // GUEST: judged by vq_start()
 		return true;
 	case VIRTIO_PCI_COMMON_Q_MSIX:
-		atomic_store(&p->queue_vector[q->index], usable_vector(p, value));
+		atomic_store(&p->queue_vector[q->index], virtio_pci_vector(p, value));
 		return true;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		if (value == 1)
@@ -136,7 +129,7 @@ static bool common_write(struct virtio_pci *p, uint64_t offset, uint32_t size, u
 		virtio_accept(d, p->accept_word, (uint32_t)value);
 		return true;
 	case VIRTIO_PCI_COMMON_MSIX << 4 | 2:
-		atomic_store(&p->config_vector, usable_vector(p, value));
+		atomic_store(&p->config_vector, virtio_pci_vector(p, value));
 		return true;
 	case VIRTIO_PCI_COMMON_STATUS << 4 | 1:
 		virtio_set_status(d, (uint8_t)value);
@@ -195,7 +188,7 @@ static void interrupt(void *opaque, int queue)
 {
 	struct virtio_pci *p = opaque;
 
-	if (__atomic_load_n(&p->msix->enabled, __ATOMIC_RELAXED)) {
+	if (virtio_pci_msix_on(p)) {
 		msix_fire(p->msix, atomic_load_explicit(queue < 0 ? &p->config_vector
 								  : &p->queue_vector[queue],
 							memory_order_relaxed));
@@ -224,7 +217,7 @@ static bool may_dma(void *opaque)
 {
 	struct virtio_pci *p = opaque;
 
-	return pci_bus_master(p->func);
+	return p->d->legacy || pci_bus_master(p->func); // not all old drivers turn it on
 }
 
 const struct virtio_transport virtio_pci_transport = {

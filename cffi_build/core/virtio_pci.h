@@ -18,15 +18,17 @@ enum virtio_pci_region {
 	VIRTIO_PCI_ISR_REGION,
 	VIRTIO_PCI_DEVICE_REGION,
 	VIRTIO_PCI_NOTIFY_REGION,
-	VIRTIO_PCI_LEGACY_REGION, // virtio_legacy.h
 };
 
 enum {
 	VIRTIO_PCI_PART = 0x1000, // each region's place in the window, in the order above
 	VIRTIO_PCI_NOTIFY_STEP = 4, // bytes a queue in the notification region
+	VIRTIO_PCI_LEGACY_PORTS = 24, // with the vectors, which are there while MSI-X is on
+	VIRTIO_PCI_LEGACY_NOTIFY = 16, // 16 bits: the queue's number
 };
 
 struct virtio_pci {
+	struct dev ports; // legacy: its own lock is not used
 	struct virtio_dev *d;
 	struct pci_func *func;
 	struct msix *msix;
@@ -55,6 +57,9 @@ struct virtio_pci_setup {
 	// Base address registers with the four regions, and with notifications alone; the same
 	// number: notifications are where the other regions are.
 	uint32_t window_bar, notify_bar;
+	// Instead of all that the ports of the legacy interface, VIRTIO_PCI_LEGACY_PORTS bytes and
+	// the device's configuration: one region of `ports`.
+	bool legacy;
 };
 
 // Adds the capabilities to the function and connects the device. NULL: no memory or no room.

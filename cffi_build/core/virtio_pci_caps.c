@@ -142,7 +142,8 @@ struct virtio_pci *virtio_pci_create(const struct virtio_pci_setup *setup)
 	p->func = setup->func;
 	p->msix = setup->msix;
 	p->window_bar = setup->window_bar;
-	if (add_capabilities(p, setup->notify_bar)) {
+	dev_init(&p->ports, &virtio_legacy_ops, DEV_UPCALL);
+	if (!setup->legacy && add_capabilities(p, setup->notify_bar)) {
 		free(p);
 		return NULL;
 	}
@@ -150,12 +151,13 @@ struct virtio_pci *virtio_pci_create(const struct virtio_pci_setup *setup)
 		atomic_init(&p->queue_vector[i], VIRTIO_MSI_NO_VECTOR);
 	atomic_init(&p->config_vector, VIRTIO_MSI_NO_VECTOR);
 	p->d->dev.ops = &virtio_pci_ops;
-	virtio_connect(p->d, &virtio_pci_transport, p, false);
+	virtio_connect(p->d, &virtio_pci_transport, p, setup->legacy);
 	return p;
 }
 
 void virtio_pci_destroy(struct virtio_pci *p)
 {
+	dev_deinit(&p->ports);
 	free(p);
 }
 

@@ -156,7 +156,9 @@ void virtio_queue_reset(struct virtio_queue *q)
 	struct virtio_dev *d = q->d;
 	uint32_t phase = atomic_load(&d->phase);
 
-	if (!virtio_has(d, VIRTIO_F_RING_RESET) || !q->enabled || phase == VIRTIO_STOPPING) {
+	bool may = d->legacy || virtio_has(d, VIRTIO_F_RING_RESET);
+
+	if (!may || !q->enabled || phase == VIRTIO_STOPPING) {
 		virtio_ignore(d);
 	} else if (phase == VIRTIO_IDLE) {
 		virtio_reset_queue(q);
