@@ -11,7 +11,17 @@ import pytest
 from vmm import log
 from vmm.__main__ import main
 from vmm.config import VmConfig
+from vmm.control.consoles import Loss
 from vmm.outcome import Outcome, outcome
+
+
+class FakeConsoles:
+    def __init__(self, _machine: FakeMachine) -> None:
+        self.ports: list[object] = []
+
+    def lead(self) -> str:
+        return ""
+
 
 CRASH = {
     "vcpu": 0,
@@ -31,6 +41,7 @@ class FakeMachine:
     """Stands in for vmm.machine.Machine; `script` says what run() does."""
 
     made: list[FakeMachine] = []
+    losses: list[Loss] = []
     script: Callable[[FakeMachine], Outcome] = staticmethod(lambda machine: outcome("power-off"))
 
     def __init__(self, config: VmConfig) -> None:
@@ -49,6 +60,7 @@ class FakeMachine:
 
     def __exit__(self, *_exception: object) -> None:
         self.closed = True
+        self.state = "closed"
 
     def run(self) -> Outcome:
         self.state = "running"
@@ -86,7 +98,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeMachine]]:
         sys.modules, "vmm.native", types.SimpleNamespace(lib=types.SimpleNamespace(LOOP_ESCAPE=1))
     )
     monkeypatch.setitem(
-        sys.modules, "vmm.control.consoles", types.SimpleNamespace(Consoles=lambda _machine: None)
+        sys.modules,
+        "vmm.control.consoles",
+        types.SimpleNamespace(Consoles=FakeConsoles, losses=lambda _machine: FakeMachine.losses),
     )
     monkeypatch.setitem(
         sys.modules, "vmm.crash", types.SimpleNamespace(as_text=lambda report: "REGISTERS")
@@ -95,6 +109,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeMachine]]:
         sys.modules, "vmm.inspection", types.SimpleNamespace(kvm_stats=lambda _machine: {})
     )
     monkeypatch.setattr(FakeMachine, "made", [])
+    monkeypatch.setattr(FakeMachine, "losses", [])
     monkeypatch.setattr(FakeMachine, "script", staticmethod(lambda _machine: outcome("power-off")))
     yield FakeMachine
     log.configure("warning", "auto")

@@ -1726,6 +1726,7 @@ class Lib:
     chan_flush: Callable[[struct_chan, int], int]
     chan_has_peer: Callable[[struct_chan], bool]
     chan_listen: Callable[[struct_chan, int], int]
+    chan_out_error: Callable[[struct_chan], int]
     chan_put: Callable[[struct_chan, Any, int], int]
     chan_rx_resume: Callable[[struct_chan], None]
     chan_set_escape: Callable[[struct_chan, bool], None]

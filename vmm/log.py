@@ -198,10 +198,13 @@ def _write_stderr(line: str) -> None:
 _root = Logger()
 
 
-def configure(level: str, format: str) -> None:
-    """What `--log-level` and `--log-format` say; once, before the machine is built."""
+def configure(level: str, format: str, lead: Callable[[], str] = str) -> None:
+    """What `--log-level` and `--log-format` say; once, before the machine is built.
+
+    What `lead` returns comes before each line.
+    """
     global _root  # noqa: PLW0603 - the one place that sets it
-    _root = Logger(level, format)
+    _root = Logger(level, format, lambda line: _write_stderr(lead() + line))
 
 
 def bind(**fields: object) -> Logger:

@@ -70,6 +70,7 @@ size_t chan_put(struct chan *c, const uint8_t *buf, size_t len);
 bool chan_can_put(struct chan *c);
 void chan_rx_resume(struct chan *c);
 bool chan_has_peer(struct chan *c);
+int chan_out_error(struct chan *c);
 uint64_t chan_flush(struct chan *c, int timeout_ms);
 size_t chan_tail(struct chan *c, uint8_t *ret, size_t len);
 void chan_counters(struct chan *c, struct chan_counters *ret);

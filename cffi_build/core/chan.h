@@ -82,6 +82,8 @@ bool chan_can_put(struct chan *c);
 // The front-end can take input again. Any thread, also with the device's lock held.
 void chan_rx_resume(struct chan *c);
 bool chan_has_peer(struct chan *c);
+// errno of the write that ended the output for good; 0 if none did.
+int chan_out_error(struct chan *c);
 // Writes out what the peer takes, waiting up to timeout_ms; returns bytes left.
 uint64_t chan_flush(struct chan *c, int timeout_ms);
 // Copies the last bytes put (at most CHAN_TAIL), returns how many.

@@ -67,6 +67,7 @@ struct chan {
 	pthread_cond_t front_idle;
 	enum chan_out out;
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
+	int out_error; // see chan_out_error()
 	struct chan_counters counters;
 
 	// Guards peer, listener and hand, held over the reads and writes themselves, which do not

@@ -171,8 +171,10 @@ void chan_peer_lost(struct chan *c, int err)
 		LOCKED(&c->lock);
 		c->out = c->listen_fd >= 0 ? OUT_WAITING : OUT_NONE;
 		c->out_silent = false;
-		if (c->out == OUT_NONE)
+		if (c->out == OUT_NONE) {
+			c->out_error = err;
 			chan_discard(c, false);
+		}
 		chan_defer(c, CHAN_NOW_NS); // for chan_out_tell()
 	}
 	release_peer(c, &old);
@@ -209,6 +211,12 @@ bool chan_has_peer(struct chan *c)
 {
 	LOCKED(&c->io);
 	return present(&c->peer);
+}
+
+int chan_out_error(struct chan *c)
+{
+	LOCKED(&c->lock);
+	return c->out_error;
 }
 
 void chan_peer_close(struct chan *c)

@@ -6,12 +6,9 @@ import asyncio
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,23 +18,9 @@ from qemu.qmp import QMPClient
 
 from tests.commandkit import PASSED, PATIENCE, SPIN, boot, command, until
 from tests.guests import BUILD
-from vmm.errors import (
-    EXIT_HOST,
-    EXIT_OK,
-    EXIT_SIGNAL,
-)
+from vmm.errors import EXIT_HOST, EXIT_OK, EXIT_SIGNAL
 
 pytestmark = pytest.mark.needs("kvm")
-
-EDITING = termios.ECHO | termios.ICANON | termios.ISIG
-
-
-@pytest.fixture(autouse=True)
-def hangups_count() -> Iterator[None]:
-    """Also where the tests themselves were started by nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
@@ -146,107 +129,6 @@ def test_under_nohup_a_machine_outlives_its_terminal(tmp_path: Path) -> None:
     _out, said = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, said) == (EXIT_SIGNAL, "vmm: stopped by SIGTERM\n")
-
-
-class Terminal:
-    """A pseudo-terminal with `vmm boot` as its foreground process."""
-
-    def __init__(self, *argv: str) -> None:
-        self.master, self.slave = os.openpty()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.login_tty(self.slave)
-            os.execv(sys.executable, command(*argv))
-        self.seen = b""
-
-    def wait_for(self, words: bytes) -> None:
-        end = time.monotonic() + PATIENCE
-        while words not in self.seen:
-            assert time.monotonic() < end, self.seen
-            self.read()
-
-    def read(self) -> None:
-        if select.select([self.master], [], [], 0.05)[0]:
-            self.seen += os.read(self.master, 4096)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def cooked(self) -> bool:
-        """Whether the terminal edits lines and echoes, as a shell left it."""
-        modes = termios.tcgetattr(self.slave)[3]
-        return bool(modes & EDITING == EDITING)
-
-    def end(self) -> int:
-        """The exit code, once the process has ended."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            assert time.monotonic() < end, self.seen
-            self.read()
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-
-    def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
-        os.close(self.slave)
-        os.close(self.master)
-
-
-def on_terminal(*argv: str) -> Iterator[Terminal]:
-    made = Terminal(*SPIN, *argv)
-    made.wait_for(b"crash by spin")
-    assert not made.cooked()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    yield from on_terminal()
-
-
-@pytest.fixture
-def shared_terminal() -> Iterator[Terminal]:
-    yield from on_terminal("--machine=legacy", "--console=stdio", "--console=stdio")
-
-
-def test_console_keys_speak_to_the_machine(terminal: Terminal) -> None:
-    for keys, answer in (
-        (b"\x01h", b"end the machine"),
-        (b"\x01c", b"vmm: running, 1 vCPU"),
-        (b"\x01n", b"only one console"),
-        (b"\x01?", b"send Ctrl-A itself"),
-    ):
-        terminal.type(keys)
-        terminal.wait_for(answer)
-    terminal.type(b"\x01b\x01x")
-
-    assert terminal.end() == EXIT_OK
-    assert terminal.cooked()
-
-
-def test_two_consoles_on_one_terminal_take_turns(shared_terminal: Terminal) -> None:
-    for name in (b"com2", b"com1", b"com2"):
-        shared_terminal.seen = b""
-        shared_terminal.type(b"\x01n")
-        shared_terminal.wait_for(b"the keyboard is with " + name)
-    shared_terminal.type(b"\x01b\x01x")
-
-    assert shared_terminal.end() == EXIT_OK
-    assert shared_terminal.cooked()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_gives_the_terminal_back(terminal: Terminal, number: signal.Signals) -> None:
-    os.kill(terminal.pid, number)
-    terminal.wait_for(f"stopped by {number.name}".encode())
-
-    assert terminal.end() == EXIT_SIGNAL
-    assert terminal.cooked()
 
 
 # --- the control socket ---------------------------------------------------------------------------

@@ -1,9 +1,11 @@
-"""A guest's ten megabytes to readers that are slow, leave, or come late: the whole command."""
+"""A guest's output to readers that are slow, leave, come late or never: the whole command."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -72,9 +74,69 @@ def test_reader_that_leaves_ends_neither_the_guest_nor_the_command(tmp_path: Pat
     assert process.stdout is not None
     assert os.read(process.stdout.fileno(), 3) == b"\0\1\2"
     process.stdout.close()
-    assert process.wait(PATIENCE) == EXIT_CODE
-    assert process.stderr is not None
-    assert b"Traceback" not in process.stderr.read()
+    _out, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == EXIT_CODE
+    assert loss(said) == ("com1", "the reader of standard output left before the guest ended")
+
+
+def test_a_pipeline_ends_with_the_guest_not_with_its_reader(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    words = [*command(tmp_path, 64, "--exit-report", str(report)), "--console", "stdio"]
+    shell = ["/bin/sh", "-c", '{ "$@"; echo "code $?" >&2; } | head -c 3', "sh", *words]
+
+    done = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+
+    assert done.stdout == b"\0\1\2"
+    assert done.stderr.endswith(b"code 1\n")
+    body = json.loads(report.read_text())
+    assert (body["cause"], body["code"]) == ("debug-exit", EXIT_CODE)
+    assert [lost["console"] for lost in body["lost"]] == ["com1"]
+    assert 0 < body["lost"][0]["bytes"] < 64 * BLOCK
+
+
+def loss(said: bytes) -> tuple[str, str]:
+    """(console, reason) of the only sentence in `said`, which tells of lost output."""
+    found = re.fullmatch(rb"vmm: [\d,]+ bytes of (\w+)'s output are lost: (.*)\n", said)
+    assert found is not None, said
+    return found[1].decode(), found[2].decode()
+
+
+def test_full_disk_is_told_with_what_was_lost(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    process = start(command(tmp_path, 1, "--exit-report", str(report)), "file:/dev/full")
+    _out, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == EXIT_CODE
+    assert said.decode() == (
+        f"vmm: {BLOCK:,} bytes of com1's output are lost: writing to /dev/full failed: "
+        "No space left on device; make room there, or use another --console\n"
+    )
+    lost = json.loads(report.read_text())["lost"]
+    assert [(row["console"], row["bytes"]) for row in lost] == [("com1", BLOCK)]
+
+
+def test_socket_that_nobody_reads_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sock"
+    process = start(command(tmp_path, 1), f"socket:{path}")
+    _out, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == EXIT_CODE
+    assert loss(said)[1].startswith(f"nobody was connected to {path}; connect earlier")
+
+
+def test_socket_peer_that_never_comes_back_is_told(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "sock"))
+    listener.listen(1)
+    process = start(command(tmp_path, 64), f"connect:{tmp_path}/sock")
+    peer, _address = listener.accept()
+    assert peer.recv(1) == b"\0"
+    peer.close()
+    listener.close()
+    _out, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == EXIT_CODE
+    assert loss(said)[1] == f"the reader of {tmp_path}/sock left before the guest ended"
 
 
 def test_socket_peer_that_leaves_makes_room_for_the_next(tmp_path: Path) -> None:

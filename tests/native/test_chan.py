@@ -167,6 +167,7 @@ def test_full_disk_ends_the_peer_and_not_the_guest(make_rig: MakeRig) -> None:
     rig.wait_event("LOOP_PEER_LOST", ENOSPC)
     assert rig.put(b"y" * 10_000) == 10_000
     assert rig.counters()["dropped_bytes"] == 10_001
+    assert lib.chan_out_error(rig.chan) == ENOSPC
 
 
 def test_nowhere_takes_everything_and_keeps_the_tail(make_rig: MakeRig) -> None:

@@ -8,12 +8,14 @@ import stat
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from vmm.backends.chardev import Chan, open_console
+from vmm.control.consoles import loss_reason
 from vmm.errors import HostError
 from vmm.loop import IoLoop
 from vmm.native import lib
@@ -172,7 +174,24 @@ def test_close_gives_up_on_a_reader_that_takes_nothing(loop: IoLoop, tmp_path: P
         chan.put(b"x" * (4 << 20))
         chan.patience = 0.3
         chan.close()
-    assert chan.lost > 0
+    assert 0 < chan.lost == chan.given_up
+    assert loss_reason(chan) == f"nobody took them from {tmp_path}/sock"
+
+
+def test_reader_too_slow_for_drop_loses_what_was_dropped(loop: IoLoop, tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    chan = console(loop, "file", path, overflow="drop", limit=4096)
+    chan.patience = PATIENCE
+    put = chan.put(b"x" * (1 << 20))
+    with path.open("rb") as reader:
+        closing = threading.Thread(target=chan.close)
+        closing.start()
+        seen = b""
+        while closing.is_alive() or not seen.endswith(b"x"):
+            seen += reader.read1()
+    assert chan.lost == put - seen.count(b"x")
+    assert loss_reason(chan).startswith("its reader is too slow; --console-overflow block")
 
 
 @pytest.mark.parametrize(

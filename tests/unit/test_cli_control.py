@@ -16,6 +16,7 @@ from tests.fakemachine import CRASH, FakeMachine, boot, raising
 from vmm import log
 from vmm.config import VmConfig
 from vmm.control import signals
+from vmm.control.consoles import Loss
 from vmm.errors import (
     EXIT_CRASH,
     EXIT_HOST,
@@ -56,6 +57,27 @@ def test_report_of_a_crash_holds_registers_console_and_counters(
     assert (body["cause"], body["phase"], body["sentence"]) == ("crash", "run", "triple fault")
     assert body["detail"]["registers"] == {"rip": 0x1000}
     assert body["console"] == ["login: "]
+
+
+@pytest.mark.parametrize("ended_by", [outcome("power-off"), GuestCrash("triple fault", CRASH)])
+def test_lost_output_is_told_and_leaves_the_code_alone(
+    machine: type[FakeMachine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    ended_by: Outcome | GuestCrash,
+) -> None:
+    path = tmp_path / "report.json"
+    if isinstance(ended_by, GuestCrash):
+        machine.script = staticmethod(raising(ended_by))
+    monkeypatch.setattr(machine, "losses", [Loss(console="com2", bytes=9, reason="disk full")])
+    code = EXIT_CRASH if isinstance(ended_by, GuestCrash) else EXIT_OK
+
+    assert boot("--exit-report", str(path)) == code
+    assert capsys.readouterr().err.startswith("vmm: 9 bytes of com2's output are lost: disk full\n")
+    body = json.loads(path.read_text())
+    assert body["code"] == code
+    assert body["lost"] == [{"console": "com2", "bytes": 9, "reason": "disk full"}]
 
 
 def test_a_fault_in_the_counters_does_not_hide_the_ending(
@@ -248,5 +270,5 @@ def test_escape_key_reaches_the_machine(
 
     assert boot() == EXIT_OK
     said = capsys.readouterr().err
-    assert said.startswith("\nCtrl-A x      end the machine\n")
+    assert said.startswith("Ctrl-A x      end the machine\n")
     assert said.endswith("\nvmm: running, 1 vCPU, 7 exits\n")

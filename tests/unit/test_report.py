@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from vmm.control import report
+from vmm.control.consoles import Loss
 from vmm.control.ending import QUIET, sentence
 from vmm.control.report import Ending, ReportError, last_lines, write_atomically, write_report
 from vmm.control.statedir import StateDir
@@ -30,6 +31,7 @@ ENDING = Ending(
     cpu=0.5,
     marks=[("running", 0.0123456789)],
     counters={"vcpus": [{"exits": 3}]},
+    losses=[Loss(console="com1", bytes=5, reason="disk full")],
 )
 
 
@@ -49,6 +51,7 @@ def test_report_holds_what_is_documented() -> None:
         "phase": "end",
         "sentence": "the guest powered itself off",
         "console": ["one", "two \\xff", "three"],
+        "lost": [{"console": "com1", "bytes": 5, "reason": "disk full"}],
         "timings": {
             "started": "1970-01-01T00:00:00+00:00",
             "wall": 1.25,

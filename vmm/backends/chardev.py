@@ -45,7 +45,12 @@ class Chan:
         self.loop = loop  # outlives the C channel
         self.kind, self.path = "null", ""
         self.patience = 0.0
-        self.lost = 0  # bytes of output that close() had to give up
+        self.on_terminal = False  # a line the guest left unfinished is ended by close()
+        self._told = 0  # bytes put when leaves_line_open() was last asked
+        # Known once closed: bytes of output that nobody will see, how many of them close() gave up,
+        # errno of the write that ended it all, whether somebody could have read at the end.
+        self.lost = self.given_up = self.error = 0
+        self.has_peer = False
         self._closers: list[Callable[[], None]] = []
 
     def own(self, close: Callable[[], None]) -> None:
@@ -78,10 +83,22 @@ class Chan:
 
     def tail(self) -> bytes:
         """The last bytes put, at most 16 KiB; also after close()."""
-        if self.pointer is None:
-            return self._tail
-        buffer = ffi.new("uint8_t[]", lib.CHAN_TAIL)
-        return bytes(ffi.buffer(buffer, lib.chan_tail(self.pointer, buffer, lib.CHAN_TAIL)))
+        return self._tail if self.pointer is None else self._last(lib.CHAN_TAIL)
+
+    def _last(self, length: int) -> bytes:
+        buffer = ffi.new("uint8_t[]", length)
+        return bytes(ffi.buffer(buffer, lib.chan_tail(self.pointer, buffer, length)))
+
+    def leaves_line_open(self) -> bool:
+        """Whether a terminal's cursor stands behind text of the guest; told once for each text.
+
+        What the guest has written so far is on the terminal when this returns.
+        """
+        if not self.on_terminal or self.pointer is None:
+            return False
+        lib.chan_flush(self.pointer, 0)
+        told, self._told = self._told, self.counters()["out_bytes"]
+        return told != self._told and self._last(4).rstrip(b"\r")[-1:] not in (b"", b"\n")
 
     def counters(self) -> dict[str, int]:
         """Bytes in, out, dropped, buffered; writes, wake-ups, peers."""
@@ -102,25 +119,30 @@ class Chan:
             left = int(lib.chan_flush(self.pointer, FLUSH_SLICE))
             if left < before:
                 end = time.monotonic() + self.patience
-            elif not self._has_peer():
+            elif not lib.chan_has_peer(self.pointer):
                 break
         return left
-
-    def _has_peer(self) -> bool:
-        return bool(lib.chan_has_peer(self.pointer))
 
     def close(self) -> None:
         """Flushes, detaches, gives terminal and socket path back. May be repeated."""
         try:
+            if self.leaves_line_open():
+                self.put(b"\n")
             if self.pointer is not None:
-                self.lost = self.flush()
+                self.given_up = self.flush()
         finally:
             if self.pointer is not None:
-                self._tail, self._counters = self.tail(), self.counters()
+                self._remember()
                 ffi.release(self.pointer)
                 self.pointer = None
             while self._closers:
                 self._closers.pop()()
+
+    def _remember(self) -> None:
+        self._tail, self._counters = self.tail(), self.counters()
+        self.lost = self.given_up + self._counters["dropped_bytes"]
+        self.error = int(lib.chan_out_error(self.pointer))
+        self.has_peer = bool(lib.chan_has_peer(self.pointer))
 
 
 def open_console(
@@ -148,6 +170,7 @@ def _open_null(chan: Chan, _path: str) -> None:
 def _open_stdio(chan: Chan, _path: str) -> None:
     in_fd, out_fd = private_descriptor(STDIN, os.O_RDONLY), private_descriptor(STDOUT, os.O_WRONLY)
     chan.attach(in_fd, out_fd)
+    chan.on_terminal = os.isatty(STDOUT)
     if in_fd >= 0 and os.isatty(STDIN):
         from vmm.host.tty import RawTerminal
 

@@ -38,6 +38,12 @@ EVEN_AND_ODD = """
 Codes of vmm itself are even, because those of isa-debug-exit are odd; 255 is the exception. A guest
 can produce any odd code, so programs should rather read the exit report (docs/exit-report.md).
 """
+LOSSES = """
+Console output that could not be delivered (a full disk, a reader that left or never came) changes
+no code: standard error tells how many bytes are lost and why, and the exit report has it as `lost`.
+A reader of standard output that leaves does not end the guest either: piped into `head`, `vmm boot`
+goes on until the guest ends or `--timeout` has run out.
+"""
 SOCKET = """
 `vmm boot --state-dir DIR` listens on the UNIX socket `DIR/control.sock`, which only its owner may
 use. It speaks the framing of QEMU's QMP: a greeting, `qmp_capabilities`, then JSON objects with
@@ -121,6 +127,7 @@ def exit_codes_md() -> str:
     odd = len([code for code, *_rest in EXIT_CODES if code < 254])
     rows.insert(odd, DEBUG_EXIT)
     lines += [f"| {code} | {name} | {_cell(meaning)} |" for code, name, meaning in rows]
+    lines += ["", paragraph(LOSSES)]
     return "\n".join(lines) + "\n"
 
 
@@ -181,6 +188,7 @@ def manual() -> str:
     lines += [".SH EXIT STATUS"]
     for code, _name, meaning in (*EXIT_CODES, DEBUG_EXIT):
         lines += [".TP", f".B {code}", _roff(meaning)]
+    lines += [".PP", _roff(" ".join(LOSSES.replace("`", "").split()))]
     return "\n".join(lines) + "\n"
 
 

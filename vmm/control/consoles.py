@@ -1,4 +1,4 @@
-"""The serial ports of a machine as its user sees them: which one hears the keyboard.
+"""The serial ports of a machine as its user sees them: who hears the keyboard, what was lost.
 
 Several `--console stdio` share one terminal: all of them write to it, one at a time reads from it.
 """
@@ -8,19 +8,29 @@ from __future__ import annotations
 from vmm.backends import chardev
 from vmm.devices.uart import SerialPort
 from vmm.errors import StateError
+from vmm.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from vmm.backends.chardev import Chan
     from vmm.machine import Machine
 
 
+STDERR = 2
+
+
+def serial_ports(machine: Machine) -> list[SerialPort]:
+    """In the order of their names."""
+    return [port for port in machine.hardware.devices if isinstance(port, SerialPort)]
+
+
 class Consoles:
-    """All serial ports in the order of their names. I/O thread only once it runs."""
+    """All serial ports. I/O thread only once it runs, `lead` apart."""
 
     def __init__(self, machine: Machine) -> None:
-        self.ports = [p for p in machine.hardware.devices if isinstance(p, SerialPort)]
+        self.ports = serial_ports(machine)
         self.sharing = [port for port in self.ports if port.chan.kind == "stdio"]
         for port in self.sharing[1:]:
             _give_keyboard(port, False)
@@ -41,9 +51,55 @@ class Consoles:
         _give_keyboard(self.sharing[0], True)
         return self.sharing[0].name
 
+    def lead(self) -> str:
+        """What must come before a message on stderr: a new line where the guest left one open."""
+        import os
+
+        if not os.isatty(STDERR):
+            return ""
+        return "\n" if any([port.chan.leaves_line_open() for port in self.sharing]) else ""
+
 
 def _give_keyboard(port: SerialPort, on: bool) -> None:
     import os
 
     keyboard = chardev.private_descriptor(chardev.STDIN, os.O_RDONLY) if on else -1
     port.chan.attach(keyboard, chardev.private_descriptor(chardev.STDOUT, os.O_WRONLY))
+
+
+class Loss(Record):
+    """Output of one port that nobody will see."""
+
+    console: str
+    bytes: int
+    reason: str
+
+    def sentence(self) -> str:
+        return f"{self.bytes:,} bytes of {self.console}'s output are lost: {self.reason}"
+
+
+def losses(machine: Machine) -> list[Loss]:
+    """What the consoles of a closed machine could not deliver."""
+    return [
+        Loss(console=port.name, bytes=port.chan.lost, reason=loss_reason(port.chan))
+        for port in serial_ports(machine)
+        if port.chan.lost
+    ]
+
+
+def loss_reason(chan: Chan) -> str:
+    """Why a closed channel could not deliver everything, and what helps."""
+    import os
+    from errno import ECONNRESET, EPIPE
+
+    where = chan.path or "standard output"
+    if chan.error not in (0, EPIPE, ECONNRESET):
+        problem = os.strerror(chan.error)
+        return f"writing to {where} failed: {problem}; make room there, or use another --console"
+    if not chan.has_peer:
+        if chan.kind == "socket":
+            return f"nobody was connected to {where}; connect earlier, or use --console file:PATH"
+        return f"the reader of {where} left before the guest ended"
+    if chan.given_up:
+        return f"nobody took them from {where}"
+    return "its reader is too slow; --console-overflow block makes the guest wait for it"

@@ -88,13 +88,12 @@ def status_line(machine: Machine) -> str:
     return f"{machine.config.name}: {machine.state}, {machine.config.cpus} vCPU, {exits:,} exits\n"
 
 
-def listen(machine: Machine, write: Callable[[str], None]) -> None:
+def listen(machine: Machine, consoles: Consoles, write: Callable[[str], None]) -> None:
     """From now on keys on the machine's terminals do what they should; `write` goes to the user.
 
     What is shown begins on a line of its own; the terminal still turns "\\n" into a new line.
     """
-    from vmm.control.consoles import Consoles
     from vmm.native import lib
 
-    keys = Keys(machine, Consoles(machine), lambda text: write(f"\n{text}"))
+    keys = Keys(machine, consoles, lambda text: write(consoles.lead() + text))
     machine.hardware.loop.on(lib.LOOP_ESCAPE, keys.press)

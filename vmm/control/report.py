@@ -12,10 +12,12 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from vmm.errors import EXIT_REPORT, HostError, VmmError
-from vmm.record import Record
+from vmm.record import Record, as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from vmm.control.consoles import Loss
 
 SCHEMA = 1
 OPEN_FILES = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/")
@@ -43,6 +45,7 @@ class Ending(Record):
     cpu: float = 0.0
     marks: Sequence[tuple[str, float]] = ()  # (name, seconds since the process started)
     counters: Mapping[str, Any] = {}
+    losses: Sequence[Loss] = ()
 
 
 def as_json(ending: Ending, name: str) -> dict[str, object]:
@@ -60,6 +63,7 @@ def as_json(ending: Ending, name: str) -> dict[str, object]:
         "phase": ending.phase,
         "sentence": ending.sentence,
         "console": last_lines(ending.console),
+        "lost": [as_dict(loss) for loss in ending.losses],
         "timings": {
             "started": datetime.fromtimestamp(ending.started, UTC).isoformat(),
             "wall": round(ending.wall, 6),

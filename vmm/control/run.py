@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.config import VmConfig
+    from vmm.control.consoles import Consoles, Loss
     from vmm.control.session import StateSession
     from vmm.machine import Machine
     from vmm.outcome import Outcome
@@ -43,10 +44,12 @@ class Run:
         self.clock = monotonic_ns()
         self.phase = "configure"
         self.facts: dict[str, Any] = {}
+        self.consoles: Consoles | None = None
+        self.losses: list[Loss] = []
         self.reports: list[str] = []  # where they go: places found usable, and ours
 
     def until_end(self, stop_before: str) -> int:
-        log.configure(self.config.log_level, self.config.log_format)
+        log.configure(self.config.log_level, self.config.log_format, self._lead)
         if self.config.exit_report:
             from vmm.control.report import check_place
 
@@ -73,37 +76,61 @@ class Run:
         from vmm.machine import Machine
 
         self.phase = "build"
-        with Signals() as signals, Machine(self.config) as machine:
-            if stop_before == "run":
-                self._show(machine.info())
-                return EXIT_OK
-            if session is not None:
-                session.serve(machine)
-            signals.end(machine)
-            self._connect_user(machine)
-            self.phase = "run"
-            try:
-                outcome = machine.run()
-            finally:
-                self._gather(machine)
+        machine = Machine(self.config)
+        try:
+            with Signals() as signals, machine:
+                if stop_before == "run":
+                    self._show(machine.info())
+                    return EXIT_OK
                 if session is not None:
-                    session.hush()
-            self.phase = "end"
+                    session.serve(machine)
+                signals.end(machine)
+                self._connect_user(machine)
+                outcome = self._run(machine, session)
+        finally:
+            self._tell_losses(machine)
         return self._tell(outcome)
+
+    def _run(self, machine: Machine, session: StateSession | None) -> Outcome:
+        self.phase = "run"
+        try:
+            outcome = machine.run()
+        finally:
+            self._gather(machine)
+            if session is not None:
+                session.hush()
+        self.phase = "end"
+        return outcome
 
     def _connect_user(self, machine: Machine) -> None:
         """Keys of the terminal work; pseudo-terminals, whose names nobody can know, are named."""
         kinds = {console.kind for console in self.config.consoles}
+        if kinds.isdisjoint(("stdio", "pty")):
+            return
+        from vmm.control.consoles import Consoles
+
+        self.consoles = Consoles(machine)
+        for port in self.consoles.ports:
+            if port.chan.kind == "pty":
+                _say(f"{port.name} is {port.chan.path}")
         if "stdio" in kinds:
             from vmm.control.escape import listen
 
-            listen(machine, _write_stderr)
-        if "pty" in kinds:
-            from vmm.control.consoles import Consoles
+            listen(machine, self.consoles, _write_stderr)
 
-            for port in Consoles(machine).ports:
-                if port.chan.kind == "pty":
-                    _say(f"{port.name} is {port.chan.path}")
+    def _lead(self) -> str:
+        """What a log line must begin with."""
+        return self.consoles.lead() if self.consoles is not None else ""
+
+    def _tell_losses(self, machine: Machine) -> None:
+        """Once the consoles are closed: only then is it known what nobody took."""
+        if machine.state != "closed":
+            return
+        from vmm.control.consoles import losses
+
+        self.losses = losses(machine)
+        for loss in self.losses:
+            _say(loss.sentence())
 
     def _gather(self, machine: Machine) -> None:
         """What the report and the user want to know, while the machine still exists.
@@ -180,6 +207,7 @@ class Run:
             started=self.started,
             wall=(monotonic_ns() - self.clock) / 1e9,
             cpu=clock_gettime(CLOCK_PROCESS_CPUTIME_ID),
+            losses=self.losses,
             **self.facts,
         )
         body = report.as_json(ending, self.config.name)
