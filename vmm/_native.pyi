@@ -67,6 +67,9 @@ class struct_chan_counters(Struct):
 class struct_chan_front(Struct):
     rx: Any
     tx_ready: Any
+    room: Any
+    filled: Any
+    peer: Any
     opaque: Any
 
 class struct_coalesce(Struct):
@@ -828,6 +831,56 @@ class struct_uart_state(Struct):
 class struct_vclock(Struct):
     pass
 
+class struct_vcon(Struct):
+    pass
+
+class struct_vcon_control(Struct):
+    ready: bool
+    port: Array[struct_vcon_control_port]
+
+class struct_vcon_control_port(Struct):
+    flags: int
+    tell: int
+    owed: int
+
+class struct_vcon_counters(Struct):
+    control_in: int
+    control_out: int
+    control_ignored: int
+    device_failed: int
+    port_failed: int
+    emergency: int
+
+class struct_vcon_news(Struct):
+    opened: int
+    closed: int
+    failed: int
+    device_failed: bool
+
+class struct_vcon_port_counters(Struct):
+    tx_bytes: int
+    rx_bytes: int
+    tx_discarded: int
+    tx_blocked: int
+    rx_blocked: int
+
+class struct_vcon_setup(Struct):
+    mem: struct_gmem
+    loop: struct_loop
+    max_ports: int
+    multiport: bool
+    spec_order: bool
+
+class struct_vcon_state(Struct):
+    version: int
+    ready: int
+    cols: int
+    rows: int
+    flags: Array[int]
+    tell: Array[int]
+    owed: Array[int]
+    tx_taken: Array[int]
+
 class struct_vcpu(Struct):
     id: int
     run: struct_kvm_run
@@ -1160,6 +1213,7 @@ class Lib:
     CHAN_LIMIT_DEFAULT: int
     CHAN_LIMIT_MAX: int
     CHAN_LIMIT_MIN: int
+    CHAN_ROOM: int
     CHAN_TAIL: int
     DEBUGCON_STATE_VERSION: int
     DEV_EVENT_CRASH_LOADED: int
@@ -1512,6 +1566,30 @@ class Lib:
     UART_PORTS: int
     UART_STATE_VERSION: int
     UART_TIMEOUT_NS: int
+    VCON_ANNOUNCED: int
+    VCON_CLOSED_MEANWHILE: int
+    VCON_CONSOLE: int
+    VCON_CONTROL_SIZE: int
+    VCON_DEVICE_FAILED: int
+    VCON_DEVICE_READY: int
+    VCON_EVENT_NEWS: int
+    VCON_EXISTS: int
+    VCON_FAILED: int
+    VCON_GUEST_CLOSED: int
+    VCON_GUEST_OPEN: int
+    VCON_GUEST_OPENED: int
+    VCON_HOST_OPEN: int
+    VCON_IGNORED: int
+    VCON_MAX_PORTS: int
+    VCON_MESSAGE_MAX: int
+    VCON_NAME_MAX: int
+    VCON_NOTHING_NEW: int
+    VCON_PORT_FAILED: int
+    VCON_PORT_READY: int
+    VCON_QUEUE_SIZE: int
+    VCON_READY: int
+    VCON_STATE_VERSION: int
+    VCON_TOLD_OPEN: int
     VCPU_DEBUG: int
     VCPU_DEVICE: int
     VCPU_FAIL_ENTRY: int
@@ -1691,6 +1769,9 @@ class Lib:
     VHOST_VRING_F_LOG: int
     VHOST_VSOCK_SET_GUEST_CID: int
     VHOST_VSOCK_SET_RUNNING: int
+    VIRTIO_CONSOLE_F_EMERG_WRITE: int
+    VIRTIO_CONSOLE_F_MULTIPORT: int
+    VIRTIO_CONSOLE_F_SIZE: int
     VQ_MAX_SIZE: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
@@ -1720,19 +1801,24 @@ class Lib:
     bus_write_burst: Callable[[struct_bus, struct_bus_reader, int, Any, int], bool]
     chan_attach: Callable[[struct_chan, int, int], int]
     chan_can_put: Callable[[struct_chan], bool]
+    chan_connected: Callable[[struct_chan], bool]
     chan_counters: Callable[[struct_chan, struct_chan_counters], None]
     chan_create: Callable[[struct_loop, int, int], struct_chan]
     chan_destroy: Callable[[struct_chan], None]
     chan_flush: Callable[[struct_chan, int], int]
     chan_has_peer: Callable[[struct_chan], bool]
+    chan_keep: Callable[[struct_chan, int], int]
     chan_listen: Callable[[struct_chan, int], int]
     chan_out_error: Callable[[struct_chan], int]
     chan_put: Callable[[struct_chan, Any, int], int]
     chan_rx_resume: Callable[[struct_chan], None]
+    chan_set_absent: Callable[[struct_chan, bool], None]
     chan_set_escape: Callable[[struct_chan, bool], None]
     chan_set_front: Callable[[struct_chan, struct_chan_front], None]
     chan_tail: Callable[[struct_chan, Any, int], int]
+    chan_take: Callable[[struct_chan, Any, int], int]
     chan_watch_panic: Callable[[struct_chan, bool], None]
+    chan_writev: Callable[[struct_chan, struct_iovec, int], int]
     coalesce_counters: Callable[[struct_coalesce, struct_coalesce_counters], None]
     coalesce_create: Callable[[int, struct_vclock, struct_loop, Any, Any], struct_coalesce]
     coalesce_destroy: Callable[[struct_coalesce], None]
@@ -1939,6 +2025,26 @@ class Lib:
     vclock_set: Callable[[struct_vclock, int], None]
     vclock_step: Callable[[struct_vclock, int], None]
     vclock_stop: Callable[[struct_vclock], None]
+    vcon_add: Callable[[struct_vcon, int, struct_chan, bool, Any], int]
+    vcon_control_add: Callable[[struct_vcon_control, int, bool, Any], int]
+    vcon_control_host: Callable[[struct_vcon_control, int, bool], None]
+    vcon_control_init: Callable[[struct_vcon_control, int, bool], None]
+    vcon_control_next: Callable[[struct_vcon_control, Any], int]
+    vcon_control_receive: Callable[[struct_vcon_control, Any, int, Any], int]
+    vcon_control_remove: Callable[[struct_vcon_control, int], None]
+    vcon_control_reset: Callable[[struct_vcon_control], None]
+    vcon_control_resize: Callable[[struct_vcon_control, int, int], None]
+    vcon_control_set: Callable[[struct_vcon_control, int, struct_vcon_control_port], bool]
+    vcon_counters: Callable[[struct_vcon, struct_vcon_counters], None]
+    vcon_create: Callable[[struct_vcon_setup], struct_vcon]
+    vcon_destroy: Callable[[struct_vcon], None]
+    vcon_load: Callable[[struct_vcon, struct_vcon_state], int]
+    vcon_news: Callable[[struct_vcon, struct_vcon_news], None]
+    vcon_port_counters: Callable[[struct_vcon, int, struct_vcon_port_counters], None]
+    vcon_remove: Callable[[struct_vcon, int], int]
+    vcon_resize: Callable[[struct_vcon, int, int], None]
+    vcon_save: Callable[[struct_vcon, struct_vcon_state], None]
+    vcon_swap: Callable[[struct_vcon, int, struct_chan], int]
     vcpu_complete_io: Callable[[struct_vcpu], int]
     vcpu_create: Callable[[struct_vmcore, int, int, int, int], struct_vcpu]
     vcpu_destroy: Callable[[struct_vcpu], None]
@@ -1957,6 +2063,7 @@ class Lib:
     vq_flush: Callable[[struct_vq], bool]
     vq_kicks_off: Callable[[struct_vq], None]
     vq_kicks_on: Callable[[struct_vq], bool]
+    vq_look_again: Callable[[struct_vq], None]
     vq_pop: Callable[[struct_vq, struct_vq_chain], int]
     vq_push: Callable[[struct_vq, int, int], None]
     vq_start: Callable[[struct_vq, struct_gmem, struct_gmem_dev, struct_vq_config], int]
@@ -2243,6 +2350,20 @@ class FFI:
     def new(self, cdecl: Literal["struct uart_setup *"], init: Any = ...) -> struct_uart_setup: ...
     @overload
     def new(self, cdecl: Literal["struct uart_state *"], init: Any = ...) -> struct_uart_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_control *"], init: Any = ...) -> struct_vcon_control: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_control_port *"], init: Any = ...) -> struct_vcon_control_port: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_counters *"], init: Any = ...) -> struct_vcon_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_news *"], init: Any = ...) -> struct_vcon_news: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_port_counters *"], init: Any = ...) -> struct_vcon_port_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_setup *"], init: Any = ...) -> struct_vcon_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon_state *"], init: Any = ...) -> struct_vcon_state: ...
     @overload
     def new(self, cdecl: Literal["struct vcpu *"], init: Any = ...) -> struct_vcpu: ...
     @overload

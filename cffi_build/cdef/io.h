@@ -50,9 +50,14 @@ enum chan_overflow { CHAN_BLOCK, CHAN_DROP, ... };
 #define CHAN_TAIL ...
 #define CHAN_FLUSH_NS ...
 struct chan;
+#define CHAN_ROOM ...
+struct iovec;
 struct chan_front {
 	size_t (*rx)(void *opaque, const uint8_t *buf, size_t len);
 	void (*tx_ready)(void *opaque);
+	int (*room)(void *opaque, struct iovec *ret, int max);
+	void (*filled)(void *opaque, size_t len);
+	void (*peer)(void *opaque, bool connected);
 	void *opaque;
 };
 struct chan_counters {
@@ -64,13 +69,18 @@ void chan_destroy(struct chan *c);
 void chan_set_front(struct chan *c, const struct chan_front *f);
 int chan_attach(struct chan *c, int in_fd, int out_fd);
 int chan_listen(struct chan *c, int listen_fd);
+int chan_keep(struct chan *c, int in_fd);
+size_t chan_take(struct chan *c, uint8_t *ret, size_t len);
+void chan_set_absent(struct chan *c, bool absent);
 void chan_set_escape(struct chan *c, bool on);
 void chan_watch_panic(struct chan *c, bool on);
 size_t chan_put(struct chan *c, const uint8_t *buf, size_t len);
+ssize_t chan_writev(struct chan *c, const struct iovec *iov, int count);
 bool chan_can_put(struct chan *c);
 void chan_rx_resume(struct chan *c);
 bool chan_has_peer(struct chan *c);
 int chan_out_error(struct chan *c);
+bool chan_connected(struct chan *c);
 uint64_t chan_flush(struct chan *c, int timeout_ms);
 size_t chan_tail(struct chan *c, uint8_t *ret, size_t len);
 void chan_counters(struct chan *c, struct chan_counters *ret);

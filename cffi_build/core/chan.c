@@ -39,6 +39,7 @@ static void on_timer(void *opaque, uint32_t events)
 	int err = full ? 0 : chan_out_flush(c);
 	if (err && err != -EAGAIN)
 		chan_peer_lost(c, -err);
+	chan_link_tell(c);
 	chan_out_tell(c);
 	chan_peer_deferred(c);
 	chan_in_deferred(c);

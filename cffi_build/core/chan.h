@@ -12,6 +12,8 @@
 #ifndef VMM_CHAN_H
 #define VMM_CHAN_H
 
+#include <sys/uio.h>
+
 #include "base.h"
 #include "loop.h"
 
@@ -26,6 +28,7 @@ enum chan_overflow {
 #define CHAN_TAIL 16384 // last bytes written by the guest, kept for the exit report
 #define CHAN_FLUSH_NS 500000 // how long a byte waits for company
 #define CHAN_FLUSH_MAX_NS 4000000
+#define CHAN_ROOM 64 // pieces that chan_front.room() may name
 
 struct chan;
 
@@ -34,8 +37,18 @@ struct chan_front {
 	// Takes up to len bytes of input, returns how many. After fewer than len, no more are
 	// offered before chan_rx_resume().
 	size_t (*rx)(void *opaque, const uint8_t *buf, size_t len);
-	// The output buffer has room again (CHAN_BLOCK only, after it refused bytes).
+	// The output buffer has room again (CHAN_BLOCK only, after it refused bytes), or the peer
+	// takes more after chan_writev() gave -EAGAIN.
 	void (*tx_ready)(void *opaque);
+	// Optional, together: input goes from the peer straight to where room() says, at most `max`
+	// pieces; filled() follows at once with how many bytes came, perhaps none. No room, 0
+	// pieces: not asked again before chan_rx_resume(). While escapes are looked for, and for
+	// bytes that had been read before, rx() is called instead.
+	int (*room)(void *opaque, struct iovec *ret, int max);
+	void (*filled)(void *opaque, size_t len);
+	// Optional: chan_connected() has changed. A peer that was followed by another one at once
+	// is told of as gone and as come. A new front-end is told only of a peer that is there.
+	void (*peer)(void *opaque, bool connected);
 	void *opaque;
 };
 
@@ -69,6 +82,13 @@ int chan_attach(struct chan *c, int in_fd, int out_fd);
 // A listening socket, non-blocking, owned from here on: one peer at a time is accepted, the next
 // after it has gone.
 int chan_listen(struct chan *c, int listen_fd);
+// The buffer itself is where output ends: the last `limit` bytes with CHAN_DROP, what chan_take()
+// has not taken yet with CHAN_BLOCK. in_fd as with chan_attach().
+int chan_keep(struct chan *c, int in_fd);
+// What a kept buffer has, oldest first, and no longer keeps; how many bytes.
+size_t chan_take(struct chan *c, uint8_t *ret, size_t len);
+// What no descriptor tells: the peer's own other end (a pseudo-terminal's slave) is open or not.
+void chan_set_absent(struct chan *c, bool absent);
 // Input byte 0x01 (Ctrl-A) starts an escape: the byte after it is posted as LOOP_ESCAPE, except
 // that a second 0x01 stands for one to the guest.
 void chan_set_escape(struct chan *c, bool on);
@@ -77,13 +97,22 @@ void chan_watch_panic(struct chan *c, bool on);
 
 // Guest output, any thread. Returns how many bytes were taken: all with CHAN_DROP.
 size_t chan_put(struct chan *c, const uint8_t *buf, size_t len);
+// Output past the buffer, straight to the peer and after all that was put: neither tail nor panic
+// watch see it. The loop's thread only, with no lock held. Returns how many bytes were taken (at
+// least one, unless the pieces are empty), -EAGAIN (tx_ready follows), -ENOTCONN (nobody is there).
+ssize_t chan_writev(struct chan *c, const struct iovec *iov, int count);
 // Room for at least one byte? (CHAN_BLOCK; always true with CHAN_DROP.)
 bool chan_can_put(struct chan *c);
 // The front-end can take input again. Any thread, also with the device's lock held.
 void chan_rx_resume(struct chan *c);
+// The same, and input that is there comes before this returns. The loop's thread only, with no lock
+// held and not from within the front-end's functions.
+void chan_rx_now(struct chan *c);
 bool chan_has_peer(struct chan *c);
 // errno of the write that ended the output for good; 0 if none did.
 int chan_out_error(struct chan *c);
+// Whether output has a place to go and input may come: a peer, a kept buffer, nothing by choice.
+bool chan_connected(struct chan *c);
 // Writes out what the peer takes, waiting up to timeout_ms; returns bytes left.
 uint64_t chan_flush(struct chan *c, int timeout_ms);
 // Copies the last bytes put (at most CHAN_TAIL), returns how many.

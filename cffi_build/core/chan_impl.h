@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside a channel: shared by chan.c and chan_watch.c (the guest's side), chan_in.c, chan_out.c and
-// chan_peer.c (the loop's side) only.
+// Inside a channel: shared by chan.c and chan_watch.c (the guest's side), chan_in.c, chan_out.c,
+// chan_peer.c, chan_link.c and chan_straight.c (the loop's side) only.
 #ifndef VMM_CHAN_IMPL_H
 #define VMM_CHAN_IMPL_H
 
@@ -17,7 +17,7 @@
 #define CHAN_NOW_NS 1 // as soon as the loop gets there
 
 enum chan_out {
-	OUT_WAITING, // nobody yet, or between two peers: bytes are kept
+	OUT_WAITING, // nobody yet, between two peers, or chan_keep(): bytes are kept
 	OUT_READY, // out_fd takes bytes
 	OUT_FULL, // out_fd took less than it was offered; EPOLLOUT is armed
 	OUT_NONE, // nobody and never again: bytes are thrown away
@@ -37,6 +37,7 @@ struct chan_peer {
 	bool in_sock, out_sock;
 	bool in_direct; // in_fd cannot be polled (a regular file): it is read without asking
 	bool out_slow; // a blocking descriptor: polled before every small write
+	bool keep; // chan_keep()
 };
 
 struct chan {
@@ -68,6 +69,9 @@ struct chan {
 	enum chan_out out;
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
 	int out_error; // see chan_out_error()
+	bool kept, absent; // chan_keep(), chan_set_absent()
+	bool told_connected; // what front.peer() was last told
+	uint64_t departures, told_departures; // times that a peer left
 	struct chan_counters counters;
 
 	// Guards peer, listener and hand, held over the reads and writes themselves, which do not
@@ -118,7 +122,23 @@ void chan_watch_bytes(struct chan *c, const uint8_t *buf, size_t len);
 // Posts a panic line that found the loop's queue full.
 void chan_post_panic(struct chan *c);
 
+// chan_link.c
+// Tells the front-end what has changed. The loop's thread only, no lock held.
+void chan_link_tell(struct chan *c);
+// A peer has gone. Context: lock held.
+void chan_link_left(struct chan *c);
+
+// chan_straight.c
+// One read into the front-end's own memory, *ret_short: less came than there was room for. Bytes, 0
+// at the end, -EAGAIN, -ENOBUFS (no room: input is paused now), -ENOSYS (the front-end has no
+// such), or the peer's -errno. The loop's thread only, no lock held.
+ssize_t chan_straight_read(struct chan *c, bool *ret_short);
+
 // chan_in.c; the loop's thread only.
+// The front-end takes no more. False: it asked for more meanwhile.
+bool chan_in_pause(struct chan *c);
+// Reads once. The number of bytes, 0 at the end, or -errno. Context: no lock held.
+ssize_t chan_in_read(struct chan *c, const struct iovec *iov, int count);
 // Marks the front-end as running on this thread and returns a copy of it; ends that.
 struct chan_front chan_front_enter(struct chan *c);
 void chan_front_leave(struct chan *c);
@@ -127,6 +147,8 @@ void chan_in_ready(void *opaque, uint32_t events); // a loop_fn
 void chan_in_deferred(struct chan *c);
 
 // chan_out.c
+// One write that does not wait. Bytes written, or -errno. Context: io held.
+ssize_t chan_out_push(struct chan *c, const struct iovec *iov, int count);
 void chan_out_ready(void *opaque, uint32_t events); // a loop_fn
 // Writes until the peer takes no more, nothing is left, or it is another's turn. 0, -EAGAIN or the
 // peer's -errno, with which the caller goes to chan_peer_lost(). Context: no lock held.

@@ -3,11 +3,13 @@
 // it. What has no other context named runs on the loop's thread.
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "chan_impl.h"
 
 #define ESCAPE 0x01 // Ctrl-A
+#define ROUNDS 16 // reads before it is another source's turn
 
 struct chan_front chan_front_enter(struct chan *c)
 {
@@ -28,6 +30,8 @@ void chan_set_front(struct chan *c, const struct chan_front *f)
 {
 	LOCKED(&c->lock);
 	c->front = f ? *f : (struct chan_front){ 0 };
+	c->told_connected = false;
+	c->told_departures = c->departures;
 	while (c->front_busy && !pthread_equal(c->front_thread, pthread_self()))
 		pthread_cond_wait(&c->front_idle, &c->lock);
 	if (f) {
@@ -38,10 +42,19 @@ void chan_set_front(struct chan *c, const struct chan_front *f)
 
 void chan_rx_resume(struct chan *c)
 {
-	// The order with deliver(): paused is stored there before resumed is looked at.
+	// The order with chan_in_pause(): paused is stored there before resumed is looked at.
 	atomic_store(&c->rx_resumed, true);
 	if (atomic_load(&c->rx_paused))
 		chan_defer_unlocked(c, CHAN_NOW_NS);
+}
+
+bool chan_in_pause(struct chan *c)
+{
+	atomic_store(&c->rx_paused, true);
+	if (!atomic_exchange(&c->rx_resumed, false))
+		return true;
+	atomic_store(&c->rx_paused, false);
+	return false;
 }
 
 // Offers what there is to the front-end until it takes less than that.
@@ -58,12 +71,8 @@ static void deliver(struct chan *c)
 			c->stalled_at = 0;
 		}
 		c->in_at += n;
-		if (c->in_at < c->in_len) {
-			atomic_store(&c->rx_paused, true);
-			if (!atomic_exchange(&c->rx_resumed, false))
-				break;
-			atomic_store(&c->rx_paused, false);
-		}
+		if (c->in_at < c->in_len && chan_in_pause(c))
+			break;
 	}
 	memmove(c->in, c->in + c->in_at, c->in_len - c->in_at);
 	c->in_len -= c->in_at;
@@ -91,17 +100,18 @@ static void accept_input(struct chan *c, const uint8_t *buf, size_t len)
 	}
 }
 
-// Reads once. The number of bytes, 0 at the end, or -errno. io keeps the descriptor open meanwhile.
-static ssize_t read_peer(struct chan *c, uint8_t *buf, size_t len)
+// io keeps the descriptor open meanwhile.
+ssize_t chan_in_read(struct chan *c, const struct iovec *iov, int count)
 {
-	LOCKED(&c->io);
+	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count };
 	ssize_t n;
 
+	LOCKED(&c->io);
 	if (c->peer.in_fd < 0)
 		return -EAGAIN;
 	do {
-		n = c->peer.in_sock ? recv(c->peer.in_fd, buf, len, MSG_DONTWAIT)
-				    : read(c->peer.in_fd, buf, len);
+		n = c->peer.in_sock ? recvmsg(c->peer.in_fd, &message, MSG_DONTWAIT)
+				    : readv(c->peer.in_fd, iov, count);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -128,22 +138,43 @@ static void want_more(struct chan *c)
 		loop_modify(c->loop, c->peer.in_handle, EPOLLIN | EPOLLONESHOT);
 }
 
-static void read_more(struct chan *c)
+// One read by way of `in`; as chan_straight_read().
+static ssize_t read_and_hand_on(struct chan *c, bool *ret_short)
 {
 	uint8_t buf[CHAN_IN];
-	ssize_t n = read_peer(c, buf, CHAN_IN - c->in_len);
+	struct iovec iov = { buf, CHAN_IN - c->in_len };
+	ssize_t n = chan_in_read(c, &iov, 1);
 
+	*ret_short = n < (ssize_t)iov.iov_len;
 	if (n > 0) {
 		accept_input(c, buf, (size_t)n);
 		deliver(c);
-	} else if (n == -EIO) {
+	}
+	return n;
+}
+
+static void read_more(struct chan *c)
+{
+	bool drained = false;
+	ssize_t n = 1;
+
+	for (uint32_t round = 0; round < ROUNDS && n > 0 && !drained && c->in_len < CHAN_IN;
+	     round++) {
+		n = -ENOSYS;
+		if (!c->in_len && !atomic_load(&c->escape))
+			n = chan_straight_read(c, &drained);
+		if (n == -ENOSYS)
+			n = read_and_hand_on(c, &drained);
+		drained = drained || (atomic_load(&c->rx_paused) && !atomic_load(&c->escape));
+	}
+	if (n == -EIO) {
 		// A terminal whose foreground is another job's: come back later.
 		c->in_retry = true;
 		chan_defer_unlocked(c, CHAN_STALL_NS);
 		return;
-	} else if (n != -EAGAIN) {
-		chan_peer_in_ended(c);
 	}
+	if (n <= 0 && n != -EAGAIN && n != -ENOBUFS)
+		chan_peer_in_ended(c);
 	want_more(c);
 }
 
@@ -153,6 +184,15 @@ void chan_in_ready(void *opaque, uint32_t events)
 
 	(void)events;
 	if (c->in_len < CHAN_IN)
+		read_more(c);
+}
+
+void chan_rx_now(struct chan *c)
+{
+	atomic_store(&c->rx_paused, false);
+	atomic_store(&c->rx_resumed, false);
+	deliver(c);
+	if (!atomic_load(&c->rx_paused))
 		read_more(c);
 }
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,20 +13,26 @@
 #define ROUNDS 64 // hands written before it is another source's turn
 #define SLOW_BYTES 256 // a terminal or pipe that polls writable takes that much without waiting
 
-// One write that does not wait. Bytes written, or -errno. Context: io held.
-static ssize_t push(struct chan *c, const uint8_t *buf, size_t len)
+ssize_t chan_out_push(struct chan *c, const struct iovec *iov, int count)
 {
 	struct pollfd poll_out = { .fd = c->peer.out_fd, .events = POLLOUT };
+	struct msghdr message = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count };
+	struct iovec little;
 	ssize_t n;
 
 	if (c->peer.out_slow) {
 		if (poll(&poll_out, 1, 0) <= 0)
 			return -EAGAIN;
-		len = len < SLOW_BYTES ? len : SLOW_BYTES;
+		little = iov[0];
+		if (little.iov_len > SLOW_BYTES)
+			little.iov_len = SLOW_BYTES;
+		iov = &little;
+		count = 1;
 	}
 	do {
-		n = c->peer.out_sock ? send(c->peer.out_fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL)
-				     : write(c->peer.out_fd, buf, len);
+		n = c->peer.out_sock
+			    ? sendmsg(c->peer.out_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : writev(c->peer.out_fd, iov, count);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -41,7 +48,8 @@ static int write_rounds(struct chan *c)
 				return 0;
 			round++;
 		}
-		ssize_t n = push(c, c->hand + c->hand_at, c->hand_len - c->hand_at);
+		struct iovec rest = { c->hand + c->hand_at, c->hand_len - c->hand_at };
+		ssize_t n = chan_out_push(c, &rest, 1);
 		if (n < 0)
 			return (int)n;
 		c->hand_at += (size_t)n;
@@ -88,10 +96,22 @@ void chan_out_tell(struct chan *c)
 	chan_front_leave(c);
 }
 
+// Has the peer said all it will? -EAGAIN: there is more to read, or that cannot be told yet. 0: it
+// closed; else the -errno it ended with. Context: io held.
+static int input_ended(struct chan *c)
+{
+	uint8_t byte;
+
+	if (!c->peer.in_sock || c->peer.in_fd < 0)
+		return -EPIPE;
+	ssize_t n = recv(c->peer.in_fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+	return n > 0 ? -EAGAIN : n < 0 ? -errno : 0;
+}
+
 void chan_out_ready(void *opaque, uint32_t events)
 {
 	struct chan *c = opaque;
-	bool gone;
+	int ended = -EAGAIN;
 
 	{
 		LOCKED(&c->lock);
@@ -102,13 +122,13 @@ void chan_out_ready(void *opaque, uint32_t events)
 		// A peer that sent something before it left is read to its end first: chan_in.c
 		// finds that it has left. Not armed again for that, or the loop would spin.
 		LOCKED(&c->io);
-		bool reading = c->peer.in_sock && c->peer.in_fd >= 0;
-		gone = events & (EPOLLERR | EPOLLHUP) && !reading && c->peer.out_fd >= 0;
+		if (events & (EPOLLERR | EPOLLHUP) && c->peer.out_fd >= 0)
+			ended = input_ended(c);
 	}
-	if (gone && (!err || err == -EAGAIN))
-		err = -EPIPE;
 	if (err && err != -EAGAIN)
 		chan_peer_lost(c, -err);
+	else if (ended != -EAGAIN)
+		chan_peer_lost(c, -ended);
 	chan_out_tell(c);
 }
 

@@ -76,7 +76,9 @@ static int install(struct chan *c, struct chan_peer *p, struct chan_peer *ret_ol
 	c->peer = *p;
 	LOCKED(&c->lock);
 	c->counters.peers += present(p);
-	c->out = p->out_fd >= 0 ? OUT_READY : c->listen_fd >= 0 ? OUT_WAITING : OUT_NONE;
+	c->kept = p->keep;
+	c->absent = false;
+	c->out = p->out_fd >= 0 ? OUT_READY : c->listen_fd >= 0 || p->keep ? OUT_WAITING : OUT_NONE;
 	c->out_silent = true;
 	if (c->out == OUT_NONE)
 		chan_discard(c, true);
@@ -84,7 +86,7 @@ static int install(struct chan *c, struct chan_peer *p, struct chan_peer *ret_ol
 	return 0;
 }
 
-int chan_attach(struct chan *c, int in_fd, int out_fd)
+static int attach(struct chan *c, int in_fd, int out_fd, bool keep)
 {
 	struct chan_peer p = nobody, old;
 	int err;
@@ -93,11 +95,22 @@ int chan_attach(struct chan *c, int in_fd, int out_fd)
 	p.out_fd = out_fd;
 	p.in_sock = is_socket(in_fd);
 	p.out_sock = is_socket(out_fd);
+	p.keep = keep;
 	while ((err = install(c, &p, &old)) == -EBUSY)
 		release_peer(c, &old);
 	if (err)
 		release_peer(c, &p);
 	return err;
+}
+
+int chan_attach(struct chan *c, int in_fd, int out_fd)
+{
+	return attach(c, in_fd, out_fd, false);
+}
+
+int chan_keep(struct chan *c, int in_fd)
+{
+	return attach(c, in_fd, -1, true);
 }
 
 // handle: of the listening source, -1 for none.
@@ -170,7 +183,8 @@ void chan_peer_lost(struct chan *c, int err)
 			return;
 		LOCKED(&c->lock);
 		c->out = c->listen_fd >= 0 ? OUT_WAITING : OUT_NONE;
-		c->out_silent = false;
+		c->out_silent = c->kept = false;
+		chan_link_left(c);
 		if (c->out == OUT_NONE) {
 			c->out_error = err;
 			chan_discard(c, false);

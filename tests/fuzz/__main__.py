@@ -22,7 +22,10 @@ SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"
 LIMITS = ["-max_len=4096", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
 
 TIMER = ("loop.c", "loop_event.c", "timer.c", "irq.c")
-CHAN = ("chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c")
+CHAN = (
+    "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c", "chan_link.c",
+    "chan_straight.c",
+)  # fmt: skip
 TARGETS = {
     "gmem": ("gmem.c",),
     "uart": (*TIMER, *CHAN, "coalesce.c", "uart.c", "uart_line.c", "uart_life.c"),

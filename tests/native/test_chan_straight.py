@@ -1,0 +1,287 @@
+"""core/chan_straight.c and chan_link.c: bytes past the buffers, kept buffers, who is connected."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.native.chanrig import ChanRig, read_exactly
+from vmm.native import ffi, lib
+
+EAGAIN, ENOTCONN = 11, 107
+KIB, MIB = 1 << 10, 1 << 20
+
+
+class StraightRig(ChanRig):
+    """A front-end with memory of its own for input, `pieces` long each, `room` of them at most."""
+
+    def __init__(self, limit: int = 16 * MIB, drop: bool = False) -> None:
+        super().__init__(limit, drop)
+        self.pieces, self.room = (100, 1, 4096), 64
+        self.links: list[bool] = []
+        self.fills: list[int] = []
+        self._callbacks = {
+            "rx": self._rx,
+            "tx_ready": self._tx_ready,
+            "room": ffi.callback("int(void *, struct iovec *, int)", self._make_room),
+            "filled": ffi.callback("void(void *, size_t)", self._take_filled),
+            "peer": ffi.callback("void(void *, bool)", self._linked),
+        }
+        self._front = ffi.new("struct chan_front *", self._callbacks)
+        lib.chan_set_front(self.chan, self._front)
+
+    def _make_room(self, _opaque: object, ret: Any, limit: int) -> int:
+        count = min(limit, self.room, len(self.pieces))
+        self.memory = [ffi.new("uint8_t[]", length) for length in self.pieces[:count]]
+        for i, memory in enumerate(self.memory):
+            ret[i].iov_base, ret[i].iov_len = memory, len(memory)
+        return count
+
+    def _take_filled(self, _opaque: object, length: int) -> None:
+        data = b"".join(bytes(memory) for memory in self.memory)[:length]
+        with self.changed:
+            self.fills.append(length)
+            self.received += data
+            self.changed.notify_all()
+
+    def _linked(self, _opaque: object, connected: bool) -> None:
+        with self.changed:
+            self.links.append(connected)
+            self.changed.notify_all()
+
+    def on_loop(self, function: Any) -> Any:
+        """The result of `function()`, called on the loop's thread."""
+        result: list[Any] = []
+        self.loop.call(lambda: result.append(function()))
+        self.settle()
+        return result[0]
+
+    def writev(self, *pieces: bytes) -> int:
+        kept = [ffi.from_buffer(piece) for piece in pieces]
+        iov = ffi.new("struct iovec[]", [{"iov_base": p, "iov_len": len(p)} for p in kept])
+        return int(self.on_loop(lambda: lib.chan_writev(self.chan, iov, len(pieces))))
+
+
+@pytest.fixture
+def rig() -> Iterator[StraightRig]:
+    rig = StraightRig()
+    yield rig
+    rig.close()
+
+
+# --- output
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_pieces_reach_the_peer_in_order_after_what_was_put(rig: StraightRig, kind: str) -> None:
+    if kind == "pipe":
+        reader = rig.pipe_out()
+    else:
+        ours, theirs = socket.socketpair()
+        reader = theirs.detach()
+        assert lib.chan_attach(rig.chan, ours.fileno(), ours.detach()) == 0
+    rig.settle()
+    assert rig.writev(b"one", b"two") == 6
+    rig.put(b"three")
+    assert rig.writev(b"four") == -EAGAIN
+    rig.wait(lambda: rig.ready == 1)
+    assert rig.writev(b"four", b"five") == 8
+    assert read_exactly(reader, 19) == b"onetwothreefourfive"
+    assert rig.counters()["out_bytes"] == 19
+    assert rig.tail() == b"three"
+    os.close(reader)
+
+
+def test_full_peer_takes_part_and_tells_when_it_takes_more(rig: StraightRig) -> None:
+    reader = rig.pipe_out()
+    data = random.Random(1).randbytes(300 * KIB)
+    sent, seen = 0, bytearray()
+    while sent < len(data):
+        n = rig.writev(data[sent:])
+        if n == -EAGAIN:
+            ready = rig.ready
+            seen += os.read(reader, 64 * KIB)
+            rig.wait(lambda ready=ready: rig.ready > ready)
+        else:
+            sent += n
+    seen += read_exactly(reader, len(data) - len(seen))
+    assert seen == data
+    assert rig.ready > 0
+    os.close(reader)
+
+
+def test_slow_descriptor_is_written_in_small_pieces(rig: StraightRig) -> None:
+    reader = rig.pipe_out(blocking=True)
+    rig.settle()
+    assert rig.writev(b"x" * 1000) == 256
+    assert read_exactly(reader, 256) == b"x" * 256
+    os.close(reader)
+
+
+def test_peer_that_left_is_nobody(rig: StraightRig) -> None:
+    os.close(rig.pipe_out())
+    rig.wait_event("LOOP_PEER_LOST")
+    assert rig.writev(b"text") == -ENOTCONN
+
+
+def test_nobody_by_choice_takes_everything(rig: StraightRig) -> None:
+    assert lib.chan_attach(rig.chan, -1, -1) == 0
+    assert rig.writev(b"text", b"more") == 8
+    assert rig.counters()["dropped_bytes"] == 0
+
+
+# --- input
+
+
+def test_input_goes_straight_to_where_there_is_room(rig: StraightRig) -> None:
+    writer = rig.pipe_in()
+    data = random.Random(2).randbytes(60_000)
+    os.write(writer, data)
+    rig.wait(lambda: len(rig.received) == len(data))
+    assert rig.received == data
+    assert max(rig.fills) == sum(rig.pieces)
+    assert rig.counters()["in_bytes"] == len(data)
+    os.close(writer)
+
+
+def test_nothing_is_read_while_there_is_no_room(rig: StraightRig) -> None:
+    rig.room = 0
+    ours, theirs = socket.socketpair()
+    assert lib.chan_attach(rig.chan, ours.fileno(), ours.fileno()) == 0
+    theirs.send(b"waiting")
+    rig.settle()
+    rig.settle()
+    assert ours.recv(100, socket.MSG_PEEK) == b"waiting"
+    assert rig.fills == []
+    rig.room = 1
+    lib.chan_rx_resume(rig.chan)
+    rig.wait(lambda: rig.received == b"waiting")
+    ours.detach()
+    theirs.close()
+
+
+def test_escapes_are_looked_for_in_bytes_that_take_the_long_way(rig: StraightRig) -> None:
+    lib.chan_set_escape(rig.chan, True)
+    writer = rig.pipe_in()
+    os.write(writer, b"ab\x01xc")
+    rig.wait_event("LOOP_ESCAPE", ord("x"))
+    rig.wait(lambda: rig.received == b"abc")
+    assert rig.fills == []
+    os.close(writer)
+
+
+def test_peer_that_left_is_noticed_although_nothing_is_read(rig: StraightRig) -> None:
+    rig.room = 0
+    ours, theirs = socket.socketpair()
+    fd = ours.detach()
+    assert lib.chan_attach(rig.chan, fd, fd) == 0
+    theirs.send(b"last words")
+    rig.settle()
+    theirs.close()
+    rig.settle()
+    assert lib.chan_connected(rig.chan)
+    rig.room = 1
+    lib.chan_rx_resume(rig.chan)
+    rig.wait(lambda: rig.links == [True, False])
+    assert rig.received == b"last words"
+
+
+def test_peer_without_last_words_is_gone_at_once(rig: StraightRig) -> None:
+    rig.room = 0
+    ours, theirs = socket.socketpair()
+    fd = ours.detach()
+    assert lib.chan_attach(rig.chan, fd, fd) == 0
+    theirs.send(b"x")
+    rig.wait(lambda: rig.links == [True])
+    rig.room = 1
+    lib.chan_rx_resume(rig.chan)
+    rig.wait(lambda: rig.received == b"x")
+    rig.room = 0
+    theirs.close()
+    rig.wait(lambda: rig.links == [True, False])
+
+
+# --- who is connected
+
+
+def test_listener_tells_of_every_peer(rig: StraightRig, tmp_path: object) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    path = f"{tmp_path}/port"
+    listener.bind(path)
+    listener.listen(4)
+    listener.setblocking(False)
+    assert lib.chan_listen(rig.chan, listener.detach()) == 0
+    rig.settle()
+    assert not lib.chan_connected(rig.chan)
+    for n in (1, 2):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(path)
+            rig.wait(lambda n=n: rig.links == [True, False] * (n - 1) + [True])
+            assert lib.chan_connected(rig.chan)
+        rig.wait(lambda n=n: rig.links == [True, False] * n)
+    assert rig.writev(b"text") == -ENOTCONN
+
+
+def test_peer_replaced_by_us_never_left(rig: StraightRig) -> None:
+    readers = [rig.pipe_out() for _ in range(3)]
+    rig.wait(lambda: rig.links == [True])
+    rig.settle()
+    assert rig.links == [True]
+    for reader in readers:
+        os.close(reader)
+
+
+def test_absent_other_end_is_no_peer(rig: StraightRig) -> None:
+    reader = rig.pipe_out()
+    rig.wait(lambda: rig.links == [True])
+    lib.chan_set_absent(rig.chan, True)
+    rig.wait(lambda: rig.links == [True, False])
+    assert rig.writev(b"text") == -ENOTCONN
+    lib.chan_set_absent(rig.chan, False)
+    rig.wait(lambda: rig.links == [True, False, True])
+    os.close(reader)
+
+
+def test_peer_that_came_back_at_once_is_told_as_gone_and_come(rig: StraightRig) -> None:
+    reader = rig.pipe_out()
+    rig.wait(lambda: rig.links == [True])
+
+    def blink() -> None:
+        lib.chan_set_absent(rig.chan, True)
+        lib.chan_set_absent(rig.chan, False)
+
+    rig.on_loop(blink)
+    rig.wait(lambda: rig.links == [True, False, True])
+    os.close(reader)
+
+
+# --- a buffer that is its own end
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_kept_buffer_holds_the_last_bytes_or_refuses_more(drop: bool) -> None:
+    rig = StraightRig(4096, drop)
+    read_end, write_end = os.pipe2(os.O_NONBLOCK)
+    assert lib.chan_keep(rig.chan, read_end) == 0
+    rig.wait(lambda: rig.links == [True])
+    data = random.Random(3).randbytes(10_000)
+    taken = rig.writev(data[:1000], data[1000:])
+    buffer = ffi.new("uint8_t[]", 8192)
+    first = lib.chan_take(rig.chan, buffer, 100)
+    got = bytes(ffi.buffer(buffer, first))
+    rest = lib.chan_take(rig.chan, buffer, 8192)
+    got += bytes(ffi.buffer(buffer, rest))
+    assert (first, rest) == (100, 3996)
+    assert taken == (10_000 if drop else 4096)
+    assert got == (data[-4096:] if drop else data[:4096])
+    if not drop:
+        rig.wait(lambda: rig.ready == 1)
+    os.write(write_end, b"input")
+    rig.wait(lambda: rig.received == b"input")
+    rig.close()
+    os.close(write_end)
