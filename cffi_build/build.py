@@ -32,6 +32,7 @@ TOPICS = (
     "legacy",
     "testdev",
     "pci",
+    "vcon",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

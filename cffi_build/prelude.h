@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extension's C side: every header the cdef speaks of, and the one place where C meets Python.
 #include <linux/kvm.h>
+#include <linux/virtio_console.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -39,6 +40,7 @@
 #include "testdev.h"
 #include "timer.h"
 #include "uart.h"
+#include "vcon.h"
 #include "vcpu.h"
 #include "vq.h"
 

@@ -22,6 +22,7 @@ int vq_start(struct vq *q, struct gmem *m, struct gmem_dev *dev, const struct vq
 void vq_stop(struct vq *q, struct vq_config *ret);
 int vq_pop(struct vq *q, struct vq_chain *ret);
 void vq_unpop(struct vq *q);
+void vq_look_again(struct vq *q);
 void vq_push(struct vq *q, uint16_t head, uint32_t written);
 bool vq_flush(struct vq *q);
 bool vq_kicks_on(struct vq *q);

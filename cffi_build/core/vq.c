@@ -266,6 +266,11 @@ void vq_unpop(struct vq *q)
 	count_own(&q->bytes, -q->popped_bytes);
 }
 
+void vq_look_again(struct vq *q)
+{
+	q->avail_idx = q->last_avail;
+}
+
 void vq_push(struct vq *q, uint16_t head, uint32_t written)
 {
 	if (unlikely(!usable(q)))

@@ -90,6 +90,9 @@ void vq_stop(struct vq *q, struct vq_config *ret);
 int vq_pop(struct vq *q, struct vq_chain *ret);
 // Gives back the chain popped last; nothing was popped since, and it was not pushed.
 void vq_unpop(struct vq *q);
+// The driver may have taken back chains that were not popped, as its protocol with the device
+// allows it (a console's port that was removed): what was seen of its index counts no more.
+void vq_look_again(struct vq *q);
 // Fills a used element; the driver sees it after vq_flush(). written: bytes, from the beginning of
 // the device-writable pieces on.
 void vq_push(struct vq *q, uint16_t head, uint32_t written);
