@@ -1549,7 +1549,6 @@ class Lib:
     PVPANIC_PANICKED: int
     RAM_HUGE_PAGE: int
     RESETPORT_92: int
-    RESETPORT_CF8: int
     RESETPORT_CF9: int
     ROUTER_MAX_GSI: int
     ROUTER_MAX_ROUTES: int

@@ -12,11 +12,23 @@ from vmm.native import ffi, lib, made
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from vmm.bus import Bus
 
     Claim = tuple[str, int, int, int]  # address space ("pio" or "mmio"), base, length, region
+
+    class Device(Protocol):
+        """What the machine knows of a device; see CDevice for what each means."""
+
+        name: str
+
+        def claim(self, pio: Bus, mmio: Bus) -> None: ...
+        def close(self) -> None: ...
+        def reset(self) -> None: ...
+        def counters(self) -> dict[str, int]: ...
+        def save(self) -> dict[str, Any]: ...
+        def load(self, saved: dict[str, Any]) -> None: ...
 
 
 class CDevice:

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from vmm.irq import IrqRouter
     from vmm.loop import IoLoop
     from vmm.memory import GuestMemory
+    from vmm.native import PyDevice
 
 
 class DeviceContext(Record):
     """The parts of one machine that its devices are built from.
 
     `irq` is the `struct irq_hub *`, `clock` the `struct vclock *`, `core` the `struct vmcore *` of
-    the C core. `vm_fd` is the VM descriptor's number, -1 in tests without KVM.
+    the C core. `vm_fd` is the VM descriptor's number, -1 in tests without KVM. `upcalls`
+    is where a device that has registers in Python adds their `PyDevice`.
     """
 
     config: VmConfig
@@ -34,3 +36,4 @@ class DeviceContext(Record):
     router: IrqRouter
     coalesce: Coalesce
     vm_fd: int
+    upcalls: list[PyDevice]

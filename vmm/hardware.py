@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.boot import EntryState
-    from vmm.cdevice import CDevice
+    from vmm.cdevice import Device
     from vmm.config import VmConfig
 
 STATE_VERSION = 1
@@ -73,7 +73,7 @@ class Hardware:
         ring_fd = vm_fd if self.caps["KVM_CAP_COALESCED_PIO"] else -1
         self.coalesce = self._own(Coalesce(ring_fd, self.clock, self.loop, self.core))
         self.router = IrqRouter(self.vm, split=config.irqchip == "split", pins=config.ioapic_pins)
-        self.devices: list[CDevice] = []
+        self.devices: list[Device] = []
         self.python_devices: list[PyDevice] = []
         self._closers.append(self._close_devices)
         self._make_devices()
@@ -115,6 +115,7 @@ class Hardware:
             router=self.router,
             coalesce=self.coalesce,
             vm_fd=self.vm.fd.number,
+            upcalls=self.python_devices,
         )
         self.devices = build_platform(self.context)
 
@@ -182,7 +183,7 @@ class Hardware:
             state.load(vcpu.kvm, own)
         self.vm.set_clock(saved["kvmclock"])
 
-    def device(self, name: str) -> CDevice | None:
+    def device(self, name: str) -> Device | None:
         """The device of that name, if this machine has it."""
         return next((device for device in self.devices if device.name == name), None)
 

@@ -35,8 +35,8 @@ HIGH_MEMORY = 1 * MIB
 HOLE = 0xC000_0000  # RAM stops here and goes on at 4 GiB
 PCI_MMIO32 = 0xC000_0000
 PCI_MMIO32_END = 0xE000_0000
-PCI_ECAM = 0xE000_0000  # 1 MiB per bus
-PCI_ECAM_END = 0xF000_0000
+PCI_ECAM = 0xE000_0000  # 1 MiB per bus; there is one bus
+PCI_ECAM_SIZE = MIB
 IOAPIC = 0xFEC0_0000
 HPET = 0xFED0_0000
 HPET_BLOCK_ID = 0x8086_A201  # low half of its capabilities: 3 timers, 64-bit counter, revision 1
@@ -45,10 +45,14 @@ KVM_IDENTITY_MAP = 0xFEFF_C000  # one page, for real mode on Intel without unres
 KVM_TSS = 0xFEFF_D000  # three pages, same purpose
 TESTDEV_MMIO = 0xFF00_0000  # pc-testdev: 64 KiB that behave like RAM
 ABOVE_4G = 4 * GIB
+PCI_MMIO64 = 40 * GIB  # or above RAM, if that ends higher
+PCI_MMIO64_SIZE = 24 * GIB
 
 assert BOOT_PAGE_TABLES + 6 * PAGE <= BOOT_STACK_TOP <= CMDLINE
 assert CMDLINE + CMDLINE_MAX <= EBDA
 assert KVM_IDENTITY_MAP + PAGE == KVM_TSS
+assert PCI_MMIO32_END <= PCI_ECAM
+assert PCI_MMIO64 + PCI_MMIO64_SIZE <= 1 << 36  # what every CPU with KVM addresses
 
 # --- I/O ports ----------------------------------------------------------------------------------
 PORT_PIC_MASTER, PORT_PIC_SLAVE, PORT_ELCR = 0x20, 0xA0, 0x4D0
@@ -69,9 +73,12 @@ GED_POWER_BUTTON, GED_HOTPLUG = 1, 2  # the events: bits of PORT_GED
 ACPI_S5_TYPE = 5  # SLP_TYP of soft-off, in the sleep control register and in PM1 control
 PORT_PM1_EVENT, PORT_PM1_CONTROL, PORT_PM_TIMER = 0x610, 0x614, 0x618  # full ACPI only
 PORT_GPE0 = 0x620  # full ACPI only: two bytes status, two bytes enable
+PORT_PCI_HOTPLUG = 0x630  # 12 bytes: slots that came, that shall go, that are ejected
 PORT_COM = (0x3F8, 0x2F8, 0x3E8, 0x2E8)
 PORT_RESET = 0xCF9
 PORT_PCI_ADDRESS, PORT_PCI_DATA = 0xCF8, 0xCFC
+PCI_PORTS_SIZE = 8
+PCI_IO, PCI_IO_END = 0x6000, 0x1_0000  # where PCI devices may have ports
 PORT_SUPERIO = (0x2E, 0x4E)  # probed by the 8250 driver after any 16550A; nothing there
 PORT_TESTDEV_GSI = 0x2000  # + n drives GSI n
 
@@ -81,6 +88,7 @@ GSI_RTC, GSI_SCI = 8, 9  # full ACPI
 GSI_GED = 9  # hardware-reduced ACPI: same pin, the two never coexist
 GSI_I8042_AUX = 12
 GSI_PCI_INTX = (16, 17, 18, 19)
+PIC_PCI_INTX = (10, 11, 5, 10)  # the same wires at the PIC, where there is one
 
 APIC_ID_MAX = 254  # xAPIC ids; 255 is the broadcast id
 MAX_VCPUS = 255
@@ -93,3 +101,14 @@ def ram_ranges(size: int) -> list[tuple[int, int]]:
     if size > low:
         ranges.append((ABOVE_4G, size - low))
     return ranges
+
+
+def pci_mmio64(ram_size: int) -> tuple[int, int]:
+    """(base, length) of the window for large PCI registers, above all RAM."""
+    base, length = ram_ranges(ram_size)[-1]
+    return max(PCI_MMIO64, (base + length + GIB - 1) // GIB * GIB), PCI_MMIO64_SIZE
+
+
+def pci_pin(slot: int, pin: int) -> int:
+    """Which of the four wires INTA# (pin 1) to INTD# (4) of a slot is on."""
+    return (slot + pin - 1) & 3

@@ -26,7 +26,7 @@ void nullport_reset(struct nullport *n);
 void nullport_save(struct nullport *n, struct nullport_state *ret);
 int nullport_load(struct nullport *n, const struct nullport_state *state);
 
-enum resetport_region { RESETPORT_CF9, RESETPORT_CF8, RESETPORT_92, ... };
+enum resetport_region { RESETPORT_CF9, RESETPORT_92, ... };
 struct resetport { struct dev dev; ...; };
 struct resetport_state { uint32_t version, control, port92; ...; };
 struct resetport *resetport_create(void);

@@ -15,20 +15,13 @@ enum {
 	PORT92_INITIAL = FAST_A20,
 };
 
-static bool is_control(uint32_t region, uint64_t offset, uint32_t size)
-{
-	return size == 1 && (region == RESETPORT_CF9 || (region == RESETPORT_CF8 && offset == 1));
-}
-
 static int resetport_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t size,
 			  uint64_t *ret)
 {
 	struct resetport *r = container_of(d, struct resetport, dev);
 
-	if (region == RESETPORT_92)
-		*ret = r->port92;
-	else if (is_control(region, offset, size))
-		*ret = r->control;
+	(void)offset, (void)size;
+	*ret = region == RESETPORT_92 ? r->port92 : r->control;
 	return 0;
 }
 
@@ -47,11 +40,10 @@ static int resetport_write(struct dev *d, uint32_t region, uint64_t offset, uint
 {
 	struct resetport *r = container_of(d, struct resetport, dev);
 
+	(void)offset, (void)size;
 	if (region == RESETPORT_92)
 		return latch(&r->port92, value, PORT92_BITS, FAST_INIT);
-	if (is_control(region, offset, size))
-		return latch(&r->control, value, CONTROL_BITS, RST_CPU);
-	return 0;
+	return latch(&r->control, value, CONTROL_BITS, RST_CPU);
 }
 
 static const struct dev_ops resetport_ops = { .read = resetport_read, .write = resetport_write };

@@ -2,9 +2,8 @@
 // The two reset registers of a PC chipset: reset control at 0xcf9, system control port A at 0x92.
 //
 // 0xcf9 lies inside the PCI address register at 0xcf8, which is four bytes wide but answers to
-// 32-bit accesses only. On a machine without PCI this device owns all four ports: byte 1 is the
-// reset control register, everything else is nobody's. Address line 20 is never masked, so bit 1 of
-// port 0x92 is only remembered.
+// 32-bit accesses only: the PCI root owns those ports and hands single bytes there on. Address line
+// 20 is never masked, so bit 1 of port 0x92 is only remembered.
 #ifndef VMM_RESETPORT_H
 #define VMM_RESETPORT_H
 
@@ -12,7 +11,6 @@
 
 enum resetport_region {
 	RESETPORT_CF9, // 1 byte: reset control
-	RESETPORT_CF8, // 4 bytes: the same inside an empty PCI address register
 	RESETPORT_92, // 1 byte: fast reset and A20
 };
 

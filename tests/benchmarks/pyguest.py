@@ -9,6 +9,7 @@ import os
 import sys
 
 from vmm.config import VmConfig
+from vmm.doorbell import Doorbell
 from vmm.machine import Machine
 from vmm.native import PyDevice
 
@@ -30,13 +31,14 @@ def main(argv: list[str]) -> int:
     image, append, *ports = argv
     device_port, doorbell, ring = (int(port, 0) for port in ports)
     config = VmConfig.of(kernel=image, append=append, debug_exit=True)
-    bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     with Machine(config) as machine:
         hardware = machine.hardware
         device = PyDevice(Answers())
         hardware.python_devices.append(device)
         hardware.pio.claim(device_port, 1, device.dev, "answers", keep=device)
-        hardware.vm.ioeventfd(doorbell, 2, bell, pio=True)
+        bell = Doorbell(space="pio", address=doorbell, size=2, fd=event)
+        assert bell.attach(hardware.vm.fd.number)
         hardware.coalesce.always(ring, 1)
         return machine.run().code
 

@@ -45,6 +45,7 @@ class Rig:
             router=IrqRouter(None, split=self.config.irqchip == "split"),
             coalesce=Coalesce(-1, self.clock, self.loop, ffi.NULL),
             vm_fd=-1,
+            upcalls=[],
         )
         self._probes = {"pio": BusProbe(self.pio), "mmio": BusProbe(self.mmio)}
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.native.devrig import Rig
-from vmm.cdevice import CDevice
 from vmm.devices.platform import build_platform
 from vmm.errors import StateError, VmmError
 from vmm.native import ffi, lib
+
+if TYPE_CHECKING:
+    from vmm.cdevice import Device
 
 KINDS = [
     {"machine": machine, "irqchip": irqchip, "testdev": testdev}
@@ -33,7 +35,7 @@ class PlatformRig(Rig):
         for device in reversed(self.devices):
             device.close()
 
-    def device(self, name: str) -> CDevice:
+    def device(self, name: str) -> Device:
         return next(device for device in self.devices if device.name == name)
 
 
@@ -45,6 +47,7 @@ def expected(machine: str, irqchip: str, testdev: bool) -> list[str]:
         *(["pit"] if split else []),
         *(["pmtimer", "rtc", "i8042", "hpet"] if legacy else []),
         *(["debug-exit", "testdev", "fw-cfg"] if testdev else []),
+        *("pci", "host-bridge"),
         *(["pic", "ioapic"] if split else []),
     ]
 

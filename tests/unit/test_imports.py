@@ -25,7 +25,7 @@ LAYERS = (
     "native log stats",
     "host",
     "kvm",
-    "memory bus irq loop",
+    "memory bus irq loop doorbell",
     "coalesce",
     "backends",
     "context",
@@ -47,12 +47,12 @@ CONNECTED = {
 ONLY = {
     "boot": {"errors", "record", "layout", "memory", "kvm.regs"},
     "pci": {
-        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "memory",
+        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
         "context", "cdevice",
     },
     "devices": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "coalesce",
-        "backends", "context", "cdevice", "pci",
+        "backends", "doorbell", "context", "cdevice", "pci",
     },
 }  # fmt: skip
 

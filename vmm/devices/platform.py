@@ -8,21 +8,23 @@ from __future__ import annotations
 from vmm.devices import ports
 from vmm.devices.acpi import AcpiRegisters, pm_timer
 from vmm.devices.uart import serial_ports
+from vmm.pci.bridge import host_bridge
+from vmm.pci.root import PciRoot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vmm.cdevice import CDevice
+    from vmm.cdevice import CDevice, Device
     from vmm.context import DeviceContext
 
 
-def build_platform(context: DeviceContext) -> list[CDevice]:
+def build_platform(context: DeviceContext) -> list[Device]:
     """Creates the configured devices and puts them on the buses. No vCPU runs yet.
 
     On an error those made so far are closed.
     """
-    made: list[CDevice] = []
+    made: list[Device] = []
     try:
         for device in _devices(context):
             made.append(device)
@@ -35,12 +37,13 @@ def build_platform(context: DeviceContext) -> list[CDevice]:
     return made
 
 
-def _devices(context: DeviceContext) -> Iterator[CDevice]:
+def _devices(context: DeviceContext) -> Iterator[Device]:
     config = context.config
     legacy, split = config.machine == "legacy", config.irqchip == "split"
     pit = debugcon = None
     yield AcpiRegisters(context, reduced=not legacy)
-    yield ports.reset_port(context, legacy=legacy)
+    reset = ports.reset_port(legacy=legacy)
+    yield reset
     yield ports.pvpanic()
     yield ports.BootMarks(context)
     yield ports.null_ports(context)
@@ -61,11 +64,21 @@ def _devices(context: DeviceContext) -> Iterator[CDevice]:
 
         yield PcTestdev(context, debugcon)
         yield FwCfg(context)
+    yield from _pci(context, reset)
     if split:
         # Last: lines that move while a saved state is loaded must not count as new edges.
         pic = irqchip.pic_pair()
         yield pic
         yield irqchip.IoApic(context, pic)
+
+
+def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
+    """The root bus and what is on it."""
+    root = PciRoot(context, reset)
+    yield root
+    bridge = host_bridge()
+    yield bridge
+    root.plug(bridge.function, 0)
 
 
 def _legacy_devices(context: DeviceContext, pit: CDevice | None) -> Iterator[CDevice]:

@@ -7,6 +7,7 @@ from time import monotonic_ns
 
 from vmm import layout
 from vmm.cdevice import CDevice
+from vmm.doorbell import Doorbell
 from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
@@ -51,39 +52,31 @@ class QuietDevice(CDevice):
     """
 
     _vm_fd = _event = -1
-    _dropped: list[tuple[int, int]] = []
+    _dropped: list[Doorbell] = []
 
     def forget(self, vm_fd: int, places: list[tuple[int, int]]) -> None:
         """Has KVM drop writes to these (port, bytes). Those it will not take exit."""
-        self._dropped = []
         if vm_fd < 0:
             return
         self._vm_fd, self._event = vm_fd, os.eventfd(0, os.EFD_CLOEXEC)
-        self._dropped = [place for place in places if self._ioeventfd(place, 0)]
-
-    def _ioeventfd(self, place: tuple[int, int], flags: int) -> bool:
-        flags |= lib.KVM_IOEVENTFD_FLAG_PIO
-        fields = {"addr": place[0], "len": place[1], "fd": self._event, "flags": flags}
-        argument = ffi.new("struct kvm_ioeventfd *", fields)
-        return bool(lib.sys_ioctl(self._vm_fd, lib.KVM_IOEVENTFD, argument) == 0)
+        bells = [Doorbell(space="pio", address=p, size=n, fd=self._event) for p, n in places]
+        self._dropped = [bell for bell in bells if bell.attach(vm_fd)]
 
     def close(self) -> None:
         while self._dropped:
-            self._ioeventfd(self._dropped.pop(), lib.KVM_IOEVENTFD_FLAG_DEASSIGN)
+            self._dropped.pop().detach(self._vm_fd)
         if self._event >= 0:
             os.close(self._event)
             self._event = -1
         super().close()
 
 
-def reset_port(context: DeviceContext, *, legacy: bool) -> CDevice:
-    """Reset control at 0xcf9, inside the PCI address register of a machine that has no PCI."""
-    claims: list[Claim] = [("pio", layout.PORT_PCI_ADDRESS, 4, lib.RESETPORT_CF8)]
+def reset_port(*, legacy: bool) -> CDevice:
+    """Reset control, reached at 0xcf9 through the PCI address register, and port 0x92."""
+    claims: list[Claim] = []
     if legacy:
         claims.append(("pio", layout.PORT_FAST_A20, 1, lib.RESETPORT_92))
-    device = QuietDevice("reset", lib.resetport_create(), claims, kind="resetport")
-    device.forget(context.vm_fd, [(layout.PORT_PCI_ADDRESS, 4)])
-    return device
+    return CDevice("reset", lib.resetport_create(), claims, kind="resetport")
 
 
 def pvpanic() -> CDevice:
@@ -99,9 +92,8 @@ def debug_exit() -> CDevice:
 
 
 def null_ports(context: DeviceContext) -> CDevice:
-    """What a stock kernel probes in vain: Super-I/O index pairs and PCI configuration data."""
+    """What a stock kernel probes in vain: Super-I/O index pairs."""
     claims: list[Claim] = [("pio", base, 2, 0) for base in layout.PORT_SUPERIO]
-    claims.append(("pio", layout.PORT_PCI_DATA, 4, 0))
     device = QuietDevice("null", lib.nullport_create(), claims, kind="nullport")
     pairs = [(base + n, 1) for base in layout.PORT_SUPERIO for n in range(2)]
     device.forget(context.vm_fd, pairs)

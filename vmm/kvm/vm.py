@@ -97,18 +97,6 @@ class Vm:
         )
         return self.fd.ioctl("KVM_SIGNAL_MSI", msi)
 
-    def ioeventfd(
-        self, address: int, length: int, fd: int, *, pio: bool, attach: bool = True
-    ) -> None:
-        """KVM_IOEVENTFD: a write of `length` bytes (0: any) signals `fd` instead of exiting."""
-        flags = (lib.KVM_IOEVENTFD_FLAG_PIO if pio else 0) | (
-            0 if attach else lib.KVM_IOEVENTFD_FLAG_DEASSIGN
-        )
-        event = ffi.new(
-            "struct kvm_ioeventfd *", {"addr": address, "len": length, "fd": fd, "flags": flags}
-        )
-        self.fd.ioctl("KVM_IOEVENTFD", event, about=f"{address:#x}")
-
     def get_clock(self) -> Any:
         """kvmclock: nanoseconds of the VM's life, and with newer kernels realtime and TSC."""
         clock = ffi.new("struct kvm_clock_data *")

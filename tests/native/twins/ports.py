@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-CF9, CF8, PORT92 = range(3)
+CF9, PORT92 = range(2)
 RESET = 2  # enum dev_event
 MARKS = 128
 
@@ -17,19 +17,15 @@ class ResetTwin:
     def read(self, region: int, offset: int, size: int) -> int:
         if region == PORT92:
             return self.port92
-        if size == 1 and offset == 1:
-            return self.control
-        return (1 << 8 * size) - 1
+        return self.control
 
     def write(self, region: int, offset: int, value: int, size: int) -> int:
         if region == PORT92:
             rises = value & ~self.port92 & 1
             self.port92 = value & 3
-        elif size == 1 and offset == 1:
+        else:
             rises = value & ~self.control & 4
             self.control = value & 0xE
-        else:
-            return 0
         return RESET if rises else 0
 
     def step(self, _ns: int) -> None:
