@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     reserve_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--")] if "--" in words else "--debug" in words
-    return guarded(lambda: _dispatch(words), debug)
+    return guarded(lambda: _dispatch(words), debug, "vmm lab" if "lab" in words[:2] else "vmm")
 
 
 def reserve_descriptors() -> None:
@@ -50,7 +50,7 @@ def _dispatch(words: list[str]) -> int:
     return run(words)
 
 
-def guarded(command: Callable[[], int], debug: bool = False) -> int:
+def guarded(command: Callable[[], int], debug: bool = False, who: str = "vmm") -> int:
     """The exit code of `command`; exceptions become sentences, tracebacks show in `debug`."""
     try:
         code = command()
@@ -67,7 +67,7 @@ def guarded(command: Callable[[], int], debug: bool = False) -> int:
             traceback.print_exc()
         from vmm.sentences import explain
 
-        return explain(error)
+        return explain(error, who)
 
 
 def _silence_stdout() -> None:

@@ -1,4 +1,4 @@
-"""Reads the command line of `vmm boot` straight from the table of options; no parser is imported.
+"""Reads a command line straight from the table of options; no parser is imported.
 
 The rules are getopt's: `--opt value`, `--opt=value`, `-o value`, `-ovalue`, short flags may be
 joined, the last of a repeated option wins, `--` ends the options. An option that wants a value
@@ -27,9 +27,14 @@ def parse_boot(argv: Sequence[str]) -> dict[str, object]:
     return values
 
 
-def scan(argv: Sequence[str], table: tuple[Option, ...]) -> tuple[dict[str, object], list[str]]:
-    """What `argv` says, and what is wrong with it; an option with a bad value is left out."""
-    scanner = _Scanner(argv, table)
+def scan(
+    argv: Sequence[str], table: tuple[Option, ...], whose: str = "the kernel's words"
+) -> tuple[dict[str, object], list[str]]:
+    """What `argv` says, and what is wrong with it; an option with a bad value is left out.
+
+    `whose` tells what follows `--`, in a sentence.
+    """
+    scanner = _Scanner(argv, table, whose)
     scanner.run()
     return scanner.values, scanner.problems
 
@@ -37,8 +42,9 @@ def scan(argv: Sequence[str], table: tuple[Option, ...]) -> tuple[dict[str, obje
 class _Scanner:
     """One pass over argv. State: the words still to read, what was found, what was wrong."""
 
-    def __init__(self, argv: Sequence[str], table: tuple[Option, ...]) -> None:
+    def __init__(self, argv: Sequence[str], table: tuple[Option, ...], whose: str) -> None:
         self.words = list(reversed(argv))
+        self.whose = whose
         self.flags: dict[str, Option] = {}
         for option in table:
             for flag in (*option.flags, option.off):
@@ -64,7 +70,7 @@ class _Scanner:
                 self._short(word)
             else:
                 self.problems.append(
-                    f"unexpected word {word!r}: options start with -, the kernel's words follow --"
+                    f"unexpected word {word!r}: options start with -, {self.whose} follow --"
                 )
 
     def _long(self, word: str) -> None:

@@ -45,6 +45,12 @@ class Option(Record):
         """The spelling that switches a flag off again, "" where there is none."""
         return f"--no-{self.long[2:]}" if self.kind == "flag" and self.toml else ""
 
+    @property
+    def spelling(self) -> str:
+        """How help and manual show it: -m, --mem SIZE or --[no-]stats."""
+        long = f"--[no-]{self.long[2:]}" if self.off else self.long
+        return " ".join(filter(None, (", ".join((*self.flags[:-1], long)), self.metavar)))
+
 
 def _row(
     group: str, flags: str, kind: str, metavar: str, default: str, help: str, **more: object
@@ -165,6 +171,7 @@ OTHER_OPTIONS: tuple[Option, ...] = (
     _row(LAB, "--console", "text", "FILE|-", "", "Where the lab's kernel console goes.",
          command="lab"),
     _row(LAB, "--quiet", "flag", "", "", "No progress lines.", command="lab", toml=""),
+    _row(LAB, "-h --help", "flag", "", "", "Show this help.", command="lab", toml=""),
 )
 # fmt: on
 

@@ -10,14 +10,14 @@ import sys
 from vmm.errors import EXIT_HOST, EXIT_INTERNAL, EXIT_SIGNAL, ConfigError, VmmError
 
 
-def explain(error: BaseException) -> int:
+def explain(error: BaseException, who: str = "vmm") -> int:
     """Says what `error` means, first cause first, and returns the exit code that belongs to it."""
     first, *others = causes(error)
     for problem in problems_of(first):
-        say(problem)
+        say(problem, who)
     for other in others:
         for problem in problems_of(other):
-            say(f"also: {problem}")
+            say(f"also: {problem}", who)
     return exit_code(first)
 
 
@@ -52,11 +52,11 @@ def exit_code(error: BaseException) -> int:
     return EXIT_INTERNAL
 
 
-def say(sentence: str) -> None:
+def say(sentence: str, who: str = "vmm") -> None:
     """One line on stderr, if anybody still listens; control characters never reach a terminal."""
     line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in sentence)
     try:
-        sys.stderr.write(f"vmm: {line}\n")
+        sys.stderr.write(f"{who}: {line}\n")
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
         pass

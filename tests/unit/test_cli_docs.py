@@ -14,7 +14,6 @@ from vmm.__main__ import main
 from vmm.cli.completion import SHELLS, script
 from vmm.cli.docs import DOCUMENTS
 from vmm.cli.exitcodes import EXIT_CODES
-from vmm.cli.generate import spelling
 from vmm.cli.main import COMMANDS
 from vmm.errors import EXIT_OK, EXIT_USAGE
 from vmm.options import BOOT_OPTIONS, GROUPS
@@ -50,7 +49,12 @@ def test_help_of_boot_shows_every_group_and_option(capsys: pytest.CaptureFixture
     used = {row.group for row in BOOT_OPTIONS}
     headings = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [group for group in GROUPS if group in used]
-    assert all(spelling(row) in said for row in BOOT_OPTIONS)
+    assert all(row.spelling in said for row in BOOT_OPTIONS)
+
+
+def test_the_lab_alone_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab"]) == EXIT_OK
+    assert "shell  Boot the lab" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("argv", [["-h"], ["--help"], [], ["-h", "boot"]])

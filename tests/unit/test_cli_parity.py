@@ -10,22 +10,30 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vmm.argv import scan
-from vmm.cli import bootcommand, generate
-from vmm.options import BOOT_OPTIONS, Option
+from vmm.cli import bootcommand, generate, lab
+from vmm.options import BOOT_OPTIONS, Option, options_of
 
 Verdict = tuple[str, object]
 
 
-def by_lean(argv: Sequence[str]) -> Verdict:
-    values, problems = scan(argv, BOOT_OPTIONS)
+BOOT = bootcommand.command
+LAB = lab.command.commands["run"]
+
+
+def rows_of(command: click.Command) -> tuple[Option, ...]:
+    return options_of("lab" if command is LAB else "boot")
+
+
+def by_lean(argv: Sequence[str], command: click.Command = BOOT) -> Verdict:
+    values, problems = scan(argv, rows_of(command))
     if values.get("help"):
         return "help", None
     return ("problem", problems) if problems else ("values", values)
 
 
-def by_click(argv: Sequence[str]) -> Verdict:
+def by_click(argv: Sequence[str], command: click.Command = BOOT) -> Verdict:
     try:
-        with bootcommand.command.make_context("boot", list(argv)) as context:
+        with command.make_context("boot", list(argv)) as context:
             return "values", generate.given_values(context)
     except click.exceptions.Exit:
         return "help", None
@@ -35,9 +43,9 @@ def by_click(argv: Sequence[str]) -> Verdict:
         return "problem", error.format_message()
 
 
-def same(argv: Sequence[str]) -> bool:
+def same(argv: Sequence[str], command: click.Command = BOOT) -> bool:
     """Equal values; or both help; or both refuse. Help beside a mistake may be either."""
-    lean, other = by_lean(argv), by_click(argv)
+    lean, other = by_lean(argv, command), by_click(argv, command)
     if lean[0] == "values" or other[0] == "values":
         return lean == other
     return True
@@ -95,7 +103,7 @@ with_oddities = st.lists(st.one_of(known, known, odd), max_size=6)
 
 def contrived(argv: Sequence[str]) -> bool:
     """`--append -- word`: click cannot tell a `--` that is a value from the end of options."""
-    flags = {flag for row in BOOT_OPTIONS for flag in row.flags}
+    flags = {flag for row in (*BOOT_OPTIONS, *options_of("lab")) for flag in row.flags}
     return any(before in flags and word == "--" for before, word in pairwise(argv))
 
 
@@ -117,6 +125,14 @@ def test_both_parsers_refuse_the_same(groups: list[list[str]], tail: list[str]) 
     argv = [word for group in groups for word in group] + tail
 
     assert contrived(argv) or same(argv), (by_lean(argv), by_click(argv))
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.one_of([spelt(row) for row in options_of("lab")]), max_size=6), tails)
+def test_both_parsers_of_the_lab_read_the_same(groups: list[list[str]], tail: list[str]) -> None:
+    argv = [word for group in groups for word in group] + tail
+
+    assert contrived(argv) or same(argv, LAB), (by_lean(argv, LAB), by_click(argv, LAB))
 
 
 @settings(max_examples=500)

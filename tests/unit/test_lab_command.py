@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from vmm.errors import ConfigError
+from vmm.errors import EXIT_OK, EXIT_USAGE, ConfigError
 from vmm.host.apt import Root
 from vmm.lab import LabConfig, image, qemu
-from vmm.lab.__main__ import main, size
+from vmm.lab import __main__ as command
 from vmm.lab.config import check, environment
 from vmm.lab.kernel import Kernel
+from vmm.options import options_of
+from vmm.values import read
+
+TOP = Path(__file__).resolve().parents[2]
 
 KERNEL = Kernel(
     version="6",
@@ -148,12 +153,59 @@ def test_a_shell_takes_the_users_shell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("512M", 512 << 20), ("4g", 4 << 30), ("64", 64 << 20), ("8K", 8 << 10)]
+    ("argv", "said"),
+    [
+        ("run --cpus 0 -- true", "--cpus must be 1 to 64, not 0"),
+        ("run -m 4X -- true", "-m wants a size such as 512M, 6G or 0x20000000, not '4X'"),
+        ("run", "run needs a command after --"),
+        ("run true", "unexpected word 'true': options start with -, the command's words follow --"),
+        ("run --memm=1G -- true", "there is no option --memm; did you mean --mem?"),
+        ("rn -- true", "there is no command rn; did you mean run?"),
+        ("fetch --quiet", "fetch takes no further words, so '--quiet' cannot be right"),
+    ],
 )
-def test_sizes_are_read(text: str, expected: int) -> None:
-    assert size(text) == expected
+def test_a_wrong_word_is_one_sentence_and_2(
+    capsys: pytest.CaptureFixture[str], argv: str, said: str
+) -> None:
+    assert command.main(argv.split()) == EXIT_USAGE
+    assert capsys.readouterr().err == f"vmm lab: {said}\n"
 
 
-def test_a_configuration_error_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--cpus", "0", "--", "true"]) == 2
-    assert "--cpus must be 1 to 64, not 0" in capsys.readouterr().err
+def test_options_come_from_the_table_and_the_command_behind_dashes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[LabConfig] = []
+    monkeypatch.setitem(command.LABS, "run", lambda config: given.append(config) or 7)
+
+    assert command.main("run -m 1G --device edu --device e1000e --count -- a -b".split()) == 7
+    assert given == [
+        LabConfig(command=("a", "-b"), mem=1 << 30, devices=("edu", "e1000e"), count=True)
+    ]
+
+
+@pytest.mark.parametrize("argv", [[], ["-h"], ["run", "--help"]])
+def test_help_shows_the_table(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    assert command.main(argv) == EXIT_OK
+    said = capsys.readouterr().out
+
+    assert all(f"  {row.spelling} " in said and row.help in said for row in options_of("lab"))
+
+
+def test_defaults_in_the_table_are_those_of_the_configuration() -> None:
+    config = LabConfig()
+
+    for row in options_of("lab"):
+        if row.default:
+            assert read(row, row.default) == getattr(config, row.name)
+
+
+def test_the_command_needs_nothing_but_python(tmp_path: Path) -> None:
+    """It runs before there is an environment or a C core."""
+    tree = tmp_path / "tree"
+    shutil.copytree(TOP / "vmm", tree / "vmm", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    code = f"import sys; sys.path.insert(0, {str(tree)!r}); from vmm.lab import __main__ as lab; "
+    command = ["/usr/bin/python3", "-I", "-S", "-c", code + "lab.main(['-h'])"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "--boot-patience SECONDS" in done.stdout

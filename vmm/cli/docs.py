@@ -11,7 +11,6 @@ from textwrap import fill
 
 from vmm.cli.completion import SHELLS
 from vmm.cli.exitcodes import DEBUG_EXIT, EXIT_CODES
-from vmm.cli.generate import spelling
 from vmm.cli.main import COMMANDS
 from vmm.control.escape import KEYS
 from vmm.control.framing import DEPTH_MAX, MESSAGE_MAX
@@ -99,7 +98,7 @@ def cli_md() -> str:
         lines += ["", f"## vmm {name}", "", entry.help, "", "```", USAGE[name], "```"]
         for group, rows in grouped(name):
             lines += ["", f"### {group}", "", "| option | meaning |", "|---|---|"]
-            lines += [f"| `{_cell(spelling(row))}` | {_cell(help_of(row))} |" for row in rows]
+            lines += [f"| `{_cell(row.spelling)}` | {_cell(help_of(row))} |" for row in rows]
     lines += ["", "## Keys on the console", "", "| keys | what they do |", "|---|---|"]
     lines += [f"| Ctrl-A {key} | {text} |" for key, text in KEYS.items()]
     lines += ["| Ctrl-A Ctrl-A | send Ctrl-A itself |"]
@@ -178,7 +177,7 @@ def manual() -> str:
             heading = group if name == "boot" else f"vmm {name}"
             lines += [f".SH {'OPTIONS OF VMM BOOT: ' if name == 'boot' else ''}{heading.upper()}"]
             for row in rows:
-                lines += [".TP", f".B {_roff(spelling(row))}", _roff(help_of(row))]
+                lines += [".TP", f".B {_roff(row.spelling)}", _roff(help_of(row))]
     lines += [".SH KEYS ON THE CONSOLE"]
     for key, text in (*KEYS.items(), ("Ctrl-A", "send Ctrl-A itself")):
         lines += [".TP", f".B Ctrl\\-A {_roff(key)}", _roff(text)]

@@ -39,18 +39,12 @@ class OptionType(click.ParamType):  # type: ignore[type-arg]
 
 
 class TableOption(click.Option):
-    """Shows itself in help as `spelling` says."""
+    """Shows itself in help as the table spells it."""
 
     spelling = ""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         return self.spelling, self.help or ""
-
-
-def spelling(row: Option) -> str:
-    """How help and manual show a row: -m, --mem SIZE or --[no-]stats."""
-    long = f"--[no-]{row.long[2:]}" if row.off else row.long
-    return " ".join(filter(None, (", ".join((*row.flags[:-1], long)), row.metavar)))
 
 
 def click_option(row: Option) -> click.Option:
@@ -62,7 +56,7 @@ def click_option(row: Option) -> click.Option:
         option = TableOption(
             [row.name, *row.flags], type=OptionType(row), multiple=row.repeat, default=None
         )
-    option.spelling = spelling(row)
+    option.spelling = row.spelling
     option.help = f"{row.help} [{row.default}]" if row.default else row.help
     return option
 

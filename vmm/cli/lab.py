@@ -15,25 +15,30 @@ RUN = """Boot the lab, run COMMAND in it, and end with its exit code.
 The lab is an emulated machine with nested virtualization and an IOMMU. It sees this host's files,
 read-only with a scratch layer; what COMMAND writes below /out appears in the directory of --out.
 """
-SHELL = """Boot the lab and give it this terminal; COMMAND instead of a shell if one is given."""
+SHELL = """Boot the lab and give it this terminal.
 
-
-def configured(options: dict[str, Any]) -> LabConfig:
-    """The lab's own record from what was given on the command line."""
-    values = {name: value for name, value in options.items() if name != "rest"}
-    return LabConfig(command=tuple(options.get("rest", ())), **values)
+COMMAND runs there instead of a shell if one is given. Ctrl-] typed three times leaves at once.
+"""
 
 
 def run(options: dict[str, Any]) -> int:
-    return lab_run(configured(options))
+    return lab_run(LabConfig.from_values(options))
 
 
 def shell(options: dict[str, Any]) -> int:
-    return lab_shell(configured(options))
+    return lab_shell(LabConfig.from_values(options))
+
+
+@click.pass_context
+def _help(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 command = click.Group(
     "lab",
+    callback=_help,
+    invoke_without_command=True,
     help="A machine with KVM, an IOMMU and vhost on any host: run a command in it, or a shell.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

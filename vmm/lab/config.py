@@ -6,6 +6,12 @@ import os
 
 from vmm.errors import ConfigError
 from vmm.record import Record
+from vmm.values import write_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 MEM_MIN = 256 << 20  # bytes; below this L1 has no room for its own files
 MEM_MAX = 1 << 40
@@ -33,17 +39,23 @@ class LabConfig(Record):
     console: str | None = None  # file that receives L1's kernel console; "-" is stderr
     quiet: bool = False  # no progress lines of the lab itself
 
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> LabConfig:
+        """From what a parser of the table of options found; "rest" is the command."""
+        fields = {name: value for name, value in values.items() if name != "rest"}
+        return cls(command=tuple(values.get("rest", ())), **fields)
+
 
 def check(config: LabConfig, *, interactive: bool) -> None:
     """Raises ConfigError naming everything that cannot work."""
     problems = []
     if not interactive and not config.command:
-        problems.append("vmm lab run needs a command after --")
+        problems.append("run needs a command after --")
     if any("\0" in word for word in (*config.command, *config.env, *config.kernel_args)):
         problems.append("a NUL byte cannot be part of a command, a variable or a kernel argument")
     if not MEM_MIN <= config.mem <= MEM_MAX:
         problems.append(
-            f"--mem must be {MEM_MIN >> 20}M to {MEM_MAX >> 30}G, not {config.mem} bytes"
+            f"--mem must be {MEM_MIN >> 20}M to {MEM_MAX >> 30}G, not {write_size(config.mem)}"
         )
     if not 1 <= config.cpus <= CPUS_MAX:
         problems.append(f"--cpus must be 1 to {CPUS_MAX}, not {config.cpus}")
