@@ -1593,6 +1593,7 @@ class Lib:
     VCPU_DEVICE: int
     VCPU_FAIL_ENTRY: int
     VCPU_HLT: int
+    VCPU_INJECT_FAILED: int
     VCPU_INTERNAL_ERROR: int
     VCPU_KICKED: int
     VCPU_MSR: int
@@ -2044,7 +2045,7 @@ class Lib:
     vcon_resize: Callable[[struct_vcon, int, int], None]
     vcon_save: Callable[[struct_vcon, struct_vcon_state], None]
     vcon_swap: Callable[[struct_vcon, int, struct_chan], int]
-    vcpu_complete_io: Callable[[struct_vcpu], int]
+    vcpu_complete_io: Callable[[struct_vcpu, struct_vcpu_event], bool]
     vcpu_create: Callable[[struct_vmcore, int, int, int, int], struct_vcpu]
     vcpu_destroy: Callable[[struct_vcpu], None]
     vcpu_failure: Callable[[struct_vcpu, struct_vcpu_failure], None]

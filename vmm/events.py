@@ -42,6 +42,8 @@ class EventDecoder:
             raise self._parked()
         elif kind == lib.VCPU_RUN_FAILED:
             raise KvmError("KVM_RUN", -event.code, f"vCPU {vcpu.id}")
+        elif kind == lib.VCPU_INJECT_FAILED:
+            raise KvmError("KVM_SET_VCPU_EVENTS", -event.code, f"vCPU {vcpu.id}")
         else:
             self._crash(vcpu, event)
 

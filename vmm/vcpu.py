@@ -95,8 +95,14 @@ class Vcpu:
         return not gate.must_park(self.id) or gate.park(self.id, self._run_commands)
 
     def complete_io(self) -> None:
-        """Lets KVM finish the last access, so that registers read true."""
-        check(lib.vcpu_complete_io(self.pointer), "KVM_RUN", f"vCPU {self.id}")
+        """Lets KVM finish the last access, so that registers read true. Own thread.
+
+        An access that crosses a page may have its second half at another device: what that asks
+        for is an event like those of the run loop.
+        """
+        event = ffi.new("struct vcpu_event *")
+        while lib.vcpu_complete_io(self.pointer, event):
+            self.on_event(self, event)
 
     def _run_commands(self) -> None:
         while True:

@@ -96,7 +96,8 @@ struct ioapic;
 struct vmcore { uint64_t coalesced; struct hist coalesced_hist; ...; };
 enum vcpu_event_kind {
 	VCPU_KICKED, VCPU_DEVICE, VCPU_SHUTDOWN, VCPU_SYSTEM_EVENT, VCPU_HLT, VCPU_DEBUG, VCPU_XEN, VCPU_MSR,
-	VCPU_INTERNAL_ERROR, VCPU_FAIL_ENTRY, VCPU_UPCALL_FAILED, VCPU_RUN_FAILED, VCPU_UNKNOWN, ...
+	VCPU_INTERNAL_ERROR, VCPU_FAIL_ENTRY, VCPU_UPCALL_FAILED, VCPU_RUN_FAILED, VCPU_INJECT_FAILED,
+	VCPU_UNKNOWN, ...
 };
 struct vcpu_event { uint32_t kind, exit_reason; int64_t code; uint64_t address, value; uint32_t size; ...; };
 #define VCPU_REASONS ...
@@ -116,7 +117,7 @@ uint32_t vmcore_drain(struct vmcore *vm);
 struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size, uint32_t ring_page);
 void vcpu_destroy(struct vcpu *v);
 int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
-int vcpu_complete_io(struct vcpu *v);
+bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret);
 void vcpu_refuse_msr(struct vcpu *v);
 void vcpu_kick(struct vcpu *v, uint32_t request);
 int vcpu_kick_signal_init(void);

@@ -1,100 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+// The run loop: entering the guest, decoding exits, dispatching accesses.
 #define _GNU_SOURCE
 #include "vcpu.h"
 
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "dev.h"
 #include "ioapic.h"
-#include "pic.h"
-
-#define PAGE_BYTES 4096
-// Not SIGRTMIN itself: the C library and profilers like the first ones.
-#define KICK_SIGNAL (SIGRTMIN + 6)
-
-static void kick_handler(int signal)
-{
-	(void)signal; // its arrival alone ends KVM_RUN
-}
-
-int vcpu_kick_signal_init(void)
-{
-	struct sigaction action = { .sa_handler = kick_handler };
-
-	return sigaction(KICK_SIGNAL, &action, NULL) ? -errno : 0;
-}
-
-void vcpu_thread_mask_signals(void)
-{
-	sigset_t set;
-
-	sigfillset(&set);
-	sigdelset(&set, KICK_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
-}
-
-struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size,
-			 uint32_t ring_page)
-{
-	struct vcpu *v = calloc(1, sizeof(*v));
-
-	if (!v)
-		return NULL;
-	void *run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (run == MAP_FAILED) {
-		free(v);
-		return NULL;
-	}
-	v->fd = fd;
-	v->id = id;
-	v->vm = vm;
-	v->run = run;
-	v->run_size = run_size;
-	pthread_mutex_init(&v->thread_lock, NULL);
-	if (bus_add_reader(vm->pio, &v->pio) || bus_add_reader(vm->mmio, &v->mmio)) {
-		vcpu_destroy(v);
-		errno = ENOSPC;
-		return NULL;
-	}
-	if (!vm->boot_vcpu)
-		vm->boot_vcpu = v;
-	if (ring_page && !vm->ring && run_size >= (ring_page + 1) * PAGE_BYTES) {
-		vm->ring = (void *)((uint8_t *)run + ring_page * PAGE_BYTES);
-		vm->ring_max = (PAGE_BYTES - sizeof(*vm->ring)) / sizeof(struct kvm_coalesced_mmio);
-	}
-	return v;
-}
-
-void vcpu_destroy(struct vcpu *v)
-{
-	bus_remove_reader(v->vm->pio, &v->pio);
-	bus_remove_reader(v->vm->mmio, &v->mmio);
-	if (v->vm->boot_vcpu == v)
-		v->vm->boot_vcpu = NULL;
-	pthread_mutex_lock(&v->vm->ring_lock);
-	uint8_t *ring = (uint8_t *)v->vm->ring;
-	if (ring >= (uint8_t *)v->run && ring < (uint8_t *)v->run + v->run_size)
-		v->vm->ring = NULL;
-	pthread_mutex_unlock(&v->vm->ring_lock);
-	munmap(v->run, v->run_size);
-	pthread_mutex_destroy(&v->thread_lock);
-	free(v);
-}
-
-void vcpu_kick(struct vcpu *v, uint32_t request)
-{
-	LOCKED(&v->thread_lock);
-	atomic_fetch_or(&v->requests, request);
-	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (v->tid && v->tid != (int)syscall(SYS_gettid))
-		syscall(SYS_tgkill, getpid(), v->tid, KICK_SIGNAL);
-}
 
 HOT uint64_t load(const uint8_t *data, uint32_t size)
 {
@@ -154,7 +68,7 @@ HOT int handle_pio(struct vcpu *v, struct kvm_run *run, struct trace_record *t)
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	uint32_t size = run->io.size, port = run->io.port;
 
-	v->io_pending = true;
+	v->stale = true;
 	t->address = port;
 	t->size = (uint16_t)size;
 	if (run->io.direction == KVM_EXIT_IO_OUT) {
@@ -179,7 +93,7 @@ HOT int handle_mmio(struct vcpu *v, struct kvm_run *run, struct trace_record *t)
 	uint64_t address = run->mmio.phys_addr;
 	uint32_t size = run->mmio.len;
 
-	v->io_pending = true;
+	v->stale = true;
 	t->address = address;
 	t->size = (uint16_t)size;
 	if (run->mmio.is_write) {
@@ -214,7 +128,7 @@ static int handle_msr(struct vcpu *v, struct trace_record *t, struct vcpu_event 
 	bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
 
 	hist_add(&v->hist, write ? HIST_MSR_WRITE : HIST_MSR_READ, run->msr.index);
-	v->io_pending = true;
+	v->stale = true;
 	t->address = run->msr.index;
 	t->value = write ? run->msr.data : 0;
 	t->size = 8;
@@ -264,7 +178,7 @@ static COLD int handle_event(struct vcpu *v, uint32_t reason, struct trace_recor
 	case KVM_EXIT_INTR:
 		return 0;
 	case KVM_EXIT_XEN:
-		v->io_pending = true;
+		v->stale = true;
 		break;
 	}
 	*ret = (struct vcpu_event){ .kind = event_kind(reason), .exit_reason = reason };
@@ -294,45 +208,10 @@ HOT int handle_exit(struct vcpu *v, struct kvm_run *run, struct vcpu_event *ret)
 	return likely(!result) ? 0 : device_event(v, t, result, ret);
 }
 
-// Injects the PIC's interrupt if the guest can take it now, else asks for an exit when it can.
-// Context: own thread, the boot vCPU of a machine with a split irqchip: the PIC is wired to its
-// LINT0.
-static COLD void inject_pic(struct vcpu *v)
-{
-	struct pic *pic = v->vm->pic;
-	struct kvm_run *run = v->run;
-
-	if (pic_output(pic) && run->ready_for_interrupt_injection) {
-		int vector = pic_ack(pic);
-		struct kvm_interrupt irq = { .irq = (uint32_t)vector };
-		if (vector >= 0 && !ioctl(v->fd, KVM_INTERRUPT, &irq))
-			v->counters.injected++;
-		run->ready_for_interrupt_injection = 0;
-	}
-	run->request_interrupt_window = pic_output(pic) ? 1 : 0;
-}
-
 static COLD uint32_t take_requests(struct vcpu *v)
 {
 	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	return atomic_exchange(&v->requests, 0);
-}
-
-int vcpu_complete_io(struct vcpu *v)
-{
-	struct vcpu_event ignored;
-
-	while (v->io_pending) {
-		v->io_pending = false;
-		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		int err = vcpu_enter(v->fd);
-		if (!err)
-			handle_exit(v, v->run, &ignored); // the next part of a split access
-		else if (err != -EINTR && err != -EAGAIN)
-			return err;
-	}
-	// Left set: requests stored meanwhile are collected by the next vcpu_run().
-	return 0;
 }
 
 // A return of KVM_RUN with -errno `err`. 0: go on.
@@ -350,6 +229,32 @@ static COLD int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
 	return 1;
 }
 
+// Enters the guest once and handles what comes out of it. 0: go on; 1: return *ret to Python.
+HOT int enter_once(struct vcpu *v, struct vcpu_event *ret)
+{
+	struct vmcore *vm = v->vm;
+
+	v->stale = false;
+	int err = vcpu_enter(v->fd);
+	// Queued writes came before the exit: their devices get them first.
+	if (unlikely(vmcore_queued(vm)))
+		v->counters.coalesced += vmcore_take(vm);
+	int stop = likely(!err) ? handle_exit(v, v->run, ret) : run_failed(v, err, ret);
+	vmcore_settle(vm, &v->pio);
+	return stop;
+}
+
+COLD bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret)
+{
+	// Left set in the end: requests stored meanwhile are collected by the next vcpu_run().
+	while (v->stale) {
+		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (enter_once(v, ret)) // the next part of an access that crosses a page
+			return true;
+	}
+	return false;
+}
+
 HOT void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 {
 	struct vmcore *vm = v->vm;
@@ -361,42 +266,10 @@ HOT void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 			*ret = (struct vcpu_event){ .kind = VCPU_KICKED };
 			return;
 		}
-		if (unlikely(vm->pic) && v == vm->boot_vcpu)
-			inject_pic(v);
-
-		v->io_pending = false;
-		int err = vcpu_enter(v->fd);
-		if (unlikely(vmcore_queued(vm)))
-			v->counters.coalesced += vmcore_take(vm);
-		bool stop = likely(!err) ? handle_exit(v, run, ret) : run_failed(v, err, ret);
-		vmcore_settle(vm, &v->pio);
-		if (unlikely(stop))
+		if (unlikely(vm->pic) && v == vm->boot_vcpu && unlikely(vcpu_inject_pic(v, ret)))
 			return;
-	}
-}
-
-void vcpu_refuse_msr(struct vcpu *v)
-{
-	v->run->msr.error = 1;
-}
-
-void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret)
-{
-	struct kvm_run *run = v->run;
-
-	memset(ret, 0, sizeof(*ret));
-	switch (run->exit_reason) {
-	case KVM_EXIT_INTERNAL_ERROR:
-		ret->suberror = run->internal.suberror;
-		ret->ndata = run->internal.ndata < 16 ? run->internal.ndata : 16;
-		memcpy(ret->data, (void *)run->internal.data, sizeof(ret->data));
-		break;
-	case KVM_EXIT_FAIL_ENTRY:
-		ret->entry_reason = run->fail_entry.hardware_entry_failure_reason;
-		break;
-	case KVM_EXIT_SYSTEM_EVENT:
-		ret->suberror = run->system_event.type;
-		break;
+		if (unlikely(enter_once(v, ret)))
+			return;
 	}
 }
 
@@ -411,6 +284,7 @@ int vcpu_run(struct vcpu *v, struct vcpu_event *ret)
 	pthread_mutex_unlock(&v->thread_lock);
 	bus_reader_bind(&v->pio);
 	bus_reader_bind(&v->mmio);
+	v->stale = true; // its registers may have been written since the last exit
 
 	if (unlikely(!v->first_entry_ns)) {
 		struct timespec now;

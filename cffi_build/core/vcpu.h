@@ -52,6 +52,7 @@ enum vcpu_event_kind {
 	VCPU_FAIL_ENTRY,
 	VCPU_UPCALL_FAILED, // the exception is parked on the Python device
 	VCPU_RUN_FAILED, // KVM_RUN itself; code is -errno
+	VCPU_INJECT_FAILED, // KVM_SET_VCPU_EVENTS; code is -errno
 	VCPU_UNKNOWN, // an exit reason we do not know
 };
 
@@ -69,7 +70,7 @@ struct vcpu_counters {
 	uint64_t exits; // returns of KVM_RUN that carried an exit
 	uint64_t interrupted; // returns of KVM_RUN because of a signal
 	uint64_t returns; // returns of vcpu_run() to Python
-	uint64_t injected; // KVM_INTERRUPT
+	uint64_t injected; // interrupts of the split irqchip's PIC
 	uint64_t coalesced; // queued writes this vCPU drained
 	uint64_t reason[VCPU_REASONS]; // by KVM_EXIT_*; the last one collects larger numbers
 };
@@ -90,7 +91,9 @@ struct vcpu {
 	// Guards tid: a thread is signalled only while it is inside vcpu_run().
 	pthread_mutex_t thread_lock;
 	int tid;
-	bool io_pending; // the last exit wants a re-entry before the state is whole
+	// The last exit's access is not complete yet, or registers were written since: KVM_RUN must
+	// be entered before they are read or an interrupt goes in.
+	bool stale;
 	uint64_t first_entry_ns; // CLOCK_MONOTONIC, 0 before the first KVM_RUN
 	struct vcpu_counters counters;
 	struct trace trace;
@@ -133,8 +136,13 @@ int vcpu_enter(int fd);
 // Runs until an event. 0, or -EBUSY when another thread is inside.
 int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
 // Lets KVM finish the access of the last exit without running the guest, so that registers may be
-// read or written. Own thread only. 0 or -errno.
-int vcpu_complete_io(struct vcpu *v);
+// read or written. Own thread only. True: *ret is an event on the way, as from vcpu_run() (the
+// access may have a second half, at another device); again until it is false.
+bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret);
+// The PIC's interrupt, if the guest can take it now; else asks for an exit when it can. 1: failed,
+// return *ret to Python. Context: inside vcpu_run() of the boot vCPU of a machine with a split
+// irqchip: the PIC is wired to its LINT0.
+int vcpu_inject_pic(struct vcpu *v, struct vcpu_event *ret);
 // The MSR access of the last exit ends in #GP. Own thread, before the next run.
 void vcpu_refuse_msr(struct vcpu *v);
 void vcpu_kick(struct vcpu *v, uint32_t request);

@@ -105,8 +105,10 @@ uint32_t vmcore_take(struct vmcore *vm)
 	struct kvm_coalesced_mmio_ring *ring = vm->ring;
 	if (!ring)
 		return 0;
-	uint32_t at = ring->first, end;
-	while (at != (end = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))) {
+	// What was queued before the caller's exit. Not what other vCPUs queue meanwhile: they
+	// could keep us here for ever, and drain it themselves when they come out.
+	uint32_t at = ring->first, end = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
+	while (at != end) {
 		uint32_t done = replay_run(vm, at, end);
 		at = (at + done) % vm->ring_max;
 		// Release: the kernel may reuse the slots only after we have read them. Not before

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.needs("kvm")
 CYCLES = 10_000
 # mov dx, 0x99; again: in al, dx; out 0x98, al; jmp again
 EXITS = bytes.fromhex("ba9900 ec e698 ebfb")
+# mov ax, 0xffff; mov ds, ax; mov [0x100e], eax: four bytes at 0x100ffe, over the end of a page
+CROSS = bytes.fromhex("b8ffff 8ed8 66a30e10 ebfe")
 # again: jmp again
 SPIN = bytes.fromhex("ebfe")
 
@@ -153,6 +155,37 @@ def test_a_python_device_failure_comes_out_of_the_run_loop() -> None:
     rig.vcpu.on_event = on_event
     rig.start()
     ended.wait(10)
+    rig.stop()
+
+    assert events == [lib.VCPU_UPCALL_FAILED]
+    assert isinstance(device.take_parked(), OSError)
+    rig.close()
+
+
+def test_a_failure_in_the_second_half_of_an_access_comes_out_also_when_a_command_completes_it() -> (
+    None
+):
+    class Halves:
+        def read(self, region: int, offset: int, size: int) -> int:
+            return 0
+
+        def write(self, region: int, offset: int, size: int, value: int) -> None:
+            if offset >= 2:
+                raise OSError("broken second half")
+            rig.vcpu.post(lambda: None, rig.gate)
+
+    rig, device = Rig(CROSS), PyDevice(Halves())
+    rig.mmio.claim(0x100FFE, 4, device.dev, "halves", keep=device)
+    ended = threading.Event()
+    events: list[int] = []
+
+    def on_event(_vcpu: Vcpu, event: object) -> None:
+        events.append(event.kind)  # type: ignore[attr-defined]
+        ended.set()
+
+    rig.vcpu.on_event = on_event
+    rig.start()
+    assert ended.wait(10)
     rig.stop()
 
     assert events == [lib.VCPU_UPCALL_FAILED]

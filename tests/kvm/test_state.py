@@ -57,6 +57,7 @@ def disturb(vcpu: Any) -> None:
     assert refused == []
     events = vcpu.get_vcpu_events()
     events.nmi.pending, events.nmi.masked = 1, 1
+    events.interrupt.injected, events.interrupt.nr = 1, 0x31
     vcpu.set_vcpu_events(events)
     vcpu.set_mp_state(lib.KVM_MP_STATE_HALTED)
 

@@ -1,6 +1,6 @@
 """Bus, guest memory and the kick of a vCPU under the sanitizers, with threads in each other's way.
 
-`kick_storm` includes core/vcpu.c itself, to put pauses between its steps.
+`kick_storm` includes the vCPU's units itself, to put pauses between their steps.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ STORMS = {
     "bus_storm": BUS,
     "gmem_storm": ("gmem.c",),
     "kick_storm": (*BUS, *PIC, "vmcore.c"),
+    "ring_storm": (*BUS, *PIC, "vmcore.c", "vcpu_life.c"),
 }
 
 

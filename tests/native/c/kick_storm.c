@@ -7,8 +7,11 @@
 //
 // The stand-in keeps KVM_RUN's contract (Documentation/virt/kvm/api.rst, "immediate_exit"): a
 // signal that comes before the call is gone, one that comes during it ends it, and immediate_exit
-// is looked at once, on the way in. A lost kick leaves the vCPU waiting for good: the alarm ends
-// the program.
+// is looked at once, on the way in, when the last access is complete. An access may have a second
+// half, which is an exit of its own. An interrupt that is put into the vCPU's events is delivered
+// by an entry; it may be put there only while none waits and no access is open, and does not wake a
+// halted vCPU. A lost kick or interrupt leaves the vCPU waiting for good: the alarm ends the
+// program.
 #define _GNU_SOURCE
 #include <poll.h>
 #include <sched.h>
@@ -43,6 +46,8 @@ static void pause_sometimes(void)
 #define __atomic_store_n(object, value, order)                                                     \
 	(pause_sometimes(), __atomic_store_n(object, value, order))
 #include "vcpu.c"
+#include "vcpu_inject.c"
+#include "vcpu_life.c"
 #undef atomic_fetch_or
 #undef atomic_exchange
 #undef __atomic_store_n
@@ -56,14 +61,17 @@ static void pause_sometimes(void)
 #define DATA_OFFSET (2 * 4096)
 #define PORT 0x60
 #define IRQ 3
+#define VECTORS 0x20
 
 static struct vcpu *vcpu;
 static struct vmcore *core;
 static struct pic *pic;
 static _Atomic uint64_t posted, served; // commands
-static _Atomic uint64_t injected;
+static _Atomic uint64_t delivered; // interrupts
 static _Atomic bool done, busy; // busy: devices act too
-static uint64_t waits, exits, own_kicks; // the vCPU thread's
+// The vCPU thread's.
+static uint64_t waits, exits, halves, own_kicks;
+static uint64_t asked, told; // events: of the device, and those that came out
 static unsigned int guest_seed = 7;
 
 // --- the guest and its device
@@ -88,27 +96,33 @@ static int port_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 		vcpu_kick(vcpu, VCPU_REQUEST_COMMANDS);
 		own_kicks++;
 	}
-	return value % 4 == 0 ? DEV_EVENT_MARK : 0;
+	if (value % 4)
+		return 0;
+	asked++;
+	return DEV_EVENT_MARK;
 }
 
 static const struct dev_ops port_ops = { .read = port_read, .write = port_write };
 
-static void guest_exit(struct kvm_run *run)
-{
-	bool window = run->request_interrupt_window;
+// --- KVM
 
-	run->exit_reason = window ? KVM_EXIT_IRQ_WINDOW_OPEN : KVM_EXIT_IO;
+static struct {
+	bool halted;
+	bool access_open; // its completion is the next entry's
+	bool event; // an interrupt waits for the next entry
+} kvm;
+
+static void access_exit(struct kvm_run *run)
+{
+	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = rand_r(&guest_seed) % 2 ? KVM_EXIT_IO_OUT : KVM_EXIT_IO_IN;
 	run->io.size = 1;
 	run->io.count = 1;
 	run->io.port = PORT;
 	run->io.data_offset = DATA_OFFSET;
 	((uint8_t *)run)[DATA_OFFSET] = (uint8_t)rand_r(&guest_seed);
-	run->ready_for_interrupt_injection = 1;
-	exits++;
+	kvm.access_open = true;
 }
-
-// --- KVM
 
 static int interrupted(void)
 {
@@ -116,41 +130,96 @@ static int interrupted(void)
 	return -1;
 }
 
-static int kvm_run(struct kvm_run *run)
+// Runs the guest until it makes an exit or a signal that is in `unblocked` comes.
+static int run_guest(struct kvm_run *run, const sigset_t *unblocked)
 {
 	// Half of the kicks find a guest that mostly waits, half one that exits all the time.
 	int patience = atomic_load(&served) % 2 ? 4 : 4096;
+
+	if (kvm.event && !kvm.halted) {
+		kvm.event = false;
+		atomic_fetch_add(&delivered, 1);
+	}
+	kvm.halted = kvm.halted || rand_r(&guest_seed) % patience == 0;
+	if (kvm.halted && !run->request_interrupt_window) {
+		waits++;
+		ppoll(NULL, 0, NULL, unblocked);
+		kvm.halted = rand_r(&guest_seed) % 2; // else its own timer woke it
+		return interrupted();
+	}
+	exits++;
+	if (run->request_interrupt_window)
+		run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+	else
+		access_exit(run);
+	return 0;
+}
+
+static int kvm_run(struct kvm_run *run)
+{
+	bool was_open = kvm.access_open;
 	sigset_t all, before;
-	int result = 0;
+	int result;
 
 	sigfillset(&all);
 	// From here on a signal waits, as in the kernel.
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
+	kvm.access_open = false;
+	if (was_open && rand_r(&guest_seed) % 8 == 0) {
+		halves++;
+		access_exit(run);
+		result = 0;
+	} else if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST)) {
 		result = interrupted();
-	} else if (run->request_interrupt_window || rand_r(&guest_seed) % patience) {
-		guest_exit(run);
 	} else {
-		waits++;
-		ppoll(NULL, 0, NULL, &before);
-		run->ready_for_interrupt_injection = 1;
-		result = interrupted();
+		result = run_guest(run, &before);
 	}
 	int err = errno;
+	run->ready_for_interrupt_injection = !kvm.event;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = err;
 	return result;
 }
 
+static int set_events(const struct kvm_vcpu_events *events)
+{
+	CHECK(events->interrupt.injected && events->interrupt.nr == VECTORS + IRQ);
+	CHECK(!kvm.event && !kvm.access_open);
+	kvm.event = true;
+	return 0;
+}
+
+static int set_mp_state(const struct kvm_mp_state *mp)
+{
+	CHECK(kvm.halted && mp->mp_state == KVM_MP_STATE_RUNNABLE);
+	kvm.halted = false;
+	return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
+	va_list list;
+
 	(void)fd;
+	va_start(list, request);
+	void *argument = va_arg(list, void *);
+	va_end(list);
 	switch (request) {
 	case KVM_RUN:
 		return kvm_run(vcpu->run);
-	case KVM_INTERRUPT:
-		atomic_fetch_add(&injected, 1);
+	case KVM_GET_NESTED_STATE:
+		return 0; // not nested
+	case KVM_GET_VCPU_EVENTS:
+		memset(argument, 0, sizeof(struct kvm_vcpu_events));
 		return 0;
+	case KVM_SET_VCPU_EVENTS:
+		return set_events(argument);
+	case KVM_GET_MP_STATE:
+		((struct kvm_mp_state *)argument)->mp_state =
+			kvm.halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
+		return 0;
+	case KVM_SET_MP_STATE:
+		return set_mp_state(argument);
 	default:
 		errno = ENOTTY;
 		return -1;
@@ -175,8 +244,13 @@ static void *vcpu_thread(void *opaque)
 		CHECK(event.kind == VCPU_KICKED || event.kind == VCPU_DEVICE);
 		if (event.kind == VCPU_KICKED)
 			atomic_store(&served, atomic_load(&posted));
-		if (atomic_load(&busy) && rand_r(&guest_seed) % 2) // before a register is read
-			CHECK(!vcpu_complete_io(vcpu));
+		told += event.kind == VCPU_DEVICE;
+		// Before a register is read.
+		while (atomic_load(&busy) && rand_r(&guest_seed) % 2 &&
+		       vcpu_complete_io(vcpu, &event)) {
+			CHECK(event.kind == VCPU_DEVICE);
+			told++;
+		}
 	}
 	return NULL;
 }
@@ -206,7 +280,7 @@ static void *interrupter(void *opaque)
 	(void)opaque;
 	for (uint64_t i = 0; i < INTERRUPTS; i++) {
 		pic_set_line(pic, IRQ, 1);
-		while (atomic_load(&injected) <= i)
+		while (atomic_load(&delivered) <= i)
 			sched_yield();
 		pic_set_line(pic, IRQ, 0);
 	}
@@ -216,7 +290,7 @@ static void *interrupter(void *opaque)
 static void open_pic(void)
 {
 	// ICW1 single, ICW2, ICW4 with automatic EOI; then nothing masked.
-	static const uint8_t words[][2] = { { 0, 0x13 }, { 1, 0x20 }, { 1, 0x03 }, { 1, 0x00 } };
+	static const uint8_t words[][2] = { { 0, 0x13 }, { 1, VECTORS }, { 1, 0x03 }, { 1, 0x00 } };
 
 	for (uint32_t i = 0; i < ARRAY_LEN(words); i++)
 		CHECK(!pic->dev.ops->write(&pic->dev, PIC_MASTER, words[i][0], 1, words[i][1]));
@@ -268,8 +342,8 @@ int main(void)
 	vmcore_set_split_irqchip(core, pic, NULL);
 	storm();
 	CHECK(atomic_load(&posted) >= ALONE + 2 * KICKERS * TOGETHER &&
-	      atomic_load(&injected) == INTERRUPTS);
-	CHECK(waits && exits && own_kicks && vcpu->counters.interrupted);
+	      atomic_load(&delivered) == INTERRUPTS && told == asked);
+	CHECK(waits && exits && halves && own_kicks && vcpu->counters.interrupted);
 	printf("posted %llu, waits %llu, exits %llu\n", (unsigned long long)atomic_load(&posted),
 	       (unsigned long long)waits, (unsigned long long)exits);
 	vmcore_set_split_irqchip(core, NULL, NULL);
