@@ -166,15 +166,18 @@ def test_a_failure_in_the_second_half_of_an_access_comes_out_also_when_a_command
     None
 ):
     class Halves:
+        rig: Rig
+
         def read(self, region: int, offset: int, size: int) -> int:
             return 0
 
         def write(self, region: int, offset: int, size: int, value: int) -> None:
             if offset >= 2:
                 raise OSError("broken second half")
-            rig.vcpu.post(lambda: None, rig.gate)
+            self.rig.vcpu.post(lambda: None, self.rig.gate)
 
-    rig, device = Rig(CROSS), PyDevice(Halves())
+    halves, rig = Halves(), Rig(CROSS)
+    halves.rig, device = rig, PyDevice(halves)
     rig.mmio.claim(0x100FFE, 4, device.dev, "halves", keep=device)
     ended = threading.Event()
     events: list[int] = []
