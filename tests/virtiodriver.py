@@ -19,12 +19,19 @@ import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from vmm.memory import Accessor
+from typing import Protocol
 
 DESC_NEXT, DESC_WRITE, DESC_INDIRECT = 1, 2, 4
 NO_INTERRUPT = NO_NOTIFY = 1
 DESC_SIZE = 16
+
+
+class Memory(Protocol):
+    """Guest memory, for example a vmm.memory.Accessor."""
+
+    def read(self, gpa: int, length: int) -> bytes: ...
+    def write(self, gpa: int, data: bytes) -> None: ...
+    def zero(self, gpa: int, length: int) -> None: ...
 
 
 def need_event(event: int, new: int, old: int) -> bool:
@@ -35,7 +42,7 @@ def need_event(event: int, new: int, old: int) -> bool:
 class Arena:
     """Guest memory given out from `base` on, zeroed, never taken back."""
 
-    def __init__(self, memory: Accessor, base: int = 0x10_0000) -> None:
+    def __init__(self, memory: Memory, base: int = 0x10_0000) -> None:
         self.memory, self.next = memory, base
 
     def alloc(self, length: int, align: int = 16) -> int:

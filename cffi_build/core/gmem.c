@@ -38,6 +38,7 @@ void gmem_destroy(struct gmem *m)
 // The new map keeps the old one on its list: readers hold no reference, and a map is small.
 static void publish(struct gmem *m, struct gmem_map *old, struct gmem_map *new)
 {
+	new->top = new->count ? new->count - 1 : 0;
 	new->retired = old;
 	atomic_store_explicit(&m->map, new, memory_order_release);
 	atomic_fetch_add(&m->generation, 1);
@@ -94,11 +95,6 @@ int gmem_remove(struct gmem *m, uint64_t gpa, uint64_t size)
 	return 0;
 }
 
-uint64_t gmem_generation(struct gmem *m)
-{
-	return atomic_load_explicit(&m->generation, memory_order_acquire);
-}
-
 // The region that holds gpa, or NULL.
 static const struct gmem_region *region_of(const struct gmem_map *map, uint64_t gpa)
 {
@@ -123,8 +119,8 @@ static int denied(struct gmem_dev *dev, int err)
 	return err;
 }
 
-int gmem_at(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len, enum gmem_dir dir,
-	    struct gmem_piece *ret, uint32_t max)
+int gmem_at_searching(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len,
+		      enum gmem_dir dir, struct gmem_piece *ret, uint32_t max)
 {
 	const struct gmem_map *map = atomic_load_explicit(&m->map, memory_order_acquire);
 	uint32_t n = 0;

@@ -25,6 +25,7 @@ struct gmem_region {
 // Immutable once published; replaced whole.
 struct gmem_map {
 	uint32_t count;
+	uint32_t top; // the highest region: RAM above 4 GiB where there is some
 	struct gmem_region region[GMEM_MAX_REGIONS]; // sorted, disjoint; neighbours may adjoin
 	struct gmem_map *retired; // the map before this one; all are freed with the gmem
 };
@@ -61,14 +62,44 @@ int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, void *hva, uint32_t fl
 // -ENOENT unless exactly this region exists. The caller has made sure that nobody uses a pointer
 // into it.
 int gmem_remove(struct gmem *m, uint64_t gpa, uint64_t size);
-uint64_t gmem_generation(struct gmem *m);
+static inline uint64_t gmem_generation(struct gmem *m)
+{
+	return atomic_load_explicit(&m->generation, memory_order_acquire);
+}
+
+int gmem_at_searching(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len,
+		      enum gmem_dir dir, struct gmem_piece *ret, uint32_t max);
+
+// gmem_at() where it is simplest: one piece in the lowest or the highest region, asked by a device
+// without a window. False: that remains to be found out.
+HOT bool gmem_at_once(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len,
+		      enum gmem_dir dir, struct gmem_piece *ret)
+{
+	const struct gmem_map *map = atomic_load_explicit(&m->map, memory_order_acquire);
+	const struct gmem_region *r = &map->region[map->top];
+
+	if (gpa < r->gpa)
+		r = &map->region[0];
+	uint64_t offset = gpa - r->gpa;
+	if (unlikely(offset >= r->size || len - 1 >= r->size - offset || dev->window ||
+		     (dir & GMEM_WRITE && r->flags & GMEM_READONLY)))
+		return false;
+	*ret = (struct gmem_piece){ r->hva + offset, len };
+	count_add(dir & GMEM_WRITE ? &dev->writes : &dev->reads, 1);
+	return true;
+}
 
 // Translates [gpa, gpa + len) for `dev` into at most `max` pieces. Adjoining regions give one piece
 // each. Returns the number of pieces (0 for len 0), -EFAULT (not all of it is memory, or it wraps),
 // -EROFS, -E2BIG (more than max pieces), or what the device's window answered. GUEST: gpa and len
 // are hostile.
-int gmem_at(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len, enum gmem_dir dir,
-	    struct gmem_piece *ret, uint32_t max);
+HOT int gmem_at(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, uint64_t len, enum gmem_dir dir,
+		struct gmem_piece *ret, uint32_t max)
+{
+	if (likely(max) && gmem_at_once(m, dev, gpa, len, dir, ret))
+		return 1;
+	return gmem_at_searching(m, dev, gpa, len, dir, ret, max);
+}
 
 // Whole-range copies over gmem_at(): 0 or its -errno; nothing is moved unless all of it is memory.
 int gmem_read(struct gmem *m, struct gmem_dev *dev, uint64_t gpa, void *buf, uint64_t len);

@@ -55,6 +55,7 @@ struct vq {
 	uint16_t avail_idx; // the driver's index when last read
 	uint16_t used_idx; // next entry to fill
 	uint16_t flushed; // the driver's view of used_idx
+	uint32_t mask; // entries - 1
 	int broken; // 0, or the -errno that vq_pop() gave
 	uint64_t generation; // of the memory map that the pointers belong to
 	struct gmem *mem;
@@ -63,7 +64,7 @@ struct vq {
 	uint64_t popped_bytes; // that could be read, of the chain popped last
 	uint16_t popped_head;
 	_Atomic uint64_t chains, bytes, interrupts; // one writer
-	uint64_t in_flight[VQ_MAX_SIZE / 64]; // heads popped and not pushed
+	bool in_flight[VQ_MAX_SIZE]; // heads popped and not pushed
 };
 
 // -EINVAL (size not a power of two or above VQ_MAX_SIZE, addresses not aligned as 2.7 demands, more

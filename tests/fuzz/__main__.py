@@ -26,6 +26,7 @@ CHAN = (
     "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c", "chan_link.c",
     "chan_straight.c",
 )  # fmt: skip
+VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
 TARGETS = {
     "gmem": ("gmem.c",),
     "uart": (*TIMER, *CHAN, "coalesce.c", "uart.c", "uart_line.c", "uart_life.c"),
@@ -35,6 +36,7 @@ TARGETS = {
     ),
     "rtc": (*TIMER, "rtc.c", "rtc_clock.c", "rtc_time.c"),
     "fwcfg": ("fwcfg.c",),
+    "vq": VQ,
     "platform": (
         *TIMER, "hpet.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c", "acpiregs.c",
         "pmtimer.c", "testdev.c",

@@ -2,10 +2,57 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any, NamedTuple
 
-from vmm.memory import GuestMemory
-from vmm.native import ffi, lib
+from tests.native.twins.gmem import READ, READONLY, GmemTwin
+from tests.virtiodriver import Arena, DriverRing
+from vmm.native import ffi, lib, made
+
+MAP_NORESERVE = 0x4000  # in module mmap from Python 3.13 on
+
+# What ready() arranges: two regions that adjoin, a hole, a ROM, and more than 4 GiB above.
+RAM, MORE, ROM, HIGH = 0x10_0000, 0x4000, 0x20_0000, 1 << 32
+HOLE = RAM + MORE
+SIZE = 8
+
+
+class PlainMemory:
+    """Guest memory as a test arranges it, for the core and for a twin: regions anywhere."""
+
+    def __init__(self, regions: dict[int, int] | None = None) -> None:
+        self.pointer = made(lib.gmem_create(), lib.gmem_destroy, "memory")
+        self.twin = GmemTwin()
+        self._buffers: dict[int, Any] = {}
+        for gpa, size in (regions or {}).items():
+            self.add(gpa, size)
+
+    def add(self, gpa: int, size: int, flags: int = 0) -> None:
+        buffer = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+        hva = ffi.from_buffer(buffer)
+        assert lib.gmem_add(self.pointer, gpa, size, ffi.cast("void *", hva), flags) == 0
+        assert self.twin.add(gpa, size, _address(hva), flags) == 0
+        self._buffers[_address(hva)] = (buffer, hva)  # kept although the region may go
+
+    def remove(self, gpa: int, size: int) -> None:
+        assert lib.gmem_remove(self.pointer, gpa, size) == self.twin.remove(gpa, size) == 0
+
+    def _views(self, gpa: int, length: int) -> list[memoryview]:
+        pieces = self.twin.at(gpa, length, READ, 64)
+        assert not isinstance(pieces, int), f"{length} bytes at {gpa:#x} are not memory"
+        return [
+            memoryview(ffi.buffer(ffi.cast("char *", hva), size)).cast("B") for hva, size in pieces
+        ]
+
+    def read(self, gpa: int, length: int) -> bytes:
+        return b"".join(self._views(gpa, length))
+
+    def write(self, gpa: int, data: bytes) -> None:
+        for view in self._views(gpa, len(data)):
+            view[:], data = data[: len(view)], data[len(view) :]
+
+    def zero(self, gpa: int, length: int) -> None:
+        self.write(gpa, bytes(length))
 
 
 class Popped(NamedTuple):
@@ -19,9 +66,9 @@ class Popped(NamedTuple):
 
 
 class Queue:
-    """One struct vq with room for `cap` pieces."""
+    """One struct vq with room for `cap` pieces. memory: a GuestMemory or PlainMemory."""
 
-    def __init__(self, memory: GuestMemory, cap: int = 2 * lib.VQ_MAX_SIZE) -> None:
+    def __init__(self, memory: Any, cap: int = 2 * lib.VQ_MAX_SIZE) -> None:
         self.memory = memory
         self.vq = ffi.new("struct vq *")
         self.dev = ffi.new("struct gmem_dev *")
@@ -91,3 +138,29 @@ class Queue:
 
 def _address(pointer: Any) -> int:
     return int(ffi.cast("uintptr_t", pointer))
+
+
+def ready(cap: int = 64, at: int = 0, **features: bool) -> tuple[DriverRing, Queue]:
+    """A ring of 8 whose indices stand at `at`, and the device's side of it."""
+    memory = PlainMemory({0: RAM, RAM: MORE, HIGH: 8 << 30})
+    memory.add(ROM, 0x1000, READONLY)
+    ring = DriverRing(Arena(memory, 0x1000), SIZE, **features)
+    ring.avail_idx = ring.published = ring.used_idx = at
+    ring.set_avail_idx(at)
+    memory.write(ring.used + 2, at.to_bytes(2, "little"))
+    queue = Queue(memory, cap)
+    assert queue.start(**ring.config(), last_avail=at, used_idx=at) == 0
+    return ring, queue
+
+
+def popped(queue: Queue) -> Popped:
+    chain = queue.pop()
+    assert isinstance(chain, Popped)
+    return chain
+
+
+def answer(queue: Queue, data: bytes = b"") -> bool:
+    """Takes a chain, writes to it, and gives it back; whether the driver wants an interrupt."""
+    chain = popped(queue)
+    queue.push(chain.head, queue.write(chain, data))
+    return queue.flush()
