@@ -33,6 +33,7 @@ TOPICS = (
     "testdev",
     "pci",
     "vcon",
+    "msix",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

@@ -24,6 +24,7 @@
 #include "irq.h"
 #include "legacy_route.h"
 #include "loop.h"
+#include "msix.h"
 #include "nullport.h"
 #include "pci.h"
 #include "pic.h"

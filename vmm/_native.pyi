@@ -605,6 +605,29 @@ class struct_loop_event(Struct):
     value: int
     source: Any
 
+class struct_msix(Struct):
+    dev: struct_dev
+    failures: int
+    vectors: int
+
+class struct_msix_place(Struct):
+    table_bar: int
+    table_offset: int
+    pba_bar: int
+    pba_offset: int
+
+class struct_msix_sink(Struct):
+    changed: Any
+    opaque: Any
+
+class struct_msix_state(Struct):
+    version: int
+    vectors: int
+    enabled: int
+    function_mask: int
+    table: Array[int]
+    pending: Array[int]
+
 class struct_nullport(Struct):
     dev: struct_dev
 
@@ -1520,6 +1543,9 @@ class Lib:
     MADV_HUGEPAGE: int
     MADV_NOHUGEPAGE: int
     MADV_POPULATE_WRITE: int
+    MSIX_MAX_VECTORS: int
+    MSIX_PBA: int
+    MSIX_TABLE: int
     PCI_BARS: int
     PCI_BAR_EXPANSION: int
     PCI_BAR_IO: int
@@ -1902,6 +1928,19 @@ class Lib:
     loop_run: Callable[[struct_loop, struct_loop_event], int]
     loop_stop: Callable[[struct_loop], None]
     loop_wake: Callable[[struct_loop], None]
+    msi_capability: Callable[[struct_msix, struct_pci_func], int]
+    msix_capability: Callable[[struct_msix, struct_pci_func, struct_msix_place], int]
+    msix_control: Callable[[struct_msix, bool, bool], None]
+    msix_create: Callable[[struct_irq_router, int, int], struct_msix]
+    msix_destroy: Callable[[struct_msix], None]
+    msix_fd: Callable[[struct_msix, int], int]
+    msix_fire: Callable[[struct_msix, int], None]
+    msix_load: Callable[[struct_msix, struct_msix_state], int]
+    msix_pending: Callable[[struct_msix, int], int]
+    msix_reset: Callable[[struct_msix], None]
+    msix_save: Callable[[struct_msix, struct_msix_state], None]
+    msix_set_gsi: Callable[[struct_msix, int, int], int]
+    msix_set_sink: Callable[[struct_msix, struct_msix_sink], None]
     nullport_create: Callable[[], struct_nullport]
     nullport_destroy: Callable[[struct_nullport], None]
     nullport_load: Callable[[struct_nullport, struct_nullport_state], int]
@@ -2278,6 +2317,14 @@ class FFI:
     def new(self, cdecl: Literal["struct loop_counters *"], init: Any = ...) -> struct_loop_counters: ...
     @overload
     def new(self, cdecl: Literal["struct loop_event *"], init: Any = ...) -> struct_loop_event: ...
+    @overload
+    def new(self, cdecl: Literal["struct msix *"], init: Any = ...) -> struct_msix: ...
+    @overload
+    def new(self, cdecl: Literal["struct msix_place *"], init: Any = ...) -> struct_msix_place: ...
+    @overload
+    def new(self, cdecl: Literal["struct msix_sink *"], init: Any = ...) -> struct_msix_sink: ...
+    @overload
+    def new(self, cdecl: Literal["struct msix_state *"], init: Any = ...) -> struct_msix_state: ...
     @overload
     def new(self, cdecl: Literal["struct nullport *"], init: Any = ...) -> struct_nullport: ...
     @overload

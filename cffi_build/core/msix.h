@@ -4,7 +4,7 @@
 // Writing a vector's eventfd raises it, from any thread, another process or the kernel. While the
 // vector is enabled and unmasked the eventfd is a KVM irqfd on the vector's GSI, which is routed to
 // its message; while it is masked nobody takes the count away, and that is the pending bit. MSI
-// uses the same vectors (msi.h). Everything the guest does here stays in C.
+// uses the same vectors. Everything the guest does here stays in C.
 #ifndef VMM_MSIX_H
 #define VMM_MSIX_H
 
@@ -37,17 +37,24 @@ struct msix_vector {
 	uint32_t gsi;
 	int fd; // -1: unused, firing it does nothing
 	bool live; // its eventfd reaches the guest
+	bool routed; // only inside a change
 };
 
 struct msix {
 	struct dev dev;
 	struct irq_router *router;
 	int vm_fd; // -1: no KVM (tests): nothing takes the eventfds' counts
-	bool enabled, function_mask;
-	uint64_t failures; // routes and irqfds that the kernel refused
+	uint32_t capability; // its offset in configuration space
+	_Atomic bool enabled;
+	bool function_mask;
+	uint64_t failures; // messages that the kernel refused, or that are none
 	struct msix_sink sink;
 	uint32_t vectors;
 	struct msix_vector vector[];
+};
+
+struct msix_place {
+	uint32_t table_bar, table_offset, pba_bar, pba_offset; // offsets: multiples of 8
 };
 
 struct msix_state {
@@ -55,7 +62,7 @@ struct msix_state {
 	uint32_t vectors;
 	uint8_t enabled, function_mask;
 	uint32_t table[MSIX_MAX_VECTORS * MSIX_ENTRY_WORDS];
-	uint64_t pending[MSIX_MAX_VECTORS / 64];
+	uint8_t pending[MSIX_MAX_VECTORS / 8];
 };
 
 // vectors: 1 to MSIX_MAX_VECTORS, else NULL.
@@ -74,13 +81,28 @@ int msix_set_gsi(struct msix *m, uint32_t vector, uint32_t gsi);
 void msix_set_sink(struct msix *m, struct msix_sink sink);
 // The control word of the capability changed. Context: any thread, m->dev.lock not held.
 void msix_control(struct msix *m, bool enabled, bool function_mask);
+// Whether interrupts go to the vectors at all. Any thread.
+static inline bool msix_enabled(struct msix *m)
+{
+	return atomic_load_explicit(&m->enabled, memory_order_relaxed);
+}
 
 // Raises a vector; masked or disabled it becomes pending. Any thread, takes no lock. A vector that
 // does not exist (VIRTIO_MSI_NO_VECTOR) or is unused does nothing.
 void msix_fire(struct msix *m, uint32_t vector);
 // The eventfd whose write does the same, for vhost and VFIO; -1 if the vector is unused.
 int msix_fd(struct msix *m, uint32_t vector);
-// Is it pending, that is fired and not delivered?
-bool msix_pending(struct msix *m, uint32_t vector);
+// Fired and not delivered: one bit for each of the vectors from `first` on, a multiple of 8.
+uint32_t msix_pending(struct msix *m, uint32_t first);
+
+struct pci_func;
+
+// Adds the capability to a function that is not plugged yet: from then on what the guest writes to
+// it arrives here. Table and PBA lie at these offsets of these base address registers. -ENOSPC (no
+// room).
+int msix_capability(struct msix *m, struct pci_func *f, const struct msix_place *place);
+// The MSI capability instead, with 64-bit addresses and masks; up to 32 vectors, a power of two,
+// else -EINVAL.
+int msi_capability(struct msix *m, struct pci_func *f);
 
 #endif

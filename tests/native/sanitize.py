@@ -27,7 +27,7 @@ CHAN = (
     "chan_straight.c",
 )  # fmt: skip
 VIRTIO = (
-    *TIMER, "gmem.c", "vq.c", "iov.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",
+    *TIMER, "gmem.c", "vq.c", "vq_pop.c", "iov.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",
     "virtio_state.c",
 )  # fmt: skip
 UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "uart.c", "uart_line.c", "uart_life.c")
