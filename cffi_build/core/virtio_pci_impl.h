@@ -18,7 +18,7 @@ static inline uint16_t virtio_pci_vector(const struct virtio_pci *p, uint64_t va
 // Whether interrupts go to vectors. Any thread.
 static inline bool virtio_pci_msix_on(const struct virtio_pci *p)
 {
-	return __atomic_load_n(&p->msix->enabled, __ATOMIC_RELAXED);
+	return msix_enabled(p->msix);
 }
 
 // virtio_legacy.c
