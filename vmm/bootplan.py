@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from vmm.boot import AcpiConfig, BootConfig
+from vmm.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.boot.image import Image
     from vmm.config import VmConfig
 
 
@@ -33,3 +35,34 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         mptable=legacy,
         apic_ids=apic_ids,
     )
+
+
+def check_clock(config: VmConfig, image: Image) -> None:
+    """Refuses a Linux that could not learn its TSC's rate and would wait for a timer for ever.
+
+    The default machine has no PIT, HPET or PM timer that Linux would use, so kvmclock is all there
+    is. Other guests may do without. Raises ConfigError.
+    """
+    if config.machine != "default" or not image.is_linux:
+        return
+    words = config.append.split()
+    if any(word.startswith("tsc_early_khz=") for word in words):
+        return
+    if "no-kvmclock" in words:
+        culprit = "no-kvmclock in --append"
+    elif config.cpu.remove and _removes_kvmclock(config.cpu.remove):
+        culprit = "--cpu -kvmclock"
+    else:
+        return
+    raise ConfigError(
+        f"{culprit} leaves Linux nothing to measure its TSC by on the default machine, and it would "
+        "wait for ever; add --machine legacy, or tell it the rate by --append tsc_early_khz=KHZ"
+    )
+
+
+def _removes_kvmclock(names: tuple[str, ...]) -> bool:
+    from vmm.kvm import features
+
+    known = features.table()
+    gone = {bit for name in names for bit in features.resolve(name, known)}
+    return {"kvm_clocksource", "kvm_clocksource2"} <= gone

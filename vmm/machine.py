@@ -15,7 +15,7 @@ from _queue import Empty, SimpleQueue
 
 from vmm import crash, log
 from vmm.boot import prepare
-from vmm.bootplan import boot_config
+from vmm.bootplan import boot_config, check_clock
 from vmm.errors import KvmError, StateError, VmmError
 from vmm.events import EventDecoder
 from vmm.gate import Gate
@@ -71,6 +71,7 @@ class Machine:
         apic_ids = topology.apic_ids(self.config.cpu, self.config.cpus)
         self.images = prepare(boot_config(self.config, apic_ids))
         try:
+            check_clock(self.config, self.images.image)
             self._mark("images-ready")
             self.hardware = Hardware(self.config)
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.linux.stock import boot
+from vmm.errors import EXIT_USAGE
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel")
 
@@ -76,3 +77,20 @@ def test_removed_features_are_gone(tmp_path: Path) -> None:
     assert ended.code == 0, ended.stderr
     assert not flags & {"xsave", "avx", "avx2", "fma", "smap"}
     assert "sse4_2" in flags
+
+
+def test_without_kvmclock_it_boots_with_the_timers_of_legacy(tmp_path: Path) -> None:
+    options = ("--cpu", "host,-kvmclock", "--machine", "legacy")
+    ended = boot(tmp_path, options, script=FEATURES, append="quiet")
+
+    assert ended.code == 0, ended.stderr
+    assert ended.answers()["clock"] in ("tsc", "tsc-early", "hpet", "acpi_pm")
+
+
+def test_without_kvmclock_the_default_machine_refuses_it(tmp_path: Path) -> None:
+    ended = boot(tmp_path, ("--cpu", "host,-kvmclock"))
+
+    assert ended.code == EXIT_USAGE
+    assert ended.console == ""
+    assert ended.stderr.startswith("vmm: --cpu -kvmclock leaves Linux nothing to measure its TSC")
+    assert ended.stderr.count("\n") == 1

@@ -42,6 +42,11 @@ class Image:
         self._multiboot: MultibootHeader | None = None
 
     @property
+    def is_linux(self) -> bool:
+        """A Linux kernel, known by its setup header or its notes, whatever the protocol."""
+        return self.header is not ANY_ELF_HEADER
+
+    @property
     def elf(self) -> elf.Elf:
         assert self._elf is not None, "only after identify or unpack found an ELF"
         return self._elf
