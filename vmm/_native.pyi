@@ -1897,6 +1897,7 @@ class Lib:
     ioapic_destroy: Callable[[struct_ioapic], None]
     ioapic_eoi: Callable[[struct_ioapic, int], None]
     ioapic_load: Callable[[struct_ioapic, struct_ioapic_state], int]
+    ioapic_reconcile: Callable[[struct_ioapic, Any], None]
     ioapic_reset: Callable[[struct_ioapic], None]
     ioapic_routes: Callable[[struct_ioapic, struct_ioapic_route, int], int]
     ioapic_save: Callable[[struct_ioapic, struct_ioapic_state], None]

@@ -182,6 +182,10 @@ class Hardware:
         for vcpu, own in zip(self.vcpus, saved["vcpus"], strict=True):
             state.load(vcpu.kvm, own)
         self.vm.set_clock(saved["kvmclock"])
+        ioapic: Any = self.device("ioapic")
+        held = state.level_vectors(saved["vcpus"])
+        if ioapic is not None and held is not None:
+            ioapic.reconcile(held)
 
     def device(self, name: str) -> Device | None:
         """The device of that name, if this machine has it."""

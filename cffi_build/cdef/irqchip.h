@@ -50,6 +50,7 @@ void ioapic_destroy(struct ioapic *a);
 void ioapic_reset(struct ioapic *a);
 void ioapic_save(struct ioapic *a, struct ioapic_state *ret);
 int ioapic_load(struct ioapic *a, const struct ioapic_state *state);
+void ioapic_reconcile(struct ioapic *a, const uint8_t *held);
 void ioapic_set_msi(struct ioapic *a, int (*msi)(void *, uint64_t, uint32_t), void *opaque);
 void ioapic_use_kvm(struct ioapic *a, int vm_fd);
 void ioapic_set_router(struct ioapic *a, struct irq_router *router);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ioapic.h"
-
-#include <stdlib.h>
+// Registers and pins; the chip's life is ioapic_life.c.
 #include <unistd.h>
+
+#include "ioapic_impl.h"
 
 enum {
 	// Offsets in the page (82093AA, 3.1; the EOI register came with version 0x20).
@@ -18,16 +18,12 @@ enum {
 	DELIVERY_EXTINT = 7, // the PIC's own way in, which needs no I/O APIC here
 };
 
-#define ID_MASK 0x0f000000u
-#define RTE_READ_ONLY (IOAPIC_RTE_PENDING | IOAPIC_RTE_REMOTE_IRR)
-#define RTE_DEFINED (0xffull << IOAPIC_RTE_DEST_SHIFT | 0x1ffffull)
-
 static uint32_t delivery_mode(uint64_t rte)
 {
 	return (uint32_t)(rte >> IOAPIC_RTE_DELIVERY_SHIFT) & 7;
 }
 
-static struct ioapic_route route_of(const struct ioapic *a, uint32_t pin)
+struct ioapic_route ioapic_route_of(const struct ioapic *a, uint32_t pin)
 {
 	uint64_t rte = a->rte[pin];
 	uint32_t level = rte & IOAPIC_RTE_LEVEL ? 1 : 0;
@@ -47,7 +43,7 @@ static struct ioapic_route route_of(const struct ioapic *a, uint32_t pin)
 static void service(struct ioapic *a, uint32_t pin)
 {
 	uint64_t *rte = &a->rte[pin];
-	struct ioapic_route route = route_of(a, pin);
+	struct ioapic_route route = ioapic_route_of(a, pin);
 
 	if (route.masked || (*rte & IOAPIC_RTE_REMOTE_IRR) || !a->msi ||
 	    delivery_mode(*rte) == DELIVERY_EXTINT)
@@ -65,10 +61,9 @@ static void service_level(struct ioapic *a, uint32_t pin)
 		service(a, pin);
 }
 
-// Brings the router's entry for the pin up to date. Context: lock held.
-static void publish(struct ioapic *a, uint32_t pin)
+void ioapic_publish(struct ioapic *a, uint32_t pin)
 {
-	struct ioapic_route route = route_of(a, pin);
+	struct ioapic_route route = ioapic_route_of(a, pin);
 
 	if (!a->router)
 		return;
@@ -91,7 +86,7 @@ static void write_rte(struct ioapic *a, uint32_t pin, uint32_t shift, uint32_t v
 		rte &= ~IOAPIC_RTE_REMOTE_IRR;
 	a->rte[pin] = rte;
 	if (!(rte & IOAPIC_RTE_MASKED))
-		publish(a, pin);
+		ioapic_publish(a, pin);
 	service_level(a, pin);
 }
 
@@ -121,20 +116,23 @@ static void write_window(struct ioapic *a, uint32_t value)
 		write_rte(a, index / 2, index % 2 ? 32 : 0, value);
 }
 
+void ioapic_end(struct ioapic *a, uint32_t pin)
+{
+	a->rte[pin] &= ~IOAPIC_RTE_REMOTE_IRR;
+	if (a->resample_fd[pin] >= 0) {
+		uint64_t one = 1;
+		ssize_t n = write(a->resample_fd[pin], &one, sizeof(one));
+		(void)n; // full means signalled already
+	}
+	service_level(a, pin);
+}
+
 // Context: lock held.
 static void eoi(struct ioapic *a, uint8_t vector)
 {
 	for (uint32_t pin = 0; pin < a->pins; pin++) {
-		uint64_t rte = a->rte[pin];
-		if (!(rte & IOAPIC_RTE_REMOTE_IRR) || (rte & IOAPIC_RTE_VECTOR) != vector)
-			continue;
-		a->rte[pin] = rte & ~IOAPIC_RTE_REMOTE_IRR;
-		if (a->resample_fd[pin] >= 0) {
-			uint64_t one = 1;
-			ssize_t n = write(a->resample_fd[pin], &one, sizeof(one));
-			(void)n; // full means signalled already
-		}
-		service_level(a, pin);
+		if (ioapic_awaits_eoi(a, pin) && (a->rte[pin] & IOAPIC_RTE_VECTOR) == vector)
+			ioapic_end(a, pin);
 	}
 }
 
@@ -171,91 +169,7 @@ static int ioapic_write(struct dev *d, uint32_t region, uint64_t offset, uint32_
 	return 0;
 }
 
-static const struct dev_ops ioapic_ops = { .read = ioapic_read, .write = ioapic_write };
-
-struct ioapic *ioapic_create(uint32_t pins)
-{
-	struct ioapic *a = pins == 24 || pins == 48 ? calloc(1, sizeof(*a)) : NULL;
-
-	if (!a)
-		return NULL;
-	dev_init(&a->dev, &ioapic_ops, 0);
-	a->pins = pins;
-	for (uint32_t pin = 0; pin < IOAPIC_MAX_PINS; pin++)
-		a->resample_fd[pin] = -1;
-	ioapic_reset(a);
-	return a;
-}
-
-void ioapic_destroy(struct ioapic *a)
-{
-	dev_deinit(&a->dev);
-	free(a);
-}
-
-void ioapic_reset(struct ioapic *a)
-{
-	LOCKED(&a->dev.lock);
-	a->select = 0;
-	a->id = 0;
-	for (uint32_t pin = 0; pin < a->pins; pin++) {
-		a->rte[pin] = IOAPIC_RTE_MASKED;
-		if (a->router)
-			router_clear(a->router, pin);
-	}
-}
-
-void ioapic_save(struct ioapic *a, struct ioapic_state *ret)
-{
-	LOCKED(&a->dev.lock);
-	*ret = (struct ioapic_state){
-		.version = IOAPIC_STATE_VERSION,
-		.pins = a->pins,
-		.select = a->select,
-		.id = a->id,
-		.lines = a->lines,
-	};
-	memcpy(ret->rte, a->rte, sizeof(ret->rte));
-}
-
-int ioapic_load(struct ioapic *a, const struct ioapic_state *s)
-{
-	if (s->version != IOAPIC_STATE_VERSION || s->pins != a->pins || s->select > 0xff ||
-	    s->id & ~ID_MASK || s->lines >> s->pins)
-		return -EINVAL;
-	for (uint32_t pin = 0; pin < s->pins; pin++) {
-		if (s->rte[pin] & (~RTE_DEFINED | IOAPIC_RTE_PENDING) ||
-		    ((s->rte[pin] & IOAPIC_RTE_REMOTE_IRR) && !(s->rte[pin] & IOAPIC_RTE_LEVEL)))
-			return -EINVAL;
-	}
-	LOCKED(&a->dev.lock);
-	a->select = s->select;
-	a->id = s->id;
-	a->lines = s->lines;
-	for (uint32_t pin = 0; pin < a->pins; pin++) {
-		a->rte[pin] = s->rte[pin];
-		if (!(s->rte[pin] & IOAPIC_RTE_MASKED) || (s->rte[pin] & IOAPIC_RTE_REMOTE_IRR))
-			publish(a, pin); // also a masked one whose EOI is still to come
-	}
-	return 0;
-}
-
-void ioapic_set_msi(struct ioapic *a, int (*msi)(void *, uint64_t, uint32_t), void *opaque)
-{
-	LOCKED(&a->dev.lock);
-	a->msi = msi;
-	a->opaque = opaque;
-}
-
-void ioapic_set_router(struct ioapic *a, struct irq_router *router)
-{
-	LOCKED(&a->dev.lock);
-	a->router = router;
-	for (uint32_t pin = 0; pin < a->pins; pin++) {
-		if (!(a->rte[pin] & IOAPIC_RTE_MASKED))
-			publish(a, pin);
-	}
-}
+const struct dev_ops ioapic_ops = { .read = ioapic_read, .write = ioapic_write };
 
 void ioapic_set_line(struct ioapic *a, uint32_t pin, int level)
 {
@@ -274,22 +188,4 @@ void ioapic_eoi(struct ioapic *a, uint8_t vector)
 {
 	LOCKED(&a->dev.lock);
 	eoi(a, vector);
-}
-
-int ioapic_set_resample(struct ioapic *a, uint32_t pin, int fd)
-{
-	if (pin >= a->pins)
-		return -EINVAL;
-	LOCKED(&a->dev.lock);
-	a->resample_fd[pin] = fd;
-	return 0;
-}
-
-uint32_t ioapic_routes(struct ioapic *a, struct ioapic_route *ret, uint32_t n)
-{
-	LOCKED(&a->dev.lock);
-	uint32_t count = n < a->pins ? n : a->pins;
-	for (uint32_t pin = 0; pin < count; pin++)
-		ret[pin] = route_of(a, pin);
-	return count;
 }

@@ -68,6 +68,13 @@ void ioapic_reset(struct ioapic *a);
 void ioapic_save(struct ioapic *a, struct ioapic_state *ret);
 int ioapic_load(struct ioapic *a, const struct ioapic_state *state);
 
+// After a load, when the LAPICs have their state too: ends the interrupts that no LAPIC holds any
+// more. The guest had ended them, but was stopped before KVM could say so by KVM_EXIT_IOAPIC_EOI,
+// and nothing would again. held: a bit for each vector that a LAPIC has accepted as level-triggered
+// and not ended. An exit that the machine still owes from before the load ends an interrupt early
+// at worst: the guest sees one more.
+void ioapic_reconcile(struct ioapic *a, const uint8_t *held);
+
 // msi is called with the chip's lock held, on any thread: it must not call back.
 void ioapic_set_msi(struct ioapic *a, int (*msi)(void *, uint64_t, uint32_t), void *opaque);
 // Messages go out by KVM_SIGNAL_MSI on the VM.

@@ -31,8 +31,8 @@ TARGETS = {
     "gmem": ("gmem.c",),
     "uart": (*TIMER, *CHAN, "coalesce.c", "uart.c", "uart_line.c", "uart_life.c"),
     "irqchip": (
-        *TIMER, "pic.c", "pic_chip.c", "pic_state.c", "ioapic.c", "router.c", "split_sink.c",
-        "pit.c", "pit_channel.c",
+        *TIMER, "pic.c", "pic_chip.c", "pic_state.c", "ioapic.c", "ioapic_life.c", "router.c",
+        "split_sink.c", "pit.c", "pit_channel.c",
     ),
     "rtc": (*TIMER, "rtc.c", "rtc_clock.c", "rtc_time.c"),
     "fwcfg": ("fwcfg.c",),

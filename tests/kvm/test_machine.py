@@ -23,6 +23,8 @@ pytestmark = pytest.mark.needs("kvm")
 COUNTERS = 0x400000  # guests/kick: magic, CPUs running, a counter per CPU
 CYCLES = 10_000
 RESETS = 100
+LEVEL, REMOTE_IRR = 1 << 15, 1 << 14  # of a redirection entry
+ISR, TMR, IRR = 0x100, 0x180, 0x200  # of a local APIC
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -158,6 +160,29 @@ def test_a_guest_goes_on_in_another_machine_from_saved_state(irqchip: str, tmp_p
     text = output.read_text()
     assert code == 1, text[-500:]
     assert text.rstrip().endswith("ok 1 state-agrees")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_level_interrupt_ended_just_before_the_saving_comes_again(held: bool) -> None:
+    """KVM had not told yet: no KVM_EXIT_IOAPIC_EOI will come for it in the machine that loads."""
+    pin, vector, svr, word = 10, 0x51, 0xF0, 0x51 // 32 * 16
+    with Machine(config("counter.elf", irqchip="split")) as machine:
+        saved = machine.save()
+        chip, (vcpu,) = saved["devices"]["ioapic"], saved["vcpus"]
+        chip["lines"] |= 1 << pin
+        chip["rte"][pin] = REMOTE_IRR | LEVEL | vector
+        page = bytearray.fromhex(vcpu["lapic"])
+        page[svr + 1] |= 1  # enabled
+        for register in (ISR, TMR) if held else ():
+            page[register + word + 2] |= 1 << vector % 8
+        vcpu["lapic"] = page.hex()
+
+        machine.load(saved)
+        after = machine.save()
+
+    page = bytearray.fromhex(after["vcpus"][0]["lapic"])
+    assert bool(page[IRR + word + 2] & 1 << vector % 8) is not held
+    assert after["devices"]["ioapic"]["rte"][pin] == REMOTE_IRR | LEVEL | vector
 
 
 def test_saving_what_was_loaded_gives_the_same_state() -> None:

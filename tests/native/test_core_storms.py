@@ -12,12 +12,11 @@ import pytest
 from tests.native import sanitize
 
 BUS = ("bus.c", "bus_table.c")
-PIC = ("irq.c", "pic.c", "pic_chip.c", "ioapic.c", "router.c")
 STORMS = {
     "bus_storm": BUS,
     "gmem_storm": ("gmem.c",),
-    "kick_storm": (*BUS, *PIC, "vmcore.c"),
-    "ring_storm": (*BUS, *PIC, "vmcore.c", "vcpu_life.c"),
+    "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c"),
+    "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "vcpu_life.c"),
 }
 
 

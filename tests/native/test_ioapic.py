@@ -17,6 +17,7 @@ from vmm.irq import IrqRouter
 from vmm.native import ffi, lib
 
 LEVEL, MASKED, LOGICAL, EXTINT = 1 << 15, 1 << 16, 1 << 11, 7 << 8
+REMOTE_IRR = 1 << 14
 
 
 class IoApicRig(DeviceRig):
@@ -272,6 +273,26 @@ def test_a_pin_saved_while_masked_is_routed_for_the_eoi_that_it_awaits(chip: IoA
         other.device.load(saved)
 
         assert other.routes() == {9: (0xFEE00000, 0xC040)}
+
+
+def test_what_no_local_apic_holds_has_ended_and_comes_again_while_high(chip: IoApicRig) -> None:
+    fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        for pin, vector in ((9, 0x40), (10, 0x42), (11, 0x43)):
+            chip.entry(pin, vector | LEVEL)
+            chip.set_line(pin, 1)
+        chip.device.set_resample(9, fd)
+        chip.set_line(9, 0)
+        chip.sent.clear()
+
+        chip.device.reconcile((1 << 0x42).to_bytes(32, "little"))
+
+        assert [pin for pin in (9, 10, 11) if chip.get(0x10 + 2 * pin) & REMOTE_IRR] == [10, 11]
+        assert [data & 0xFF for _address, data in chip.sent] == [0x43]
+        assert os.eventfd_read(fd) == 1
+    finally:
+        chip.device.set_resample(9, -1)
+        os.close(fd)
 
 
 @pytest.mark.parametrize(

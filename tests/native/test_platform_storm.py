@@ -8,7 +8,7 @@ import pytest
 
 from tests.native import sanitize
 
-PIC = ("irq.c", "pic.c", "pic_chip.c", "pic_state.c", "ioapic.c", "split_sink.c", "router.c")
+PIC = (*sanitize.IRQCHIP, "pic_state.c", "split_sink.c")
 PIT = ("pit.c", "pit_channel.c", "legacy_route.c")
 CLOCKS = ("rtc.c", "rtc_clock.c", "rtc_time.c", "hpet.c", "hpet_state.c")
 OTHERS = ("acpiregs.c", "pmtimer.c", "i8042.c", "i8042_state.c", "ps2.c", "testdev.c")

@@ -202,3 +202,23 @@ def test_structures_come_back_as_they_were() -> None:
     first.cr3, first.tr.base, first.interrupt_bitmap[2] = 0x1234, (1 << 64) - 1, 77
     plain.fill(second, plain.dump(first), "sregs")
     assert bytes(ffi.buffer(first)) == bytes(ffi.buffer(second))
+
+
+def lapic(*bits: tuple[int, int], svr: int = 0x1FF) -> dict[str, str]:
+    """A vCPU's state whose local APIC has these (register, vector) bits set."""
+    page = bytearray(state.LAPIC_SIZE)
+    page[state.SVR : state.SVR + 4] = svr.to_bytes(4, "little")
+    for register, vector in bits:
+        page[register + vector // 32 * 16 + vector % 32 // 8] |= 1 << vector % 8
+    return {"lapic": page.hex()}
+
+
+def test_level_vectors_are_those_accepted_and_not_ended() -> None:
+    first = lapic((state.IRR, 0x51), (state.TMR, 0x51), (state.TMR, 0x61), (state.ISR, 0x71))
+    second = lapic((state.ISR, 0xFF), (state.TMR, 0xFF))
+
+    assert state.level_vectors([first, second]) == (1 << 0x51 | 1 << 0xFF).to_bytes(32, "little")
+
+
+def test_level_vectors_are_unknown_where_ends_are_not_broadcast() -> None:
+    assert state.level_vectors([lapic(), lapic(svr=0x11FF)]) is None

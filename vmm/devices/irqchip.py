@@ -69,6 +69,10 @@ class IoApic(CDevice):
         """The eventfd signalled when the guest has finished with the pin's level; -1 for none."""
         lib.ioapic_set_resample(self.pointer, pin, fd)
 
+    def reconcile(self, held: bytes) -> None:
+        """After a load: ends what no local APIC holds any more (`state.level_vectors()`)."""
+        lib.ioapic_reconcile(self.pointer, held)
+
     def routes(self) -> list[tuple[int, int, bool]]:
         """(MSI address, MSI data, masked) of every pin."""
         table = ffi.new("struct ioapic_route[]", self.pointer.pins)

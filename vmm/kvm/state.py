@@ -31,6 +31,9 @@ MTRRS = (*range(0x200, 0x210), 0x250, 0x258, 0x259, *range(0x268, 0x270), 0x2FF)
 MSRS_MAX = 4096
 XSAVE_SIZES = range(4096, 1 << 20, 4)
 LAPIC_SIZE = 1024
+# Registers in the local APIC's page; a 256-bit one lies in eight words, 16 bytes apart.
+SVR, ISR, TMR, IRR = 0xF0, 0x100, 0x180, 0x200
+SVR_NO_EOI_BROADCAST = 1 << 12
 
 
 def save(vcpu: KvmVcpu, msr_indices: Iterable[int], caps: Mapping[str, int]) -> dict[str, Any]:
@@ -63,6 +66,26 @@ def load(vcpu: KvmVcpu, saved: object) -> None:
     state and must not run.
     """
     _load(vcpu, saved, tsc=None)
+
+
+def level_vectors(saved: Iterable[Mapping[str, Any]]) -> bytes | None:
+    """The level-triggered vectors that some local APIC of these states holds: 256 bits.
+
+    Held is what it has accepted and the guest has not ended. `None` if an APIC keeps ends of
+    interrupts to itself: what the I/O APIC then waits for is the guest's own word.
+    """
+    held = 0
+    for vcpu in saved:
+        page = bytes.fromhex(vcpu["lapic"])
+        if int.from_bytes(page[SVR : SVR + 4], "little") & SVR_NO_EOI_BROADCAST:
+            return None
+        held |= (_bits(page, ISR) | _bits(page, IRR)) & _bits(page, TMR)
+    return held.to_bytes(32, "little")
+
+
+def _bits(page: bytes, offset: int) -> int:
+    words = (page[offset + 16 * n : offset + 16 * n + 4] for n in range(8))
+    return int.from_bytes(b"".join(words), "little")
 
 
 def reset(vcpu: KvmVcpu, saved: object) -> None:
