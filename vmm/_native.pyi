@@ -1259,6 +1259,7 @@ class Lib:
     FWCFG_ID: int
     FWCFG_ITEMS: int
     FWCFG_ITEM_MAX: int
+    FWCFG_MAX_CPUS: int
     FWCFG_NAME: int
     FWCFG_RAM_SIZE: int
     FWCFG_SIGNATURE: int

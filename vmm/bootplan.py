@@ -55,8 +55,8 @@ def check_clock(config: VmConfig, image: Image) -> None:
     else:
         return
     raise ConfigError(
-        f"{culprit} leaves Linux nothing to measure its TSC by on the default machine, and it would "
-        "wait for ever; add --machine legacy, or tell it the rate by --append tsc_early_khz=KHZ"
+        f"{culprit} leaves Linux nothing to measure its TSC by on the default machine, and it "
+        "would wait for ever; add --machine legacy, or tell it by --append tsc_early_khz=KHZ"
     )
 
 

@@ -21,7 +21,7 @@ class DeviceContext(Record):
     """The parts of one machine that its devices are built from.
 
     `irq` is the `struct irq_hub *`, `clock` the `struct vclock *`, `core` the `struct vmcore *` of
-    the C core. `vm_fd` is the VM descriptor's number, -1 in tests without KVM. `upcalls`
+    the C core. `apic_ids` are the vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1 in tests without KVM. `upcalls`
     is where a device that has registers in Python adds their `PyDevice`.
     """
 
@@ -35,5 +35,6 @@ class DeviceContext(Record):
     memory: GuestMemory
     router: IrqRouter
     coalesce: Coalesce
+    apic_ids: tuple[int, ...]
     vm_fd: int
     upcalls: list[PyDevice]

@@ -114,6 +114,7 @@ class Hardware:
             memory=self.memory,
             router=self.router,
             coalesce=self.coalesce,
+            apic_ids=topology.apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=self.vm.fd.number,
             upcalls=self.python_devices,
         )
@@ -125,7 +126,7 @@ class Hardware:
         ring_page = self.caps["KVM_CAP_COALESCED_MMIO"]
         check(lib.vcpu_kick_signal_init(), "sigaction")
         table: cpuid.CpuidTable | None = None
-        for number, apic_id in enumerate(topology.apic_ids(config.cpu, config.cpus)):
+        for number, apic_id in enumerate(self.context.apic_ids):
             kvm = self.vm.create_vcpu(apic_id)
             self.vcpus.append(Vcpu(kvm, self.core, run_size, ring_page))
             if self.caps["KVM_CAP_MCE"]:

@@ -13,6 +13,7 @@ enum {
 	FWCFG_ID = 0x01,
 	FWCFG_RAM_SIZE = 0x03, // 8 bytes, little-endian
 	FWCFG_CPUS = 0x05, // 2 bytes, little-endian
+	FWCFG_MAX_CPUS = 0x0f, // the same size; on x86 one more than the largest APIC id
 	FWCFG_DIRECTORY = 0x19,
 	FWCFG_FILE_FIRST = 0x20,
 

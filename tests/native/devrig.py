@@ -12,6 +12,7 @@ from vmm.coalesce import Coalesce
 from vmm.config import VmConfig
 from vmm.context import DeviceContext
 from vmm.irq import IrqRouter
+from vmm.kvm.topology import apic_ids
 from vmm.loop import IoLoop
 from vmm.native import ffi, lib, made
 
@@ -44,6 +45,7 @@ class Rig:
             memory=None,  # type: ignore[arg-type]
             router=IrqRouter(None, split=self.config.irqchip == "split"),
             coalesce=Coalesce(-1, self.clock, self.loop, ffi.NULL),
+            apic_ids=apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=-1,
             upcalls=[],
         )

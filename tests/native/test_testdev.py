@@ -138,11 +138,17 @@ def test_fwcfg_agrees_with_the_twin(seed: int) -> None:
     rng = random.Random(seed)
     mix = Mix({0: 2}, sizes=(1, 1, 1, 2))
     with FwCfgRig() as rig:
-        items = {0: b"QEMU", 1: b"\1\0\0\0", 3: (6 << 30).to_bytes(8, "little"), 5: b"\3\0"}
+        items = {
+            0: b"QEMU",
+            1: b"\1\0\0\0",
+            3: (6 << 30).to_bytes(8, "little"),
+            5: b"\3\0",
+            15: b"\3\0",
+        }
         twin = FwCfgTwin(items, {name: (rig.keys[name], data) for name, data in FILES.items()})
         for _ in range(3000):
             if rng.random() < 0.02:
-                key = rng.choice((0, 1, 3, 5, 0x19, 0x20, 0x21, 0x22, 0x4019, 0x8000, 0xFFFF))
+                key = rng.choice((0, 1, 3, 5, 15, 0x19, 0x20, 0x21, 0x22, 0x4019, 0x8000, 0xFFFF))
                 rig.write(0, 0, key, 2)
                 twin.write(0, 0, key, 2)
             mix.access(rng, rig, twin, 0x1234 if rng.random() < 0.9 else 0x20)
@@ -154,6 +160,17 @@ def test_signature_id_and_machine_size(fwcfg: FwCfgRig) -> None:
     assert fwcfg.item(lib.FWCFG_ID, 4) == b"\1\0\0\0", "no DMA"
     assert int.from_bytes(fwcfg.item(lib.FWCFG_RAM_SIZE, 8), "little") == 6 * layout.GIB
     assert int.from_bytes(fwcfg.item(lib.FWCFG_CPUS, 2), "little") == 3
+    assert int.from_bytes(fwcfg.item(lib.FWCFG_MAX_CPUS, 2), "little") == 3
+
+
+def test_max_cpus_counts_the_gaps_between_apic_ids() -> None:
+    with DeviceRig(FwCfg, testdev=True, cpus=6, cpu="host,topology=2:3:1") as rig:
+        items = []
+        for key in (lib.FWCFG_CPUS, lib.FWCFG_MAX_CPUS):
+            rig.write(0, 0, key, 2)
+            items.append(rig.read(0, 1) | rig.read(0, 1) << 8)
+
+    assert items == [6, 7]
 
 
 def test_directory_leads_to_every_file(fwcfg: FwCfgRig) -> None:

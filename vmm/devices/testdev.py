@@ -43,7 +43,8 @@ class FwCfg(CDevice):
         claims: list[Claim] = [("pio", layout.PORT_FW_CFG, 2, 0)]
         super().__init__("fw-cfg", lib.fwcfg_create(), claims)
         self.add(lib.FWCFG_RAM_SIZE, context.config.mem.to_bytes(8, "little"))
-        self.add(lib.FWCFG_CPUS, context.config.cpus.to_bytes(2, "little"))
+        self.add(lib.FWCFG_CPUS, len(context.apic_ids).to_bytes(2, "little"))
+        self.add(lib.FWCFG_MAX_CPUS, (max(context.apic_ids) + 1).to_bytes(2, "little"))
 
     def add(self, key: int, data: bytes) -> None:
         """Sets the item with a well-known key."""
