@@ -21,8 +21,9 @@ class DeviceContext(Record):
     """The parts of one machine that its devices are built from.
 
     `irq` is the `struct irq_hub *`, `clock` the `struct vclock *`, `core` the `struct vmcore *` of
-    the C core. `apic_ids` are the vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1 in tests without KVM. `upcalls`
-    is where a device that has registers in Python adds their `PyDevice`.
+    the C core. `apic_ids` are the vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1
+    in tests without KVM. `upcalls` is where a device that has registers in Python adds their
+    `PyDevice`.
     """
 
     config: VmConfig

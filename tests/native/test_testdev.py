@@ -205,7 +205,7 @@ def test_bad_file_names_are_refused_with_a_sentence(fwcfg: FwCfgRig, name: str) 
 def test_longest_name_and_full_directory() -> None:
     with FwCfgRig() as rig:
         rig.device.add_file("x" * 55, b"")
-        room = lib.FWCFG_ITEMS - 4 - len(FILES) - 1
+        room = lib.FWCFG_ITEMS - 5 - len(FILES) - 1
         for number in range(room):
             rig.device.add_file(f"file{number}", b"")
         with pytest.raises(VmmError):
