@@ -8,6 +8,7 @@ from vmm.values import write_size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.config import VmConfig
+    from vmm.values import ConsoleConfig
 
 MEM_MIN = layout.HIGH_MEMORY  # boot structures lie below 1 MiB
 MEM_SURE = 32 * layout.GIB  # every CPU with KVM addresses 36 bits, so below this nobody is asked
@@ -95,9 +96,23 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
         problems.append(
             "more than one --console needs --machine legacy: the default machine has only COM1"
         )
-    paths = [console.path for console in config.consoles if console.path]
-    for path in dict.fromkeys(path for path in paths if paths.count(path) > 1):
-        problems.append(f"two consoles cannot share {path}")
+    _check_shared(config, problems)
+
+
+def _check_shared(config: VmConfig, problems: list[str]) -> None:
+    """An input feeds one console, an output takes one's text; stdio has Ctrl-A n for that."""
+    names = [_host_end(console) for console in config.consoles]
+    for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
+        problems.append(f"two consoles cannot share {name}")
+
+
+def _host_end(console: ConsoleConfig) -> str:
+    """What a console would not share with another one, "" if there is nothing."""
+    if console.kind == "ring":
+        return ""
+    return {"fd": f"descriptor {console.path}", "pipe": f"pipe:{console.path}"}.get(
+        console.kind, console.path
+    )
 
 
 def host_address_bits() -> int:

@@ -109,9 +109,10 @@ BOOT_OPTIONS: tuple[Option, ...] = (
          "host|none[,+FEATURE][,-FEATURE][,vendor=NAME][,topology=SOCKETS:CORES:THREADS]."),
     _row(CPU, "--tsc-khz", "count", "KHZ", "",
          "TSC frequency the guest sees; the host's if not set."),
-    _row(CONSOLE, "--console", "console", "stdio|pty|null|file:PATH|socket:PATH|connect:PATH",
-         "stdio", "Where COM1 goes; given again, COM2 to COM4 (--machine legacy). "
-         "socket listens, connect calls.",
+    _row(CONSOLE, "--console", "console",
+         "stdio|pty|null|file:PATH|socket:PATH|connect:PATH|pipe:PATH|fd:N|ring[:SIZE]",
+         "stdio", "Where COM1 goes; given again, COM2 to COM4 (--machine legacy). socket listens, "
+         "connect calls, pipe is two FIFOs (PATH.in, PATH.out), ring stays in memory.",
          name="consoles", repeat=True),
     _row(CONSOLE, "--console-overflow", "choice", "block|drop", "block",
          "Slow reader: hold the guest back after 16 MiB, or drop the oldest and count."),

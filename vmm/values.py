@@ -16,8 +16,9 @@ TEXT_MAX = 1 << 16  # bytes of one value; the longest sensible one is a kernel c
 NUMBER_MAX = 24  # characters of a number: 2^64 in decimal has 20
 UNITS = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 TIME_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-CONSOLE_KINDS = ("stdio", "pty", "null", "file", "socket", "connect")
-CONSOLES_WITH_PATH = ("file", "socket", "connect")
+CONSOLE_KINDS = ("stdio", "pty", "null", "file", "socket", "connect", "pipe", "fd", "ring")
+CONSOLES_WITH_PATH = ("file", "socket", "connect", "pipe", "fd")  # ring may have a size
+RING_MIN, RING_MAX = 4 << 10, 1 << 30  # bytes
 
 
 class CpuConfig(Record):
@@ -31,7 +32,10 @@ class CpuConfig(Record):
 
 
 class ConsoleConfig(Record):
-    """One byte channel for a serial port. `socket` listens on `path`, `connect` calls it."""
+    """One byte channel. `socket` listens on `path`, `connect` calls it.
+
+    pipe: `path`.in and `path`.out are FIFOs. fd: `path` is a number. ring: a size, or "".
+    """
 
     kind: str = "stdio"
     path: str = ""
@@ -115,13 +119,33 @@ def read_console(text: str) -> ConsoleConfig:
     kind, colon, path = text.partition(":")
     if kind not in CONSOLE_KINDS:
         raise ValueError(f"wants {_listing(CONSOLE_KINDS)}, not {text!r}")
-    if kind in CONSOLES_WITH_PATH:
-        if not path:
-            raise ValueError(f"{kind} wants a path: {kind}:PATH")
-        return ConsoleConfig(kind=kind, path=read_path(path))
-    if colon:
-        raise ValueError(f"{kind} takes no path, so {text!r} cannot be right")
-    return ConsoleConfig(kind=kind)
+    return console_of(kind, path if colon else None)
+
+
+def console_of(kind: str, path: str | None) -> ConsoleConfig:
+    """A console of a known kind; path: None if there was none, not even an empty one."""
+    if kind in CONSOLES_WITH_PATH and not path:
+        what = "number" if kind == "fd" else "path"
+        raise ValueError(f"{kind} wants a {what}: {kind}:{'N' if kind == 'fd' else 'PATH'}")
+    if path is None:
+        return ConsoleConfig(kind=kind)
+    if kind == "fd":
+        if read_count(path) < 3:
+            raise ValueError(f"fd wants a descriptor above 2, not {path!r}; those are stdio's")
+        return ConsoleConfig(kind=kind, path=str(read_count(path)))
+    if kind == "ring":
+        if not RING_MIN <= read_size(path) <= RING_MAX:
+            raise ValueError(
+                f"ring wants {write_size(RING_MIN)} to {write_size(RING_MAX)}, not {path!r}"
+            )
+        return ConsoleConfig(kind=kind, path=write_size(read_size(path)))
+    if kind not in CONSOLES_WITH_PATH:
+        raise ValueError(f"{kind} takes no path, so {kind}:{path} cannot be right")
+    return ConsoleConfig(kind=kind, path=read_path(path))
+
+
+def write_console(console: ConsoleConfig) -> str:
+    return f"{console.kind}:{console.path}" if console.path else console.kind
 
 
 def read_rtc(text: str) -> str:
@@ -225,7 +249,7 @@ def write(option: Option, value: object) -> str:
     if isinstance(value, CpuConfig):
         return write_cpu(value)
     if isinstance(value, ConsoleConfig):
-        return f"{value.kind}:{value.path}" if value.path else value.kind
+        return write_console(value)
     if isinstance(value, ModuleConfig):
         return f"{value.path} {value.args}" if value.args else value.path
     return str(value)

@@ -71,7 +71,7 @@ int chan_attach(struct chan *c, int in_fd, int out_fd);
 int chan_listen(struct chan *c, int listen_fd);
 int chan_keep(struct chan *c, int in_fd);
 size_t chan_take(struct chan *c, uint8_t *ret, size_t len);
-void chan_set_absent(struct chan *c, bool absent);
+int chan_watch_opens(struct chan *c, const char *path);
 void chan_set_escape(struct chan *c, bool on);
 void chan_watch_panic(struct chan *c, bool on);
 size_t chan_put(struct chan *c, const uint8_t *buf, size_t len);

@@ -62,7 +62,7 @@ struct chan *chan_create(struct loop *l, uint64_t limit, enum chan_overflow over
 	c->ring = malloc(c->size);
 	c->peer =
 		(struct chan_peer){ .in_fd = -1, .out_fd = -1, .in_handle = -1, .out_handle = -1 };
-	c->listen_fd = c->listen_handle = -1;
+	c->listen_fd = c->listen_handle = c->opens_fd = c->opens_handle = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->io, NULL);
 	pthread_cond_init(&c->front_idle, NULL);
@@ -86,6 +86,7 @@ void chan_destroy(struct chan *c)
 	if (c->ring)
 		chan_flush(c, 0);
 	chan_peer_close(c);
+	chan_opens_close(c);
 	// A handler that lost its peer has removed its own sources and may still be on its way out.
 	loop_barrier(c->loop);
 	loop_forget(c->loop, c);

@@ -87,8 +87,10 @@ int chan_listen(struct chan *c, int listen_fd);
 int chan_keep(struct chan *c, int in_fd);
 // What a kept buffer has, oldest first, and no longer keeps; how many bytes.
 size_t chan_take(struct chan *c, uint8_t *ret, size_t len);
-// What no descriptor tells: the peer's own other end (a pseudo-terminal's slave) is open or not.
-void chan_set_absent(struct chan *c, bool absent);
+// The peer, a pseudo-terminal's master, counts as there only while somebody has its slave `path`
+// open; the caller does not. Each first opener finds the settings that the slave has now. What the
+// last one has not read when it leaves is gone. 0 or -errno.
+int chan_watch_opens(struct chan *c, const char *path);
 // Input byte 0x01 (Ctrl-A) starts an escape: the byte after it is posted as LOOP_ESCAPE, except
 // that a second 0x01 stands for one to the guest.
 void chan_set_escape(struct chan *c, bool on);

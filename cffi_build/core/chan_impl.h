@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inside a channel: shared by chan.c and chan_watch.c (the guest's side), chan_in.c, chan_out.c,
-// chan_peer.c, chan_link.c and chan_straight.c (the loop's side) only.
+// chan_peer.c, chan_link.c, chan_opens.c and chan_straight.c (the loop's side) only.
 #ifndef VMM_CHAN_IMPL_H
 #define VMM_CHAN_IMPL_H
 
+#include <termios.h>
 #include <time.h>
 
 #include "chan.h"
@@ -11,13 +12,14 @@
 #define CHAN_RING_MIN 32768 // at least CHAN_TAIL, a power of two
 #define CHAN_RING_KEEP (1u << 20) // a larger ring shrinks back once it is empty
 #define CHAN_HAND 16384 // bytes offered to the peer in one write
+#define CHAN_SLAVE 64 // the path of a pseudo-terminal's slave
 #define CHAN_IN 4096 // input that the front-end has not taken yet
 #define CHAN_STALL_NS                                                                              \
 	1000000000 // see chan_counters.in_dropped_bytes; also the pause after a failed accept
 #define CHAN_NOW_NS 1 // as soon as the loop gets there
 
 enum chan_out {
-	OUT_WAITING, // nobody yet, between two peers, or chan_keep(): bytes are kept
+	OUT_WAITING, // nobody yet, nobody now, or chan_keep(): bytes are kept
 	OUT_READY, // out_fd takes bytes
 	OUT_FULL, // out_fd took less than it was offered; EPOLLOUT is armed
 	OUT_NONE, // nobody and never again: bytes are thrown away
@@ -69,7 +71,7 @@ struct chan {
 	enum chan_out out;
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
 	int out_error; // see chan_out_error()
-	bool kept, absent; // chan_keep(), chan_set_absent()
+	bool kept; // chan_keep()
 	bool told_connected; // what front.peer() was last told
 	uint64_t departures, told_departures; // times that a peer left
 	struct chan_counters counters;
@@ -81,6 +83,10 @@ struct chan {
 	int listen_fd, listen_handle;
 	uint8_t hand[CHAN_HAND]; // taken off the ring, on the way to the peer
 	size_t hand_at, hand_len;
+
+	int opens_fd, opens_handle; // chan_watch_opens(): an inotify descriptor, -1 for none
+	char slave[CHAN_SLAVE];
+	struct termios settings;
 
 	// Input; the loop's thread only, apart from the atomics.
 	uint8_t in[CHAN_IN];
@@ -122,11 +128,14 @@ void chan_watch_bytes(struct chan *c, const uint8_t *buf, size_t len);
 // Posts a panic line that found the loop's queue full.
 void chan_post_panic(struct chan *c);
 
-// chan_link.c
+// chan_link.c, chan_opens.c
 // Tells the front-end what has changed. The loop's thread only, no lock held.
 void chan_link_tell(struct chan *c);
-// A peer has gone. Context: lock held.
-void chan_link_left(struct chan *c);
+// Has a pseudo-terminal's slave lost its last user, or got one? left: one has left, though there
+// may be another by now. False: there is no such peer. The loop's thread only, no lock held.
+bool chan_opens_look(struct chan *c, bool left);
+// Ends what chan_watch_opens() began.
+void chan_opens_close(struct chan *c);
 
 // chan_straight.c
 // One read into the front-end's own memory, *ret_short: less came than there was room for. Bytes, 0

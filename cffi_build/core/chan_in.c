@@ -167,6 +167,8 @@ static void read_more(struct chan *c)
 			n = read_and_hand_on(c, &drained);
 		drained = drained || (atomic_load(&c->rx_paused) && !atomic_load(&c->escape));
 	}
+	if (n == -EIO && chan_opens_look(c, true))
+		return;
 	if (n == -EIO) {
 		// A terminal whose foreground is another job's: come back later.
 		c->in_retry = true;

@@ -7,27 +7,13 @@ static bool connected(const struct chan *c)
 {
 	if (c->out == OUT_NONE)
 		return c->out_silent;
-	return c->out == OUT_WAITING ? c->kept : !c->absent;
+	return c->out != OUT_WAITING || c->kept;
 }
 
 bool chan_connected(struct chan *c)
 {
 	LOCKED(&c->lock);
 	return connected(c);
-}
-
-void chan_link_left(struct chan *c)
-{
-	c->departures++;
-}
-
-void chan_set_absent(struct chan *c, bool absent)
-{
-	LOCKED(&c->lock);
-	if (absent && !c->absent)
-		chan_link_left(c);
-	c->absent = absent;
-	chan_defer(c, CHAN_NOW_NS);
 }
 
 void chan_link_tell(struct chan *c)

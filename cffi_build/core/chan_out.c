@@ -60,10 +60,16 @@ static int write_rounds(struct chan *c)
 	return 0;
 }
 
+static bool is_waiting(struct chan *c)
+{
+	LOCKED(&c->lock);
+	return c->out == OUT_WAITING;
+}
+
 int chan_out_flush(struct chan *c)
 {
 	LOCKED(&c->io);
-	if (c->peer.out_fd < 0)
+	if (c->peer.out_fd < 0 || is_waiting(c))
 		return 0;
 	int err = write_rounds(c);
 	if (err && err != -EAGAIN)
@@ -117,6 +123,8 @@ void chan_out_ready(void *opaque, uint32_t events)
 		LOCKED(&c->lock);
 		c->counters.wakeups++;
 	}
+	if (events & EPOLLHUP && chan_opens_look(c, true))
+		return;
 	int err = chan_out_flush(c);
 	{
 		// A peer that sent something before it left is read to its end first: chan_in.c

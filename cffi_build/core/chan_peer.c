@@ -77,7 +77,6 @@ static int install(struct chan *c, struct chan_peer *p, struct chan_peer *ret_ol
 	LOCKED(&c->lock);
 	c->counters.peers += present(p);
 	c->kept = p->keep;
-	c->absent = false;
 	c->out = p->out_fd >= 0 ? OUT_READY : c->listen_fd >= 0 || p->keep ? OUT_WAITING : OUT_NONE;
 	c->out_silent = true;
 	if (c->out == OUT_NONE)
@@ -184,7 +183,7 @@ void chan_peer_lost(struct chan *c, int err)
 		LOCKED(&c->lock);
 		c->out = c->listen_fd >= 0 ? OUT_WAITING : OUT_NONE;
 		c->out_silent = c->kept = false;
-		chan_link_left(c);
+		c->departures++;
 		if (c->out == OUT_NONE) {
 			c->out_error = err;
 			chan_discard(c, false);

@@ -46,7 +46,7 @@ static bool may_push(struct chan *c, const struct iovec *iov, int count, ssize_t
 		return false;
 	}
 	*ret = -ENOTCONN;
-	if (c->out == OUT_NONE || c->out == OUT_WAITING || c->absent)
+	if (c->out == OUT_NONE || c->out == OUT_WAITING)
 		return false;
 	*ret = -EAGAIN;
 	if (c->out == OUT_READY && empty)

@@ -24,7 +24,7 @@ LIMITS = ["-max_len=4096", "-timeout=20", "-rss_limit_mb=2048", "-print_final_st
 TIMER = ("loop.c", "loop_event.c", "timer.c", "irq.c")
 CHAN = (
     "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c", "chan_link.c",
-    "chan_straight.c",
+    "chan_opens.c", "chan_straight.c",
 )  # fmt: skip
 VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
 TARGETS = {

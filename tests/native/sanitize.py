@@ -24,7 +24,7 @@ LOOP = ("loop.c", "loop_event.c")
 TIMER = (*LOOP, "timer.c")
 CHAN = (
     *LOOP, "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c", "chan_link.c",
-    "chan_straight.c",
+    "chan_opens.c", "chan_straight.c",
 )  # fmt: skip
 VIRTIO = (
     *TIMER, "gmem.c", "vq.c", "vq_pop.c", "iov.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",

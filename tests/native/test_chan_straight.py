@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import socket
+import termios
+import tty
 from collections.abc import Iterator
 from typing import Any
 
@@ -236,28 +238,60 @@ def test_peer_replaced_by_us_never_left(rig: StraightRig) -> None:
         os.close(reader)
 
 
-def test_absent_other_end_is_no_peer(rig: StraightRig) -> None:
-    reader = rig.pipe_out()
-    rig.wait(lambda: rig.links == [True])
-    lib.chan_set_absent(rig.chan, True)
-    rig.wait(lambda: rig.links == [True, False])
+def watched_pty(rig: StraightRig) -> str:
+    """The name of a pseudo-terminal that nobody has open."""
+    master, slave = os.openpty()
+    path = os.ttyname(slave)
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    assert lib.chan_attach(rig.chan, master, master) == 0
+    assert lib.chan_watch_opens(rig.chan, path.encode()) == 0
+    os.close(slave)
+    rig.wait(lambda: rig.links in ([], [True, False]))
+    return path
+
+
+def test_terminal_is_a_peer_while_somebody_has_it_open(rig: StraightRig) -> None:
+    path = watched_pty(rig)
+    rig.wait(lambda: not lib.chan_connected(rig.chan))
     assert rig.writev(b"text") == -ENOTCONN
-    lib.chan_set_absent(rig.chan, False)
-    rig.wait(lambda: rig.links == [True, False, True])
-    os.close(reader)
+    for n in range(1, 20):
+        rig.received.clear()
+        with open(path, "r+b", buffering=0) as first, open(path, "r+b", buffering=0) as second:
+            rig.wait(lambda: bool(rig.links and rig.links[-1]))
+            assert rig.writev(b"out\n") == 4
+            assert first.read(100) == b"out\n"
+            second.write(b"i\x03n\r")
+            rig.wait(lambda: rig.received == b"i\x03n\r")
+            assert not termios.tcgetattr(first)[3] & termios.ECHO
+        rig.wait(lambda n=n: rig.links.count(False) >= n and not rig.links[-1])
 
 
-def test_peer_that_came_back_at_once_is_told_as_gone_and_come(rig: StraightRig) -> None:
-    reader = rig.pipe_out()
+def test_output_waits_for_the_first_who_opens_the_terminal(rig: StraightRig) -> None:
+    path = watched_pty(rig)
+    rig.wait(lambda: not lib.chan_connected(rig.chan))
+    text = b"kept\n" * 20_000
+    assert rig.put(text) == len(text)
+    with open(path, "rb", buffering=0) as reader:
+        assert read_exactly(reader.fileno(), len(text)) == text
+
+
+def test_peer_followed_by_another_is_told_as_gone_and_come(
+    rig: StraightRig, tmp_path: object
+) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    path = f"{tmp_path}/port"
+    listener.bind(path)
+    listener.listen(4)
+    listener.setblocking(False)
+    assert lib.chan_listen(rig.chan, listener.detach()) == 0
+    first, second = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    first.connect(path)
+    second.connect(path)
     rig.wait(lambda: rig.links == [True])
-
-    def blink() -> None:
-        lib.chan_set_absent(rig.chan, True)
-        lib.chan_set_absent(rig.chan, False)
-
-    rig.on_loop(blink)
+    first.close()
     rig.wait(lambda: rig.links == [True, False, True])
-    os.close(reader)
+    second.close()
 
 
 # --- a buffer that is its own end

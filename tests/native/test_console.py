@@ -9,8 +9,10 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from vmm.backends.chardev import Chan, open_console
 from vmm.control.consoles import loss_reason
 from vmm.errors import HostError
 from vmm.loop import IoLoop
-from vmm.native import lib
+from vmm.native import ffi, lib
 from vmm.values import ConsoleConfig
 
 PATIENCE = 20
@@ -47,10 +49,10 @@ def connected(path: str | Path) -> socket.socket:
     return peer
 
 
-@pytest.mark.parametrize("kind", ["null", "pty", "file", "socket"])
+@pytest.mark.parametrize("kind", ["null", "pty", "file", "socket", "pipe", "ring"])
 def test_closed_console_leaves_no_descriptor(loop: IoLoop, tmp_path: Path, kind: str) -> None:
     before = descriptors()
-    chan = console(loop, kind, tmp_path / "console")
+    chan = console(loop, kind, "" if kind == "ring" else tmp_path / "console")
     chan.put(b"text")
     chan.patience = 0
     chan.close()
@@ -171,6 +173,8 @@ def test_close_waits_for_a_reader_that_is_slow(loop: IoLoop, tmp_path: Path) -> 
 def test_close_gives_up_on_a_reader_that_takes_nothing(loop: IoLoop, tmp_path: Path) -> None:
     chan = console(loop, "socket", tmp_path / "sock")
     with connected(tmp_path / "sock"):
+        while not chan.connected:
+            time.sleep(0.001)
         chan.put(b"x" * (4 << 20))
         chan.patience = 0.3
         chan.close()
@@ -187,9 +191,8 @@ def test_reader_too_slow_for_drop_loses_what_was_dropped(loop: IoLoop, tmp_path:
     with path.open("rb") as reader:
         closing = threading.Thread(target=chan.close)
         closing.start()
-        seen = b""
-        while closing.is_alive() or not seen.endswith(b"x"):
-            seen += reader.read1()
+        seen = reader.read()  # until nobody writes any more
+        closing.join()
     assert chan.lost == put - seen.count(b"x")
     assert loss_reason(chan).startswith("its reader is too slow; --console-overflow block")
 
@@ -208,16 +211,24 @@ def test_reader_too_slow_for_drop_loses_what_was_dropped(loop: IoLoop, tmp_path:
             "Connecting to .*missing .*No such file.*; start the listener first",
         ),
         ("connect", "taken", "Connecting to .*taken .*refused"),
+        ("pipe", "missing/p", "Opening .*missing/p.in for the console failed: No such file"),
+        ("pipe", "mixed", "mixed.out is there already and is not a FIFO; remove it"),
     ],
 )
 def test_consoles_that_cannot_be_opened_say_why(
     loop: IoLoop, tmp_path: Path, kind: str, path: str, sentence: str
 ) -> None:
     (tmp_path / "taken").write_text("")
+    (tmp_path / "mixed.out").write_text("")
     before = descriptors()
     with pytest.raises(HostError, match=sentence):
         console(loop, kind, tmp_path / path)
     assert descriptors() == before
+
+
+def test_descriptor_that_is_not_open_is_refused(loop: IoLoop) -> None:
+    with pytest.raises(HostError, match="Descriptor 999, named for the console, cannot be used"):
+        console(loop, "fd", "999")
 
 
 def test_socket_in_use_is_refused(loop: IoLoop, tmp_path: Path) -> None:
@@ -242,6 +253,90 @@ loop.stop()
 chan.close()
 print(chan.lost, os.get_blocking(0), os.get_blocking(1), file=sys.stderr)
 """
+
+
+def test_pipe_is_two_fifos_that_go_with_the_console(loop: IoLoop, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.out")
+    chan = console(loop, "pipe", tmp_path / "p")
+    assert chan.connected
+    chan.put(b"early")
+    with open(tmp_path / "p.out", "rb", buffering=0) as reader:
+        assert reader.read(100) == b"early"
+    with open(tmp_path / "p.in", "wb", buffering=0) as writer:
+        writer.write(b"input")
+    assert received(chan, 5) == b"input"
+    chan.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["p.out"]  # which was there before
+
+
+def test_inherited_descriptor_is_used_as_far_as_its_mode_goes(loop: IoLoop) -> None:
+    read_end, write_end = os.pipe()
+    chan = console(loop, "fd", str(write_end))
+    chan.put(b"out")
+    assert os.read(read_end, 10) == b"out"
+    chan.close()
+    assert os.read(read_end, 10) == b""  # nobody has it open any more
+    os.close(read_end)
+
+
+def test_inherited_socket_goes_both_ways(loop: IoLoop) -> None:
+    ours, theirs = socket.socketpair()
+    chan = console(loop, "fd", str(ours.detach()))
+    theirs.send(b"in")
+    assert received(chan, 2) == b"in"
+    chan.put(b"out")
+    assert theirs.recv(10) == b"out"
+    chan.close()
+    assert theirs.recv(10) == b""
+    theirs.close()
+
+
+def test_ring_keeps_the_last_bytes_in_memory(loop: IoLoop) -> None:
+    chan = console(loop, "ring", "4K")
+    assert chan.connected
+    chan.put(bytes(range(256)) * 20)
+    assert chan.take(10) == bytes(range(10))
+    assert len(chan.take(8192)) == 4086
+    assert chan.take(1) == b""
+    assert chan.feed(b"typed") == 5
+    assert received(chan, 5) == b"typed"
+    assert chan.feed(b"x" * (1 << 20)) < 1 << 20
+    chan.close()
+
+
+def test_pty_is_connected_while_somebody_has_it_open(loop: IoLoop) -> None:
+    chan = console(loop, "pty")
+    assert chan.connected
+    chan.follow_opens()
+    wait_until(lambda: not chan.connected)
+    for _ in range(3):
+        with open(chan.path, "rb", buffering=0), open(chan.path, "rb", buffering=0):
+            wait_until(lambda: chan.connected)
+        wait_until(lambda: not chan.connected)
+    chan.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def received(chan: Chan, length: int) -> bytes:
+    """What a front-end gets until it has `length` bytes."""
+    data = bytearray()
+
+    def take(_opaque: object, buffer: Any, count: int) -> int:
+        data.extend(ffi.buffer(buffer, count))
+        return count
+
+    rx = ffi.callback("size_t(void *, const uint8_t *, size_t)", take)
+    front = ffi.new("struct chan_front *", {"rx": rx})
+    lib.chan_set_front(chan.pointer, front)
+    wait_until(lambda: len(data) >= length)
+    lib.chan_set_front(chan.pointer, ffi.NULL)
+    return bytes(data)
 
 
 def test_stdio_leaves_the_shells_descriptors_blocking() -> None:

@@ -103,7 +103,11 @@ def test_one_value_may_stand_for_a_list_in_toml() -> None:
         ("stats = 'yes'", "stats wants true or false, not 'yes'"),
         ("mem = 512.5", "mem wants SIZE, not 512.5"),
         ("kernel = ['a']", "kernel wants FILE, not ['a']"),
-        ("console = [1]", "console wants stdio|pty|null|file:PATH|socket:PATH|connect:PATH, not 1"),
+        (
+            "console = [1]",
+            "console wants stdio|pty|null|file:PATH|socket:PATH|connect:PATH|"
+            "pipe:PATH|fd:N|ring[:SIZE], not 1",
+        ),
         ("timeout = true", "timeout wants SECONDS, not True"),
         ("config = 'x'", "there is no key 'config'"),
         ("dry-run = true", "there is no key 'dry-run'"),
@@ -258,6 +262,14 @@ def test_two_consoles_cannot_share_a_path() -> None:
     assert found == ("two consoles cannot share a",)
 
 
+def test_two_consoles_cannot_share_a_descriptor_but_have_rings_alike() -> None:
+    fds = problems_of(consoles=["fd:3", "fd:0x3"], machine="legacy")
+    rings = VmConfig.of(kernel="k", consoles=["ring:8K", "ring:8K"], machine="legacy")
+
+    assert fds == ("two consoles cannot share descriptor 3",)
+    assert len(rings.consoles) == 2
+
+
 def test_command_line_must_fit_its_place() -> None:
     assert VmConfig.of(kernel="k", append="x" * (layout.CMDLINE_MAX - 1)).append
     assert "--append" in problems_of(append="x" * layout.CMDLINE_MAX)[0]
@@ -287,10 +299,10 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 paths = texts.filter(bool)
 words = st.from_regex(r"[a-z][a-z0-9_.\-]{0,8}", fullmatch=True)
 consoles = st.one_of(
-    st.sampled_from([ConsoleConfig(kind=kind) for kind in ("stdio", "pty", "null")]),
+    st.sampled_from([ConsoleConfig(kind=kind) for kind in ("stdio", "pty", "null", "ring")]),
     st.builds(
         lambda kind, path: ConsoleConfig(kind=kind, path=path),
-        st.sampled_from(["file", "socket", "connect"]),
+        st.sampled_from(["file", "socket", "connect", "pipe"]),
         paths,
     ),
 )

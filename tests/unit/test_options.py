@@ -217,6 +217,10 @@ def test_seconds_refuses(text: str) -> None:
         ("file:/tmp/a:b", ConsoleConfig(kind="file", path="/tmp/a:b")),
         ("socket:s", ConsoleConfig(kind="socket", path="s")),
         ("connect:s", ConsoleConfig(kind="connect", path="s")),
+        ("pipe:p", ConsoleConfig(kind="pipe", path="p")),
+        ("fd:7", ConsoleConfig(kind="fd", path="7")),
+        ("ring", ConsoleConfig(kind="ring")),
+        ("ring:64K", ConsoleConfig(kind="ring", path="64K")),
     ],
 )
 def test_console(text: str, console: ConsoleConfig) -> None:
@@ -224,7 +228,13 @@ def test_console(text: str, console: ConsoleConfig) -> None:
     assert write(option("consoles"), console) == text
 
 
-@pytest.mark.parametrize("text", ["", "tty", "file", "file:", "socket:", "stdio:x", "null:", "PTY"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "tty", "file", "file:", "socket:", "stdio:x", "null:", "PTY", "pipe", "fd", "fd:x"),
+        *("fd:2", "fd:-1", "ring:", "ring:4095B", "ring:2G", "ring:x"),
+    ],
+)
 def test_console_refuses(text: str) -> None:
     with pytest.raises(ValueError):
         read_console(text)

@@ -1,8 +1,9 @@
-"""Byte channels on the host: what `--console` names, attached to a C channel (core/chan.h).
+"""Byte channels: a C channel (core/chan.h) and what a console or port is given on the host.
 
 stdio and pty are terminals, file and null take output only, socket waits for callers, connect
-calls. Nothing here changes a descriptor that a shell shares with us: terminals and pipes are opened
-anew for non-blocking use, and the terminal's mode is given back by vmm.host.tty.
+calls, pipe is a pair of FIFOs, fd was inherited, ring stays in memory. Nothing here changes a
+descriptor that a shell shares with us: terminals and pipes are opened anew for non-blocking use,
+and the terminal's mode is given back by vmm.host.tty.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from vmm.host.tty import RawTerminal
     from vmm.loop import IoLoop
+    from vmm.native import Fd
     from vmm.values import ConsoleConfig
 
 LIMIT = 16 << 20  # bytes of output kept for a slow reader
@@ -43,9 +45,11 @@ class Chan:
             raise HostError(f"Making a console channel failed: {os.strerror(ffi.errno)}")
         self.pointer: Any = ffi.gc(pointer, lib.chan_destroy)
         self.loop = loop  # outlives the C channel
-        self.kind, self.path = "null", ""
+        self.kind, self.path, self.purpose = "null", "", "the console"
         self.patience = 0.0
         self.on_terminal = False  # a line the guest left unfinished is ended by close()
+        self.feeder = -1  # what feed() writes to
+        self.slave: Fd | None = None  # of a pty: held open so that it keeps what nobody has read
         self._told = 0  # bytes put when leaves_line_open() was last asked
         # Known once closed: bytes of output that nobody will see, how many of them close() gave up,
         # errno of the write that ended it all, whether somebody could have read at the end.
@@ -61,13 +65,48 @@ class Chan:
         """The peer's descriptors, -1 for none; they belong to the channel from here on."""
         self._check(lib.chan_attach(self.pointer, in_fd, out_fd), "Attaching")
 
+    def attach_shared(self, in_fd: int, out_fd: int) -> None:
+        """Like attach(), but the descriptors stay the caller's; one that is closed counts as -1."""
+        self.attach(_private(in_fd, os.O_RDONLY), _private(out_fd, os.O_WRONLY))
+
     def listen(self, fd: int) -> None:
         """A listening socket, the channel's from here on."""
         self._check(lib.chan_listen(self.pointer, fd), "Listening on")
 
+    def keep(self, in_fd: int) -> None:
+        """Output stays in the buffer for take()."""
+        self._check(lib.chan_keep(self.pointer, in_fd), "Attaching")
+
+    def follow_opens(self) -> None:
+        """A pty counts as connected only while somebody has it open, as a socket with its caller.
+
+        What a user leaves unread is gone then.
+        """
+        if self.slave is not None:
+            path = self.path.encode()
+            self._check(lib.chan_watch_opens(self.pointer, path), "Watching")
+            self.slave.close()
+
     def _check(self, result: int, what: str) -> None:
         if result < 0:
-            raise HostError(f"{what} the {self.kind} console failed: {os.strerror(-result)}")
+            raise HostError(f"{what} {self.kind} for {self.purpose} failed: {os.strerror(-result)}")
+
+    @property
+    def connected(self) -> bool:
+        """Whether output has a place to go and input may come."""
+        return self.pointer is not None and bool(lib.chan_connected(self.pointer))
+
+    def take(self, length: int) -> bytes:
+        """At most `length` bytes of what a ring kept, oldest first; it keeps them no longer."""
+        buffer = ffi.new("uint8_t[]", length)
+        return bytes(ffi.buffer(buffer, lib.chan_take(self.pointer, buffer, length)))
+
+    def feed(self, data: bytes) -> int:
+        """Input for the guest through a ring; how many bytes it had room for."""
+        try:
+            return os.write(self.feeder, data)
+        except BlockingIOError:
+            return 0
 
     def put(self, data: bytes) -> int:
         """Output as a guest would write it; how many bytes were taken."""
@@ -146,32 +185,40 @@ class Chan:
 
 
 def open_console(
-    config: ConsoleConfig, loop: IoLoop, overflow: str = "block", limit: int = LIMIT
+    config: ConsoleConfig,
+    loop: IoLoop,
+    overflow: str = "block",
+    limit: int = LIMIT,
+    purpose: str = "the console",
 ) -> Chan:
-    """The channel that `config` names. HostError if the host does not give it.
+    """The channel that `config` names. HostError, which names `purpose`, if the host refuses it.
 
-    A terminal on stdin is put into raw mode, and Ctrl-A escapes are on there.
+    A terminal on stdin is put into raw mode, and Ctrl-A escapes are on there. A ring drops, at a
+    size of its own, whatever `overflow` and `limit` say.
     """
+    opener: Callable[[Chan, str], None] = _open_stdio
+    path = config.path
+    if config.kind != "stdio":
+        from vmm.backends.openers import OPENERS, ring_size
+
+        opener = OPENERS[config.kind]
+        if config.kind == "ring":
+            overflow, limit = "drop", ring_size(path)
     chan = Chan(loop, overflow, limit)
-    chan.kind = config.kind
+    chan.kind, chan.purpose = config.kind, purpose
     chan.patience = PATIENCE.get(config.kind, 0.0)
     try:
-        OPENERS[config.kind](chan, config.path)
+        opener(chan, path)
     except BaseException:
         chan.close()
         raise
     return chan
 
 
-def _open_null(chan: Chan, _path: str) -> None:
-    chan.attach(-1, -1)
-
-
 def _open_stdio(chan: Chan, _path: str) -> None:
-    in_fd, out_fd = private_descriptor(STDIN, os.O_RDONLY), private_descriptor(STDOUT, os.O_WRONLY)
-    chan.attach(in_fd, out_fd)
+    chan.attach_shared(STDIN, STDOUT)
     chan.on_terminal = os.isatty(STDOUT)
-    if in_fd >= 0 and os.isatty(STDIN):
+    if os.isatty(STDIN):
         from vmm.host.tty import RawTerminal
 
         terminal: RawTerminal = RawTerminal(STDIN)
@@ -180,8 +227,8 @@ def _open_stdio(chan: Chan, _path: str) -> None:
         chan.set_escape(True)
 
 
-def private_descriptor(fd: int, access: int) -> int:
-    """Our own descriptor of what `fd` refers to, -1 if it is closed.
+def _private(fd: int, access: int) -> int:
+    """Our own descriptor of what `fd` refers to, -1 if that is closed.
 
     Terminals and pipes are opened again, because O_NONBLOCK belongs to the open file and the shell
     shares that. A file is not: its offset and O_APPEND are shared on purpose. Where opening is not
@@ -199,72 +246,3 @@ def private_descriptor(fd: int, access: int) -> int:
         except OSError:
             pass
     return os.dup(fd)
-
-
-def _open_pty(chan: Chan, _path: str) -> None:
-    import termios
-
-    from vmm.host.tty import raw_attributes
-
-    try:
-        master, slave = os.openpty()
-    except OSError as error:
-        raise HostError(
-            f"Opening a pseudo-terminal for the console failed: {error.strerror}"
-        ) from error
-    # Held open: a master without slave reports a hang-up, and what it had buffered is gone.
-    chan.own(lambda: os.close(slave))
-    attributes = raw_attributes(termios.tcgetattr(slave))
-    attributes[1] &= ~termios.OPOST
-    termios.tcsetattr(slave, termios.TCSANOW, attributes)
-    os.set_blocking(master, False)
-    chan.path = os.ttyname(slave)
-    chan.attach(master, master)
-
-
-def _open_file(chan: Chan, path: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    try:
-        if stat.S_ISFIFO(os.stat(path).st_mode):
-            flags = os.O_RDWR  # neither waits for a reader nor fails without one
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _failed(path, error) from error
-    try:
-        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise _failed(path, error) from error
-    chan.path = path
-    chan.attach(-1, fd)
-
-
-def _failed(path: str, error: OSError) -> HostError:
-    return HostError(f"Opening {path} for the console failed: {error.strerror}")
-
-
-def _open_socket(chan: Chan, path: str) -> None:
-    from vmm.backends import unixsocket
-
-    fd, forget = unixsocket.listen(path, "the console")
-    chan.own(forget)
-    chan.path = path
-    chan.listen(fd)
-
-
-def _open_connect(chan: Chan, path: str) -> None:
-    from vmm.backends import unixsocket
-
-    fd = unixsocket.connect(path, "the console")
-    chan.path = path
-    chan.attach(fd, fd)
-
-
-OPENERS: dict[str, Callable[[Chan, str], None]] = {
-    "null": _open_null,
-    "stdio": _open_stdio,
-    "pty": _open_pty,
-    "file": _open_file,
-    "socket": _open_socket,
-    "connect": _open_connect,
-}

@@ -61,10 +61,7 @@ class Consoles:
 
 
 def _give_keyboard(port: SerialPort, on: bool) -> None:
-    import os
-
-    keyboard = chardev.private_descriptor(chardev.STDIN, os.O_RDONLY) if on else -1
-    port.chan.attach(keyboard, chardev.private_descriptor(chardev.STDOUT, os.O_WRONLY))
+    port.chan.attach_shared(chardev.STDIN if on else -1, chardev.STDOUT)
 
 
 class Loss(Record):
