@@ -16,7 +16,7 @@ CORE_WARNINGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Wconversion -Werror -Wn
 
 C_FILES = $(wildcard cffi_build/*.h cffi_build/core/*.[ch] tests/native/c/*.[ch] \
 	tests/fuzz/*.[ch] guests/*/*.[ch])
-FUZZ_SECONDS := 10
+FUZZ_SECONDS := 60
 
 .DEFAULT_GOAL := all
 .PHONY: all help boot bench test test-all check check-python check-native golden guests stub lint fuzz format clean distclean
@@ -30,11 +30,11 @@ help: ## this list
 boot: all ## boot a stock Linux kernel to a shell (here, or in the lab)
 	@$(BIN)/python -m vmm.lab.bootcmd
 
-test: all ## every test; those this host cannot run go to the lab
+test: all $(STAMPS)/clang ## every test; those this host cannot run go to the lab
 	@echo "vmm: running the tests" >&2
 	$(BIN)/python -m pytest $(TESTFLAGS)
 
-test-all: all ## as test, with every combination instead of the pairwise choice
+test-all: all $(STAMPS)/clang ## as test, with every combination instead of the pairwise choice
 	@echo "vmm: running the tests, all combinations" >&2
 	VMM_TESTS=all $(BIN)/python -m pytest $(TESTFLAGS)
 
@@ -69,7 +69,7 @@ format: $(STAMPS)/native ## reformat Python and C sources
 bench: all ## costs beside QEMU and a bare C loop, in instructions; BENCHFLAGS="--suite exits --compare OLD.json"
 	$(BIN)/python -m tests.benchmarks $(BENCHFLAGS)
 
-fuzz: $(STAMPS)/native $(STAMPS)/clang ## libFuzzer on the C core, FUZZ_SECONDS for each target (10)
+fuzz: $(STAMPS)/native $(STAMPS)/clang ## libFuzzer on the C core, FUZZ_SECONDS for each target (60)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 stub: $(STAMPS)/native ## rewrite vmm/_native.pyi from the cdef
@@ -92,7 +92,7 @@ $(STAMPS)/packages: vmm/host/system-packages.sh Makefile
 	@sh vmm/host/system-packages.sh $(PACKAGES)
 	@mkdir -p $(@D) && touch $@
 
-# For lint and fuzz only.
+# For lint, and for libFuzzer, in the tests too.
 $(STAMPS)/clang: vmm/host/system-packages.sh Makefile
 	@sh vmm/host/system-packages.sh clang libclang-rt-14-dev
 	@mkdir -p $(@D) && touch $@

@@ -1,8 +1,9 @@
 """libFuzzer on the C core: `python -m tests.fuzz [--seconds N] [TARGET...]`, or `make fuzz`.
 
 Each target is built with the address and undefined-behaviour sanitizers and runs for a while, going
-on from the inputs that earlier runs found worth keeping (build/fuzz/corpus). An input that breaks
-something stays in build/fuzz/TARGET-crash-*; `build/fuzz/TARGET FILE` runs it again.
+on from the inputs that are kept in the tree and those that earlier runs found (build/fuzz/corpus).
+An input that breaks something stays in build/fuzz/TARGET-crash-*; `build/fuzz/TARGET FILE` runs it
+again. `--keep` puts the inputs that are worth it into the tree.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from tests.fuzz import corpus
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -58,14 +62,14 @@ def build(target: str, folder: Path = BUILD) -> Path:
 def fuzz(target: str, seconds: int) -> bool:
     """Runs a target for `seconds`; whether all promises held."""
     binary = build(target)
-    corpus = BUILD / "corpus" / target
-    corpus.mkdir(parents=True, exist_ok=True)
+    inputs = BUILD / "corpus" / target
+    corpus.unpack(target, inputs)
     options = [*LIMITS, f"-max_total_time={seconds}", f"-artifact_prefix={BUILD}/{target}-"]
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1"}
     log = BUILD / f"{target}.log"
     with log.open("wb") as out:
         done = subprocess.run(
-            [str(binary), *options, str(corpus)], env=environment, stderr=out, check=False
+            [str(binary), *options, str(inputs)], env=environment, stderr=out, check=False
         )
     lines = log.read_text(errors="replace").splitlines()
     if done.returncode != 0:
@@ -73,19 +77,30 @@ def fuzz(target: str, seconds: int) -> bool:
         print(f"{target}: FAILED, see {log}", file=sys.stderr)
         return False
     runs = next(line.split()[-1] for line in lines if "number_of_executed_units" in line)
-    print(f"{target}: {runs} inputs, {len(list(corpus.iterdir()))} kept", flush=True)
+    print(f"{target}: {runs} inputs, {len(list(inputs.iterdir()))} kept", flush=True)
     return True
+
+
+def keep(target: str) -> None:
+    """Renews the target's kept inputs from those that were found here."""
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs, chosen = BUILD / "corpus" / target, Path(scratch) / target
+        print(f"{target}: {corpus.keep(target, BUILD / target, inputs, chosen)} inputs kept")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz the C core.")
     parser.add_argument("--seconds", type=int, default=10, help="for each target")
+    parser.add_argument("--keep", action="store_true", help="then renew the inputs in the tree")
     parser.add_argument("target", nargs="*", help=f"of {', '.join(TARGETS)}; default: all")
     words = parser.parse_args()
     unknown = [target for target in words.target if target not in TARGETS]
     if unknown:
         parser.error(f"no such target: {', '.join(unknown)}")
-    results = [fuzz(target, words.seconds) for target in words.target or TARGETS]
+    targets = words.target or list(TARGETS)
+    results = [fuzz(target, words.seconds) for target in targets]
+    for target in targets if words.keep and all(results) else ():
+        keep(target)
     return 0 if all(results) else 1
 
 

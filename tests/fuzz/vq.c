@@ -192,6 +192,8 @@ static void one_step(struct rig *r, struct input *in)
 	case 5:
 		vq_counts(&r->q, &counts);
 		MUST(vq_empty(&r->q) || !r->q.broken);
+		if (take(in, 1) & 1)
+			vq_look_again(&r->q);
 		break;
 	case 6:
 		scribble(r, in);

@@ -12,9 +12,11 @@ import pytest
 from tests.native import sanitize
 
 BUS = ("bus.c", "bus_table.c")
+VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
 STORMS = {
     "bus_storm": BUS,
     "gmem_storm": ("gmem.c",),
+    "vq_storm": VQ,
     "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c"),
     "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "vcpu_life.c"),
 }

@@ -182,6 +182,9 @@ class Pair:
             self.twin.kicks_off()
 
     def look(self) -> None:
+        if self.rng.random() < 0.2:
+            self.queue.look_again()
+            self.twin.look_again()
         self.same(self.queue.empty(), self.twin.empty())
         assert self.queue.counts() == self.twin.counts()
 
@@ -193,7 +196,7 @@ class Pair:
         draw = self.rng.random()
         if draw < 0.01:
             self.move_memory()
-        elif self.twin.broken and draw < 0.6:
+        elif draw < (0.6 if self.twin.broken else 0.015):
             assert self.queue.stop()["last_avail"] == self.twin.stop()["last_avail"]
             self.restart()
         else:

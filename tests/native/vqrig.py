@@ -102,6 +102,9 @@ class Queue:
     def unpop(self) -> None:
         lib.vq_unpop(self.vq)
 
+    def look_again(self) -> None:
+        lib.vq_look_again(self.vq)
+
     def push(self, head: int, written: int = 0) -> None:
         lib.vq_push(self.vq, head, written)
 

@@ -182,6 +182,9 @@ class VqTwin:
         self.chains -= 1
         self.bytes -= self.popped.out_len
 
+    def look_again(self) -> None:
+        self.avail_idx = self.last_avail
+
     def push(self, head: int, written: int) -> None:
         if not self._usable():
             return
