@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ def command(*argv: str) -> list[str]:
     return [sys.executable, "-m", "vmm", "boot", *argv]
 
 
-def boot(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+def boot(*argv: str, before: Sequence[str] = (), **more: Any) -> subprocess.CompletedProcess[str]:
+    """`vmm boot ARGV` to its end; `before` are words in front, a shell's for instance."""
     return subprocess.run(
-        command(*argv),
+        [*before, *command(*argv)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

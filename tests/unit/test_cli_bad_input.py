@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import bootkit
 from vmm.errors import EXIT_HOST, EXIT_IMAGE, EXIT_USAGE
 
 LOOP = b"\xeb\xfe"  # jmp to itself, for the flat protocol
@@ -53,13 +54,24 @@ def files(tmp_path: Path) -> Path:
     elf = b"\x7fELF\x02\x01\x01" + bytes(9)
     arm = (2).to_bytes(2, "little") + (183).to_bytes(2, "little")  # ET_EXEC, EM_AARCH64
     (tmp_path / "arm").write_bytes(elf + arm + bytes(4096))
+    arm_image = b"MZ" + bytes(54) + b"ARM\x64"  # the kernel's own format there
+    (tmp_path / "arm-image").write_bytes(arm_image + bytes(4096))
     (tmp_path / "truncated").write_bytes(elf + b"\x02\x00\x3e\x00")
+    packed = bootkit.bzimage(bootkit.gzip_payload(bootkit.linux_elf()))
+    (tmp_path / "truncated-bzimage").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "truncated-vmlinux").write_bytes(bootkit.linux_elf()[:-1000])
     (tmp_path / "loop").write_bytes(LOOP + bytes(510))
     (tmp_path / "bad.toml").write_text('kernel = "loop"\nmemory = "1G"\n')
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["missing", "empty", "garbage", "directory", "arm", "truncated"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("missing", "directory", "empty", "garbage", "arm", "arm-image"),
+        *("truncated", "truncated-bzimage", "truncated-vmlinux"),
+    ],
+)
 def test_an_image_that_cannot_boot_is_named(files: Path, name: str) -> None:
     said = complaint(vmm("boot", "-k", str(files / name)), EXIT_IMAGE)
 
