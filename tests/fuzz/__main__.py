@@ -41,6 +41,10 @@ TARGETS = {
     "rtc": (*TIMER, "rtc.c", "rtc_clock.c", "rtc_time.c"),
     "fwcfg": ("fwcfg.c",),
     "vq": VQ,
+    "msix": (
+        "msix.c", "msix_state.c", "msix_cap.c", "router.c", "irq.c", "pci_config.c", "pci_func.c",
+        "pci_root.c",
+    ),
     "platform": (
         *TIMER, "hpet.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c", "acpiregs.c",
         "pmtimer.c", "testdev.c",

@@ -17,6 +17,7 @@ STORMS = {
     "bus_storm": BUS,
     "gmem_storm": ("gmem.c",),
     "vq_storm": VQ,
+    "msix_storm": ("msix.c", "msix_state.c", "router.c"),
     "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c"),
     "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "vcpu_life.c"),
 }
