@@ -1,4 +1,4 @@
-"""Guests and files that go wrong once there is a machine: sentence, code, terminal, nothing left."""
+"""Guests and files that go wrong once there is a machine: sentence, code, terminal, leftovers."""
 
 from __future__ import annotations
 
