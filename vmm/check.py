@@ -35,6 +35,7 @@ def find_problems(config: VmConfig, address_bits: int = 0) -> list[str]:
     _check_memory(config, address_bits, problems)
     _check_cpus(config, problems)
     _check_devices(config, problems)
+    _check_pci(config, problems)
     if config.timeout is not None and not 0 < config.timeout < float("inf"):
         problems.append("--timeout must be more than 0 seconds")
     return problems
@@ -84,6 +85,13 @@ def _check_cpus(config: VmConfig, problems: list[str]) -> None:
             )
     if config.tsc_khz is not None and not 1 <= config.tsc_khz <= TSC_KHZ_MAX:
         problems.append(f"--tsc-khz is {config.tsc_khz}; KVM takes 1 to {TSC_KHZ_MAX}")
+
+
+def _check_pci(config: VmConfig, problems: list[str]) -> None:
+    if config.devices:
+        from vmm.kinds import device_problems
+
+        problems += [f"--device {problem}" for problem in device_problems(config.devices)]
 
 
 def _check_devices(config: VmConfig, problems: list[str]) -> None:

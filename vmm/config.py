@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from vmm.deviceconfig import DeviceConfig
+
 
 class VmConfig(Record):
     """One machine. Sizes in bytes, times in seconds; `None` and `""` mean: not set."""
@@ -44,6 +46,7 @@ class VmConfig(Record):
     tsc_khz: int | None = None
     consoles: tuple[ConsoleConfig, ...] = (ConsoleConfig(),)  # COM1, then COM2 to COM4
     console_overflow: str = "block"
+    devices: tuple[DeviceConfig, ...] = ()  # on the PCI bus, in this order
     reboot: str = "reset"
     timeout: float | None = None
     exit_report: str = ""

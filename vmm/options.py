@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from vmm.record import Record
 
-BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG, LAB = (
+BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB = (
     "What to boot",
     "Machine",
     "Memory and processors",
     "Console",
+    "Devices",
     "How it ends",
     "Output and diagnosis",
     "Configuration",
     "Lab",
 )
-GROUPS = (BOOT, SHAPE, CPU, CONSOLE, END, OUTPUT, CONFIG, LAB)
+GROUPS = (BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB)
 
 
 class Option(Record):
@@ -116,6 +117,9 @@ BOOT_OPTIONS: tuple[Option, ...] = (
          name="consoles", repeat=True),
     _row(CONSOLE, "--console-overflow", "choice", "block|drop", "block",
          "Slow reader: hold the guest back after 16 MiB, or drop the oldest and count."),
+    _row(DEVICES, "--device", "device", "NAME[,KEY=VALUE...]", "",
+         "Add a PCI device; id= names it, addr=SLOT[.FUNCTION] places it.",
+         name="devices", repeat=True),
     _row(END, "--reboot", "choice", "reset|exit", "reset",
          "A guest reboot restarts the machine in place, or ends with code 252."),
     _row(END, "--timeout", "seconds", "SECONDS", "",

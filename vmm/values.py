@@ -10,6 +10,7 @@ from vmm.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.deviceconfig import DeviceConfig
     from vmm.options import Option
 
 TEXT_MAX = 1 << 16  # bytes of one value; the longest sensible one is a kernel command line
@@ -221,6 +222,12 @@ def _listing(words: tuple[str, ...]) -> str:
     return " or ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 
+def _read_device(text: str) -> DeviceConfig:
+    from vmm.deviceconfig import read_device
+
+    return read_device(read_text(text))
+
+
 READERS = {
     "path": read_path,
     "text": read_text,
@@ -232,6 +239,7 @@ READERS = {
     "console": read_console,
     "cpu": read_cpu,
     "rtc": read_rtc,
+    "device": _read_device,
 }
 
 
@@ -252,4 +260,8 @@ def write(option: Option, value: object) -> str:
         return write_console(value)
     if isinstance(value, ModuleConfig):
         return f"{value.path} {value.args}" if value.args else value.path
+    if option.kind == "device":
+        from vmm.deviceconfig import write_device
+
+        return write_device(value)  # type: ignore[arg-type]
     return str(value)

@@ -21,7 +21,7 @@ TOP = Path(__file__).resolve().parents[2]
 LAYERS = (
     "errors record",
     "layout options outcome sentences",
-    "values argv check tomlfile config",
+    "values argv check tomlfile config deviceconfig kinds",
     "native log stats",
     "host",
     "kvm",
@@ -40,7 +40,7 @@ LAYERS = (
 )
 # Layers whose units are one subject in several files and may import one another, without a circle.
 CONNECTED = {
-    "values argv check tomlfile config",
+    "values argv check tomlfile config deviceconfig kinds",
     "gate vcpu crash events bootplan hardware inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
@@ -52,7 +52,7 @@ ONLY = {
     },
     "devices": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "coalesce",
-        "backends", "doorbell", "context", "cdevice", "pci",
+        "backends", "doorbell", "context", "cdevice", "pci", "deviceconfig", "kinds",
     },
 }  # fmt: skip
 
@@ -68,8 +68,8 @@ BOOT_PATH = {
     "", "__main__", "cli", "cli.boot", "control", "control.run", "control.signals",
     "control.escape", "host", "host.tty",
 }  # fmt: skip
-# Imports by computed name: the public names, and click's commands, each loaded when it is used.
-DYNAMIC = {"", "cli.main"}
+# Imports by computed name: public names, click's commands, kinds of devices; loaded when used.
+DYNAMIC = {"", "cli.main", "kinds"}
 
 
 class Import(NamedTuple):

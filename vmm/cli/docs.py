@@ -16,6 +16,7 @@ from vmm.control.escape import KEYS
 from vmm.control.framing import DEPTH_MAX, MESSAGE_MAX
 from vmm.control.qmp import CLIENTS_MAX, UNREAD_MAX
 from vmm.control.verbs import VERBS
+from vmm.kinds import KINDS, Kind
 from vmm.options import GROUPS, Option, options_of
 
 USAGE = {
@@ -32,6 +33,13 @@ of a repeated option wins unless it says otherwise; `--no-X` takes a flag back. 
 `--config` the same names stand without dashes (`mem = "1G"`, `console = ["pty"]`, `stats = true`);
 the command line wins over the file, and paths are relative to the working directory in both.
 `--dump-config` prints such a file.
+"""
+DEVICES = """
+`--device NAME,KEY=VALUE,...` puts a device on the PCI bus; KEY alone means `on`, and a comma inside
+a value is written twice. Every device takes `id` (its name, else the kind's with a number) and
+`addr` (SLOT or SLOT.FUNCTION in hexadecimal, else the next free slot). In a file: `[[device]]` with
+`kind = "NAME"` and the same keys. Kinds of other Python packages are found by their entry points in
+the group `vmm.devices`.
 """
 EVEN_AND_ODD = """
 Codes of vmm itself are even, because those of isa-debug-exit are odd; 255 is the exception. A guest
@@ -99,6 +107,9 @@ def cli_md() -> str:
         for group, rows in grouped(name):
             lines += ["", f"### {group}", "", "| option | meaning |", "|---|---|"]
             lines += [f"| `{_cell(row.spelling)}` | {_cell(help_of(row))} |" for row in rows]
+    lines += ["", "## Devices", "", paragraph(DEVICES), "", "| device | settings | what it is |"]
+    lines += ["|---|---|---|"]
+    lines += [f"| `{k.name}` | {_settings(k)} | {k.help} |" for k in KINDS.values()]
     lines += ["", "## Keys on the console", "", "| keys | what they do |", "|---|---|"]
     lines += [f"| Ctrl-A {key} | {text} |" for key, text in KEYS.items()]
     lines += ["| Ctrl-A Ctrl-A | send Ctrl-A itself |"]
@@ -109,6 +120,17 @@ def cli_md() -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+def _settings(kind: Kind) -> str:
+    rows = kind.params or ()
+    return "; ".join(f"`{_cell(param_spelling(row))}` {row.help}" for row in rows)
+
+
+def param_spelling(row: Option) -> str:
+    """`queues=N`, with the default where there is one."""
+    values = "|".join(row.choices) or row.metavar or row.kind
+    return f"{row.name}={values}" + (f" [{row.default}]" if row.default else "")
 
 
 def exit_codes_md() -> str:

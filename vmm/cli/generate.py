@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from vmm.kinds import KINDS
 from vmm.options import GROUPS, Option
 from vmm.values import CONSOLE_KINDS, CONSOLES_WITH_PATH, read
 
@@ -35,6 +36,8 @@ class OptionType(click.ParamType):  # type: ignore[type-arg]
         words: Sequence[str] = self.row.choices
         if self.row.kind == "console":
             words = [f"{kind}:" if kind in CONSOLES_WITH_PATH else kind for kind in CONSOLE_KINDS]
+        elif self.row.kind == "device":
+            words = [*KINDS]
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 

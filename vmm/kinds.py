@@ -1,0 +1,161 @@
+"""Which kinds of devices `--device` knows: one table, and the entry points of other packages.
+
+A row says where the device is made and what it takes; the module is imported when a machine has
+one. Other packages offer kinds in the entry-point group `vmm.devices`: a callable like ours,
+`make(context, config, settings)`, that returns a PciDevice. Its attribute `params`, if it has one,
+is a tuple of options as in a row here; without it every setting is passed on as text.
+"""
+
+from __future__ import annotations
+
+from vmm.argv import nearest
+from vmm.deviceconfig import parse_address
+from vmm.options import Option
+from vmm.record import Record
+from vmm.values import read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from vmm.deviceconfig import DeviceConfig
+
+ENTRY_POINTS = "vmm.devices"
+
+
+class Kind(Record):
+    """`maker` is "module:name" of a callable, or "" for an entry point's, which is in `load`."""
+
+    name: str
+    maker: str
+    help: str
+    params: tuple[Option, ...] | None = ()  # None: any, as text
+    load: Callable[[], Any] | None = None
+
+    def make(self, context: Any, config: DeviceConfig) -> Any:
+        """The device, not yet on the bus. `config.id` is its name."""
+        if self.load is not None:
+            return self.load()(context, config, settings(self, config))
+        from importlib import import_module
+
+        module, _, name = self.maker.partition(":")
+        return getattr(import_module(module), name)(context, config, settings(self, config))
+
+
+def param(name: str, kind: str, default: str, help: str, choices: tuple[str, ...] = ()) -> Option:
+    """A setting; `kind` and `default` are those of an option."""
+    return Option(name=name, flags=(name,), kind=kind, help=help, default=default, choices=choices)
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="pci-testdev",
+            maker="vmm.pci.testdev:make",
+            help="Ports and memory for tests of access and doorbell speed (1b36:0005).",
+        ),
+    )
+}
+
+
+def find(name: str) -> Kind | None:
+    """A kind of ours, or what another package offers by that name."""
+    if name in KINDS:
+        return KINDS[name]
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        return Kind(
+            name=name, maker="", help=entry.value, params=_params_of(entry), load=entry.load
+        )
+    return None
+
+
+def _params_of(entry: Any) -> tuple[Option, ...] | None:
+    found: tuple[Option, ...] | None = getattr(entry.load(), "params", None)
+    return found
+
+
+def settings(kind: Kind, config: DeviceConfig) -> dict[str, Any]:
+    """Every setting of the kind by name, those not given at their default. ValueError: a sentence's
+    end, as from `values.read`."""
+    if kind.params is None:
+        return dict(config.params)
+    table = {option.name: option for option in kind.params}
+    given = dict(config.params)
+    for key in given:
+        if key not in table:
+            takes = f"it takes {', '.join(table)}" if table else "it takes none of its own"
+            hint = nearest(key, table)
+            raise ValueError(f"{config.kind} has no setting {key!r}{hint}; {takes}")
+    found = {}
+    for name, option in table.items():
+        text = given.get(name, option.default)
+        try:
+            found[name] = read(option, text) if text or name in given else None
+        except ValueError as error:
+            raise ValueError(f"{config.kind}: {name} {error}") from None
+    return found
+
+
+def device_problems(devices: Iterable[DeviceConfig]) -> list[str]:
+    """Every reason why a machine cannot have these devices, as ends of sentences."""
+    problems: list[str] = []
+    ids: set[str] = set()
+    places: set[tuple[int, int]] = set()
+    for device in devices:
+        kind = find(device.kind)
+        try:
+            if kind is None:
+                raise ValueError(f"knows no {device.kind}{nearest(device.kind, KINDS)}")
+            settings(kind, device)
+            _check_id(device.id, ids)
+            if device.addr:
+                _check_place(parse_address(device.addr), places)
+        except ValueError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _check_id(name: str, ids: set[str]) -> None:
+    if not name:
+        return
+    if not name.isascii() or not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise ValueError(f"id may have letters, digits, - _ and . only, so not {name!r}")
+    if name in ids:
+        raise ValueError(f"has two devices with id {name}")
+    ids.add(name)
+
+
+def _check_place(place: tuple[int, int], places: set[tuple[int, int]]) -> None:
+    slot, function = place
+    if place in places:
+        raise ValueError(f"has two devices at addr={slot:x}.{function:x}")
+    if function and (slot, 0) not in places:
+        raise ValueError(
+            f"has addr={slot:x}.{function:x} without addr={slot:x}.0 before it: "
+            "a guest looks for further functions only where there is the first"
+        )
+    places.add(place)
+
+
+def with_names(devices: Iterable[DeviceConfig], used: Iterable[str] = ()) -> list[DeviceConfig]:
+    """The same with an id for each: those without get their kind and the next free number."""
+    from vmm.record import replace
+
+    devices = list(devices)
+    taken = {*used, *(device.id for device in devices)}
+    named = []
+    for device in devices:
+        name = device.id
+        number = 0
+        while not name:
+            guess = f"{device.kind}{number}"
+            number += 1
+            if guess not in taken:
+                name = guess
+        taken.add(name)
+        named.append(replace(device, id=name))
+    return named
