@@ -124,6 +124,13 @@ def test_socket_that_nobody_reads_is_told(tmp_path: Path) -> None:
     assert loss(said)[1].startswith(f"nobody was connected to {path}; connect earlier")
 
 
+def test_what_a_ring_holds_at_the_end_is_not_called_lost(tmp_path: Path) -> None:
+    process = start(command(tmp_path, 1), "ring")
+    _out, said = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, said) == (EXIT_CODE, b"")
+
+
 def test_socket_peer_that_never_comes_back_is_told(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "sock"))

@@ -76,11 +76,11 @@ class Loss(Record):
 
 
 def losses(machine: Machine) -> list[Loss]:
-    """What the consoles of a closed machine could not deliver."""
+    """What the consoles of a closed machine could not deliver. A ring's bytes end with it."""
     return [
         Loss(console=port.name, bytes=port.chan.lost, reason=loss_reason(port.chan))
         for port in serial_ports(machine)
-        if port.chan.lost
+        if port.chan.lost and port.chan.kind != "ring"
     ]
 
 
