@@ -34,6 +34,7 @@ TOPICS = (
     "pci",
     "vcon",
     "msix",
+    "virtio",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

@@ -43,6 +43,9 @@
 #include "uart.h"
 #include "vcon.h"
 #include "vcpu.h"
+#include "virtio_pci.h"
+#include "virtio_py.h"
+#include "virtio_rng.h"
 #include "vq.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.

@@ -1192,6 +1192,115 @@ class struct_vhost_vring_worker(Struct):
 class struct_vhost_worker_state(Struct):
     worker_id: int
 
+class struct_virtio_api(Struct):
+    pass
+
+class struct_virtio_counters(Struct):
+    starts: int
+    resets: int
+    faults: int
+    refused: int
+    ignored: int
+    config_interrupts: int
+    kicks: int
+    interrupts: int
+
+class struct_virtio_dev(Struct):
+    dev: struct_dev
+    device_id: int
+    queue_count: int
+    queue: struct_virtio_queue
+    offered: int
+    required: int
+    acked: int
+    status: int
+    config_len: int
+    config: Array[int]
+    config_wmask: Array[int]
+
+class struct_virtio_pci(Struct):
+    ports: struct_dev
+
+class struct_virtio_pci_setup(Struct):
+    d: struct_virtio_dev
+    func: struct_pci_func
+    msix: struct_msix
+    window_bar: int
+    notify_bar: int
+    legacy: bool
+
+class struct_virtio_pci_state(Struct):
+    version: int
+    feature_word: int
+    accept_word: int
+    queue_select: int
+    config_vector: int
+    isr: int
+    queue_vector: Array[int]
+
+class struct_virtio_py(Struct):
+    vdev: struct_virtio_dev
+    event_fd: int
+
+class struct_virtio_py_notes(Struct):
+    start: int
+    config: int
+    kick: Array[int]
+    queue_stop: Array[int]
+    quiesce: int
+    stop: int
+
+class struct_virtio_py_setup(Struct):
+    device_id: int
+    features: int
+    queue_count: int
+    queue_size: Array[int]
+    config_len: int
+    mem: struct_gmem
+    loop: struct_loop
+
+class struct_virtio_queue(Struct):
+    kick_fd: int
+    vq: struct_vq
+    max_size: int
+
+class struct_virtio_rng(Struct):
+    vdev: struct_virtio_dev
+
+class struct_virtio_rng_counters(Struct):
+    bytes: int
+    waits: int
+
+class struct_virtio_rng_setup(Struct):
+    mem: struct_gmem
+    loop: struct_loop
+    clock: struct_vclock
+    source: int
+    max_bytes: int
+    period_ns: int
+
+class struct_virtio_rng_state(Struct):
+    version: int
+    quota: int
+    period_end: int
+
+class struct_virtio_state(Struct):
+    version: int
+    queue_count: int
+    config_len: int
+    acked: int
+    status: int
+    generation: int
+    running: int
+    config: Array[int]
+    enabled: Array[int]
+    size: Array[int]
+    last_avail: Array[int]
+    used_idx: Array[int]
+    desc: Array[int]
+    avail: Array[int]
+    used: Array[int]
+
 class struct_vmcore(Struct):
     coalesced: int
     coalesced_hist: struct_hist
@@ -1796,9 +1905,34 @@ class Lib:
     VHOST_VRING_F_LOG: int
     VHOST_VSOCK_SET_GUEST_CID: int
     VHOST_VSOCK_SET_RUNNING: int
+    VIRTIO_CONFIG_MAX: int
     VIRTIO_CONSOLE_F_EMERG_WRITE: int
     VIRTIO_CONSOLE_F_MULTIPORT: int
     VIRTIO_CONSOLE_F_SIZE: int
+    VIRTIO_EVENT_FAILED: int
+    VIRTIO_EVENT_LAST: int
+    VIRTIO_EVENT_NEEDS_RESET: int
+    VIRTIO_EVENT_REFUSED: int
+    VIRTIO_FAULT_ADDRESS: int
+    VIRTIO_FAULT_HOST: int
+    VIRTIO_FAULT_REQUEST: int
+    VIRTIO_FAULT_RING: int
+    VIRTIO_F_ACCESS_PLATFORM: int
+    VIRTIO_F_RING_RESET: int
+    VIRTIO_F_VERSION_1: int
+    VIRTIO_ID_RNG: int
+    VIRTIO_MAX_QUEUES: int
+    VIRTIO_PCI_COMMON_REGION: int
+    VIRTIO_PCI_DEVICE_REGION: int
+    VIRTIO_PCI_ISR_REGION: int
+    VIRTIO_PCI_LEGACY_NOTIFY: int
+    VIRTIO_PCI_LEGACY_PORTS: int
+    VIRTIO_PCI_NOTIFY_REGION: int
+    VIRTIO_PCI_NOTIFY_STEP: int
+    VIRTIO_PCI_PART: int
+    VIRTIO_RING_F_EVENT_IDX: int
+    VIRTIO_RING_F_INDIRECT_DESC: int
+    VIRTIO_STATE_VERSION: int
     VQ_MAX_SIZE: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
@@ -2095,6 +2229,36 @@ class Lib:
     vcpu_refuse_msr: Callable[[struct_vcpu], None]
     vcpu_run: Callable[[struct_vcpu, struct_vcpu_event], int]
     vcpu_thread_mask_signals: Callable[[], None]
+    virtio_again: Callable[[struct_virtio_dev, int], None]
+    virtio_ask_pause: Callable[[struct_virtio_dev], None]
+    virtio_ask_reset: Callable[[struct_virtio_dev], None]
+    virtio_ask_resume: Callable[[struct_virtio_dev], None]
+    virtio_config_changed: Callable[[struct_virtio_dev, int, Any, int], None]
+    virtio_counters: Callable[[struct_virtio_dev, struct_virtio_counters], None]
+    virtio_interrupt: Callable[[struct_virtio_dev, int], None]
+    virtio_load: Callable[[struct_virtio_dev, struct_virtio_state], int]
+    virtio_needs_reset: Callable[[struct_virtio_dev, int], None]
+    virtio_pci_create: Callable[[struct_virtio_pci_setup], struct_virtio_pci]
+    virtio_pci_destroy: Callable[[struct_virtio_pci], None]
+    virtio_pci_load: Callable[[struct_virtio_pci, struct_virtio_pci_state], int]
+    virtio_pci_save: Callable[[struct_virtio_pci, struct_virtio_pci_state], None]
+    virtio_py_config: Callable[[struct_virtio_py, Any], None]
+    virtio_py_create: Callable[[struct_virtio_py_setup], struct_virtio_py]
+    virtio_py_destroy: Callable[[struct_virtio_py], None]
+    virtio_py_serve: Callable[[struct_virtio_py, int, Any, Any], None]
+    virtio_py_take: Callable[[struct_virtio_py, struct_virtio_py_notes], None]
+    virtio_queue_stopped: Callable[[struct_virtio_dev, int], None]
+    virtio_quiesced: Callable[[struct_virtio_dev], None]
+    virtio_rng_counters: Callable[[struct_virtio_rng, struct_virtio_rng_counters], None]
+    virtio_rng_create: Callable[[struct_virtio_rng_setup], struct_virtio_rng]
+    virtio_rng_destroy: Callable[[struct_virtio_rng], None]
+    virtio_rng_load: Callable[[struct_virtio_rng, struct_virtio_rng_state], int]
+    virtio_rng_save: Callable[[struct_virtio_rng, struct_virtio_rng_state], None]
+    virtio_save: Callable[[struct_virtio_dev, struct_virtio_state], int]
+    virtio_service: Callable[[struct_virtio_dev], None]
+    virtio_stopped: Callable[[struct_virtio_dev], None]
+    virtio_wait_idle: Callable[[struct_virtio_dev, int], int]
+    virtio_wait_quiet: Callable[[struct_virtio_dev, int], int]
     vmcore_create: Callable[[int, struct_bus, struct_bus], struct_vmcore]
     vmcore_destroy: Callable[[struct_vmcore], None]
     vmcore_drain: Callable[[struct_vmcore], int]
@@ -2515,6 +2679,34 @@ class FFI:
     def new(self, cdecl: Literal["struct vhost_vring_worker *"], init: Any = ...) -> struct_vhost_vring_worker: ...
     @overload
     def new(self, cdecl: Literal["struct vhost_worker_state *"], init: Any = ...) -> struct_vhost_worker_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_counters *"], init: Any = ...) -> struct_virtio_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_dev *"], init: Any = ...) -> struct_virtio_dev: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_pci *"], init: Any = ...) -> struct_virtio_pci: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_pci_setup *"], init: Any = ...) -> struct_virtio_pci_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_pci_state *"], init: Any = ...) -> struct_virtio_pci_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_py *"], init: Any = ...) -> struct_virtio_py: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_py_notes *"], init: Any = ...) -> struct_virtio_py_notes: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_py_setup *"], init: Any = ...) -> struct_virtio_py_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_queue *"], init: Any = ...) -> struct_virtio_queue: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_rng *"], init: Any = ...) -> struct_virtio_rng: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_rng_counters *"], init: Any = ...) -> struct_virtio_rng_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_rng_setup *"], init: Any = ...) -> struct_virtio_rng_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_rng_state *"], init: Any = ...) -> struct_virtio_rng_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct virtio_state *"], init: Any = ...) -> struct_virtio_state: ...
     @overload
     def new(self, cdecl: Literal["struct vmcore *"], init: Any = ...) -> struct_vmcore: ...
     @overload

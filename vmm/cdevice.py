@@ -80,23 +80,12 @@ class CDevice:
         """Every field of `struct x_state`, `version` among them."""
         state = self._new_state()
         getattr(lib, f"{self.kind}_save")(self.pointer, state)
-        return {
-            name: list(value) if isinstance(value, ffi.CData) else value
-            for name, value in ((name, getattr(state, name)) for name in self._field_names(state))
-        }
+        return read_state(state)
 
     def load(self, saved: dict[str, Any]) -> None:
         """Takes back what `save()` gave. StateError, with the device unchanged, if it cannot be."""
         state = self._new_state()
-        names = self._field_names(state)
-        if set(saved) != set(names):
-            wrong = ", ".join(sorted(set(saved) ^ set(names)))
-            raise StateError(f"The saved state of {self.name} does not fit: fields {wrong}")
-        try:
-            for name in names:
-                self._set_field(state, name, saved[name])
-        except (TypeError, OverflowError, ValueError, IndexError) as error:
-            raise StateError(f"The saved state of {self.name} does not fit: {error}") from error
+        write_state(state, saved, self.name)
         if getattr(lib, f"{self.kind}_load")(self.pointer, state) < 0:
             raise StateError(
                 f"The saved state of {self.name} does not fit: "
@@ -106,14 +95,37 @@ class CDevice:
     def _new_state(self) -> Any:
         return ffi.new(f"struct {self.kind}_state *")
 
-    def _field_names(self, state: Any) -> list[str]:
-        return [name for name, _field in ffi.typeof(state).item.fields]
 
-    def _set_field(self, state: Any, name: str, value: Any) -> None:
-        field = getattr(state, name)
-        if not isinstance(field, ffi.CData):
-            setattr(state, name, value)
-        elif len(field) != len(value):
-            raise ValueError(f"{name} has {len(value)} elements instead of {len(field)}")
-        else:
-            field[0 : len(field)] = value
+def read_state(state: Any) -> dict[str, int | list[int]]:
+    """A `struct x_state` as plain data."""
+    return {
+        name: list(value) if isinstance(value, ffi.CData) else value
+        for name, value in ((name, getattr(state, name)) for name in _field_names(state))
+    }
+
+
+def write_state(state: Any, saved: dict[str, Any], owner: str) -> None:
+    """Fills a `struct x_state` from plain data. StateError if that has another shape."""
+    names = _field_names(state)
+    if set(saved) != set(names):
+        wrong = ", ".join(sorted(set(saved) ^ set(names)))
+        raise StateError(f"The saved state of {owner} does not fit: fields {wrong}")
+    try:
+        for name in names:
+            _set_field(state, name, saved[name])
+    except (TypeError, OverflowError, ValueError, IndexError) as error:
+        raise StateError(f"The saved state of {owner} does not fit: {error}") from error
+
+
+def _field_names(state: Any) -> list[str]:
+    return [name for name, _field in ffi.typeof(state).item.fields]
+
+
+def _set_field(state: Any, name: str, value: Any) -> None:
+    field = getattr(state, name)
+    if not isinstance(field, ffi.CData):
+        setattr(state, name, value)
+    elif len(field) != len(value):
+        raise ValueError(f"{name} has {len(value)} elements instead of {len(field)}")
+    else:
+        field[0 : len(field)] = value

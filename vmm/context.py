@@ -6,6 +6,7 @@ from vmm.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vmm.bus import Bus
@@ -23,7 +24,7 @@ class DeviceContext(Record):
     `irq` is the `struct irq_hub *`, `clock` the `struct vclock *`, `core` the `struct vmcore *` of
     the C core. `apic_ids` are the vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1
     in tests without KVM. `upcalls` is where a device that has registers in Python adds their
-    `PyDevice`.
+    `PyDevice`. `notify(event, fields)` tells whoever listens at the control socket; any thread.
     """
 
     config: VmConfig
@@ -39,3 +40,4 @@ class DeviceContext(Record):
     apic_ids: tuple[int, ...]
     vm_fd: int
     upcalls: list[PyDevice]
+    notify: Callable[[str, dict[str, object]], None]

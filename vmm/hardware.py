@@ -38,6 +38,8 @@ class Hardware:
 
     def __init__(self, config: VmConfig) -> None:
         self.config = config
+        # What devices tell the control socket's listeners, on whatever thread.
+        self.on_notify: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
         self._closers: list[Callable[[], None]] = []
         try:
             self._build()
@@ -117,8 +119,12 @@ class Hardware:
             apic_ids=topology.apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=self.vm.fd.number,
             upcalls=self.python_devices,
+            notify=self._notify,
         )
         self.devices = build_platform(self.context)
+
+    def _notify(self, name: str, fields: dict[str, object]) -> None:
+        self.on_notify(name, fields)
 
     def _make_vcpus(self) -> None:
         config = self.config

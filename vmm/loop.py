@@ -95,6 +95,13 @@ class IoLoop:
         thread.start()
         self._thread = thread  # only now: one that could not start cannot be joined
 
+    def start_if_idle(self) -> bool:
+        """start(), unless it runs. Whether it did: then the caller stops it again."""
+        if self._thread is not None:
+            return False
+        self.start()
+        return True
+
     def _thread_body(self) -> None:
         lib.vcpu_thread_mask_signals()
         try:

@@ -145,6 +145,9 @@ class Machine:
         events = EventDecoder(self)
         events.watch_loop(self.hardware.loop)
         self.hardware.loop.on_failure = self.fail
+        self.hardware.on_notify = lambda name, fields: self.post(
+            lambda: self.on_event(name, fields)
+        )
         self.hardware.loop.start()
         for vcpu in self.hardware.vcpus:
             vcpu.on_event, vcpu.on_failure = events.vcpu_event, self.fail

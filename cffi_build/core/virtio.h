@@ -43,7 +43,7 @@ enum virtio_fault {
 // What loop_run() tells Python of: `source` is the struct virtio_dev.
 enum virtio_event {
 	VIRTIO_EVENT_NEEDS_RESET = LOOP_USER + 1, // value: enum virtio_fault
-	VIRTIO_EVENT_REFUSED, // FEATURES_OK was refused; value: the features in question
+	VIRTIO_EVENT_REFUSED, // FEATURES_OK was refused; value: for these features, 0: for the mix
 	VIRTIO_EVENT_FAILED, // the driver gave up (status bit FAILED)
 	VIRTIO_EVENT_LAST,
 };
@@ -172,7 +172,11 @@ static inline bool virtio_has(const struct virtio_dev *d, uint32_t feature)
 // something that did not come from a kick (input from the host).
 static inline bool virtio_live(const struct virtio_dev *d)
 {
-	return d->started && !d->paused && !atomic_load_explicit(&d->broken, memory_order_relaxed);
+	const struct virtio_transport *t = d->transport;
+
+	return d->started && !d->paused &&
+	       !atomic_load_explicit(&d->broken, memory_order_relaxed) &&
+	       (!t->may_dma || t->may_dma(d->transport_opaque));
 }
 
 static inline bool virtio_queue_live(const struct virtio_dev *d, uint32_t queue)

@@ -49,14 +49,11 @@ static void reset(struct virtio_dev *d)
 	}
 }
 
-// The features that speak against FEATURES_OK, 0 for none.
-static uint64_t objection(struct virtio_dev *d)
+// Whether FEATURES_OK is refused, and for which features (0: for how they go together).
+static bool objection(struct virtio_dev *d, uint64_t *ret)
 {
-	uint64_t unknown = d->acked & ~d->offered, missing = d->required & d->offered & ~d->acked;
-
-	if (unknown || missing)
-		return unknown | missing;
-	return d->ops->features_ok && !d->ops->features_ok(d, d->acked) ? d->acked : 0;
+	*ret = (d->acked & ~d->offered) | (d->required & d->offered & ~d->acked);
+	return *ret || (d->ops->features_ok && !d->ops->features_ok(d, d->acked));
 }
 
 static void run(struct virtio_dev *d)
@@ -79,13 +76,11 @@ void virtio_set_status(struct virtio_dev *d, uint8_t value)
 		virtio_ignore(d);
 		return;
 	}
-	if (added & VIRTIO_CONFIG_S_FEATURES_OK && !d->legacy) {
-		uint64_t against = objection(d);
-		if (against) {
-			added &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
-			count_add(&d->refused, 1);
-			loop_post(d->loop, VIRTIO_EVENT_REFUSED, against, d);
-		}
+	uint64_t against;
+	if (added & VIRTIO_CONFIG_S_FEATURES_OK && !d->legacy && objection(d, &against)) {
+		added &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+		count_add(&d->refused, 1);
+		loop_post(d->loop, VIRTIO_EVENT_REFUSED, against, d);
 	}
 	if (added & VIRTIO_CONFIG_S_DRIVER_OK && !d->legacy &&
 	    !((d->status | added) & VIRTIO_CONFIG_S_FEATURES_OK)) {

@@ -26,7 +26,8 @@ static uint64_t allowance(struct virtio_rng *r)
 	return r->quota < RNG_MOST_BYTES ? r->quota : RNG_MOST_BYTES;
 }
 
-// Fills the start of one piece: how many bytes, 0 at the end of a source, or -errno.
+// Fills the start of one piece: how many bytes, or -errno. A pipe that nobody writes to has nothing
+// yet.
 static ssize_t draw(struct virtio_rng *r, void *buf, size_t len)
 {
 	ssize_t n;
@@ -34,7 +35,7 @@ static ssize_t draw(struct virtio_rng *r, void *buf, size_t len)
 	do {
 		n = r->source < 0 ? getrandom(buf, len, 0) : read(r->source, buf, len);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return n < 0 ? -errno : n ? n : -EAGAIN;
 }
 
 // Fills up to `most` bytes of the chain: how many, or -errno if there were none.
@@ -46,8 +47,8 @@ static ssize_t fill(struct virtio_rng *r, const struct vq_chain *c, uint64_t mos
 		const struct iovec *piece = &c->piece[c->out_count + i];
 		size_t len = piece->iov_len < most ? piece->iov_len : most;
 		ssize_t n = draw(r, piece->iov_base, len);
-		if (n <= 0)
-			return done ? done : n ? n : -EPIPE;
+		if (n < 0)
+			return done ? done : n;
 		done += n;
 		most -= (uint64_t)n;
 		if ((size_t)n < len)

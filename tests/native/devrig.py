@@ -48,6 +48,7 @@ class Rig:
             apic_ids=apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=-1,
             upcalls=[],
+            notify=lambda _name, _fields: None,
         )
         self._probes = {"pio": BusProbe(self.pio), "mmio": BusProbe(self.mmio)}
 

@@ -31,6 +31,7 @@ LAYERS = (
     "context",
     "cdevice",
     "pci",
+    "virtio",
     "devices",
     "boot",
     "gate vcpu crash events bootplan hardware inspection machine",
@@ -49,6 +50,10 @@ ONLY = {
     "pci": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
         "context", "cdevice",
+    },
+    "virtio": {
+        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
+        "memory", "backends", "context", "cdevice", "pci",
     },
     "devices": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "coalesce",

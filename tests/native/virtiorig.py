@@ -1,0 +1,111 @@
+"""A virtio device on a PCI root without KVM, its loop running, and a driver for it."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from tests.native.devrig import Rig
+from tests.virtiodriver import Arena, DriverRing, Used
+from tests.virtiopci import PATIENCE, VirtioPciDriver, wait_for
+from vmm.context import DeviceContext
+from vmm.devices.ports import reset_port
+from vmm.layout import MIB
+from vmm.memory import GuestMemory
+from vmm.native import lib
+from vmm.pci.root import PciRoot
+from vmm.record import replace
+from vmm.virtio.device import VirtioDevice
+from vmm.virtio.transport import VirtioPci
+
+SLOT = 3
+
+
+class VirtioRig(Rig):
+    """`device` is what `build` made, behind `pci`; `driver` its driver, `events` what it told.
+
+    The machine's clock is a manual one. With `msix` the vectors are on: what they got is in their
+    eventfds, since no KVM takes it away.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[DeviceContext], VirtioDevice],
+        *,
+        msix: bool = True,
+        options: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        self.memory = GuestMemory(64 * MIB)
+        self.events: list[tuple[str, dict[str, object]]] = []
+        notify = lambda name, fields: self.events.append((name, fields))  # noqa: E731
+        self.context = replace(self.context, memory=self.memory, notify=notify)
+        self._port = reset_port(legacy=False)
+        self.root = PciRoot(self.context, self._port)
+        self.root.claim(self.pio, self.mmio)
+        self.device: Any = build(self.context)
+        self.pci = VirtioPci(self.context, self.device, **(options or {}))
+        self.root.plug(self.pci.function, SLOT << 3)
+        self.core = self.pci.core
+        self.arena = Arena(self.memory)
+        self.loop.start()
+        self.driver = VirtioPciDriver(self._probes["pio"], self._probes["mmio"], SLOT << 3)
+        if msix:
+            lib.msix_control(self.pci.msix.pointer, True, False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _close_devices(self) -> None:
+        self.pci.close()
+        self.loop.stop()
+        self.root.close()
+        self._port.close()
+        self.memory.close()
+
+    # --- what the driver sees of a working device
+
+    def vector_fd(self, vector: int) -> int:
+        return int(self.pci.msix.fd(vector))
+
+    def interrupts(self, vector: int) -> int:
+        """How often the vector was raised since the last time."""
+        try:
+            return int.from_bytes(os.read(self.vector_fd(vector), 8), "little")
+        except BlockingIOError:
+            return 0
+
+    def await_interrupt(self, vector: int) -> None:
+        ready, _, _ = select.select([self.vector_fd(vector)], [], [], 20)
+        assert ready, f"vector {vector} stays silent"
+        self.interrupts(vector)
+
+    def exchange(self, queue: int, ring: DriverRing, count: int = 1) -> list[Used]:
+        """Publishes what was added, rings if wanted, and waits until `count` chains are used."""
+        done: list[Used] = []
+        if ring.publish():
+            self.driver.notify(queue)
+        wait_for(lambda: done.extend(ring.collect()) or len(done) >= count, "used chains")
+        return done
+
+    @contextmanager
+    def stuck(self) -> Iterator[None]:
+        """The loop stands still in the body."""
+        entered, leave = threading.Event(), threading.Event()
+        self.loop.call(lambda: entered.set() or leave.wait())
+        assert entered.wait(PATIENCE)
+        try:
+            yield
+        finally:
+            leave.set()
+
+    def settle(self) -> None:
+        """Returns when the loop has done what was asked of it before."""
+        seen: list[bool] = []
+        self.loop.call(lambda: seen.append(True))
+        wait_for(lambda: seen, "the loop")
