@@ -27,6 +27,8 @@
 #include "msix.h"
 #include "nullport.h"
 #include "pci.h"
+#include "pcihp.h"
+#include "pcitest.h"
 #include "pic.h"
 #include "pit.h"
 #include "pmtimer.h"

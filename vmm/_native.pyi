@@ -667,6 +667,22 @@ class struct_pci_root_state(Struct):
     version: int
     address: int
 
+class struct_pcihp(Struct):
+    dev: struct_dev
+
+class struct_pcihp_state(Struct):
+    version: int
+    up: int
+    down: int
+
+class struct_pcitest(Struct):
+    dev: struct_dev
+
+class struct_pcitest_state(Struct):
+    version: int
+    current: int
+    count: int
+
 class struct_pic(Struct):
     dev: struct_dev
 
@@ -1350,6 +1366,7 @@ class Lib:
     DEBUGCON_STATE_VERSION: int
     DEV_EVENT_CRASH_LOADED: int
     DEV_EVENT_DEBUG_EXIT: int
+    DEV_EVENT_EJECT: int
     DEV_EVENT_MARK: int
     DEV_EVENT_PANIC: int
     DEV_EVENT_POWER_OFF: int
@@ -1656,6 +1673,14 @@ class Lib:
     MSIX_MAX_VECTORS: int
     MSIX_PBA: int
     MSIX_TABLE: int
+    PCIHP_SIZE: int
+    PCITEST_DATAMATCH: int
+    PCITEST_MATCH: int
+    PCITEST_MEMORY: int
+    PCITEST_MEMORY_SIZE: int
+    PCITEST_PORTS: int
+    PCITEST_PORTS_SIZE: int
+    PCITEST_WILDCARD: int
     PCI_BARS: int
     PCI_BAR_EXPANSION: int
     PCI_BAR_IO: int
@@ -2106,6 +2131,20 @@ class Lib:
     pci_set_w1c: Callable[[struct_pci_func, int, int, int], None]
     pci_set_wmask: Callable[[struct_pci_func, int, int, int], None]
     pci_unplug: Callable[[struct_pci_func], None]
+    pcihp_came: Callable[[struct_pcihp, int], None]
+    pcihp_create: Callable[[], struct_pcihp]
+    pcihp_destroy: Callable[[struct_pcihp], None]
+    pcihp_left: Callable[[struct_pcihp, int], None]
+    pcihp_load: Callable[[struct_pcihp, struct_pcihp_state], int]
+    pcihp_reset: Callable[[struct_pcihp], None]
+    pcihp_save: Callable[[struct_pcihp, struct_pcihp_state], None]
+    pcihp_shall_go: Callable[[struct_pcihp, int], None]
+    pcitest_create: Callable[[], struct_pcitest]
+    pcitest_destroy: Callable[[struct_pcitest], None]
+    pcitest_load: Callable[[struct_pcitest, struct_pcitest_state], int]
+    pcitest_offset: Callable[[int, int], int]
+    pcitest_reset: Callable[[struct_pcitest], None]
+    pcitest_save: Callable[[struct_pcitest, struct_pcitest_state], None]
     pic_ack: Callable[[struct_pic], int]
     pic_create: Callable[[], struct_pic]
     pic_destroy: Callable[[struct_pic], None]
@@ -2507,6 +2546,14 @@ class FFI:
     def new(self, cdecl: Literal["struct pci_root *"], init: Any = ...) -> struct_pci_root: ...
     @overload
     def new(self, cdecl: Literal["struct pci_root_state *"], init: Any = ...) -> struct_pci_root_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pcihp *"], init: Any = ...) -> struct_pcihp: ...
+    @overload
+    def new(self, cdecl: Literal["struct pcihp_state *"], init: Any = ...) -> struct_pcihp_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct pcitest *"], init: Any = ...) -> struct_pcitest: ...
+    @overload
+    def new(self, cdecl: Literal["struct pcitest_state *"], init: Any = ...) -> struct_pcitest_state: ...
     @overload
     def new(self, cdecl: Literal["struct pic *"], init: Any = ...) -> struct_pic: ...
     @overload

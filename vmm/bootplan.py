@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vmm.boot import AcpiConfig, BootConfig
+from vmm import layout
+from vmm.boot import AcpiConfig, BootConfig, pci
 from vmm.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
     """The boot request of a configuration. ACPI tells of exactly the devices that are there."""
     legacy = config.machine == "legacy"
+    bridge = pci.PciConfig(ram=config.mem, pic=legacy)
     acpi = AcpiConfig(
         reduced=not legacy,
         apic_ids=apic_ids,
@@ -23,6 +25,9 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         i8042=legacy,
         hpet=legacy,
         pic=legacy,
+        aml=(pci.build(bridge),),
+        hotplug=pci.HOTPLUG,
+        tables=(pci.mcfg(),),
     )
     return BootConfig(
         kernel=config.kernel,
@@ -34,6 +39,7 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         acpi=acpi,
         mptable=legacy,
         apic_ids=apic_ids,
+        reserved=((layout.PCI_ECAM, layout.PCI_ECAM_SIZE),),
     )
 
 

@@ -55,6 +55,7 @@ KINDS: dict[str, Kind] = {
             name="pci-testdev",
             maker="vmm.pci.testdev:make",
             help="Ports and memory for tests of access and doorbell speed (1b36:0005).",
+            params=(param("membar", "size", "", "Size of a third range, with nothing in it."),),
         ),
     )
 }

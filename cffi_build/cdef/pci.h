@@ -45,3 +45,32 @@ void pci_root_counts(struct pci_root *r, struct pci_counts *ret);
 int pci_plug(struct pci_root *r, struct pci_func *f, uint32_t devfn);
 void pci_unplug(struct pci_func *f);
 void pci_bars(struct pci_func *f, uint64_t *ret);
+
+// --- hot-plug registers: core/pcihp.h
+#define PCIHP_SIZE ...
+struct pcihp { struct dev dev; ...; };
+struct pcihp_state { uint32_t version, up, down; ...; };
+struct pcihp *pcihp_create(void);
+void pcihp_destroy(struct pcihp *h);
+void pcihp_reset(struct pcihp *h);
+void pcihp_save(struct pcihp *h, struct pcihp_state *ret);
+int pcihp_load(struct pcihp *h, const struct pcihp_state *state);
+void pcihp_came(struct pcihp *h, uint32_t slot);
+void pcihp_shall_go(struct pcihp *h, uint32_t slot);
+void pcihp_left(struct pcihp *h, uint32_t slot);
+
+// --- pci-testdev: core/pcitest.h
+enum pcitest_region { PCITEST_MEMORY, PCITEST_PORTS, ... };
+#define PCITEST_WILDCARD ...
+#define PCITEST_DATAMATCH ...
+#define PCITEST_MEMORY_SIZE ...
+#define PCITEST_PORTS_SIZE ...
+#define PCITEST_MATCH ...
+struct pcitest { struct dev dev; ...; };
+struct pcitest_state { uint32_t version; int32_t current; uint32_t count; ...; };
+struct pcitest *pcitest_create(void);
+void pcitest_destroy(struct pcitest *t);
+void pcitest_reset(struct pcitest *t);
+void pcitest_save(struct pcitest *t, struct pcitest_state *ret);
+int pcitest_load(struct pcitest *t, const struct pcitest_state *state);
+uint32_t pcitest_offset(uint32_t region, uint32_t test);

@@ -23,6 +23,7 @@ enum dev_event {
 	DEV_EVENT_SLEEP, // another ACPI sleep state; the value is SLP_TYP
 	DEV_EVENT_REMAP, // pc-testdev asks to have the page at `value` unmapped and mapped again
 	DEV_EVENT_MARK, // port 0x80: boot mark `value` (only when marks are recorded in Python)
+	DEV_EVENT_EJECT, // PCI hot-plug: the guest let go of the slots that are bits of `value`
 };
 
 // region: the number given when the range was claimed, for devices with several ranges.

@@ -2,7 +2,7 @@
 // The root bus: which function is where, and the two windows to configuration space.
 #include <stdlib.h>
 
-#include "pci.h"
+#include "pci_impl.h"
 
 enum {
 	ADDRESS_SIZE = 4, // the data ports follow
@@ -157,6 +157,7 @@ int pci_plug(struct pci_root *r, struct pci_func *f, uint32_t devfn)
 	f->devfn = devfn;
 	f->root = r;
 	r->func[devfn] = f;
+	pci_command_written(f);
 	mark_multi_function(r, devfn);
 	return 0;
 }

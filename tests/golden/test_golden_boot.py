@@ -11,28 +11,25 @@ from tests.golden import golden
 from vmm import layout
 from vmm.boot import AcpiConfig, BootConfig, acpi, load, mptable, smbios
 from vmm.boot.e820 import memory_map
+from vmm.bootplan import boot_config
+from vmm.config import VmConfig
 
-LEGACY = AcpiConfig(
-    reduced=False,
-    apic_ids=(0, 1),
-    com_ports=(0, 1, 2, 3),
-    ged=False,
-    rtc=True,
-    i8042=True,
-    hpet=True,
-    pic=True,
-)
-MACHINES = {"default": AcpiConfig(apic_ids=(0, 1)), "legacy": LEGACY}
+MACHINES = {
+    machine: boot_config(VmConfig.of(kernel="-", cpus=2, machine=machine), (0, 1)).acpi
+    for machine in ("default", "legacy")
+}
 KINDS = {1: "usable", 2: "reserved"}
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_acpi_tables(machine: str, tmp_path: Path) -> None:
-    tables = acpi.tables(MACHINES[machine])
+    config = MACHINES[machine]
+    assert config is not None
+    tables = acpi.tables(config)
 
     text = "".join(f"{name}\n{golden.hexdump(table)}\n" for name, table in tables.items())
     golden.check(f"acpi-{machine}.hex", text)
-    for name in ("DSDT", "FACP", "APIC", "HPET"):
+    for name in ("DSDT", "FACP", "APIC", "HPET", "MCFG"):
         if name in tables:
             golden.check(
                 f"acpi-{machine}-{name.lower()}.dsl", iasl.disassemble(tables[name], tmp_path, name)
@@ -49,7 +46,8 @@ def test_mp_table() -> None:
 
 @pytest.mark.parametrize("mib", [256, 6144])
 def test_memory_map(mib: int) -> None:
-    entries = memory_map(layout.ram_ranges(mib * layout.MIB))
+    boot = boot_config(VmConfig.of(kernel="-", mem=mib * layout.MIB), (0,))
+    entries = memory_map(layout.ram_ranges(mib * layout.MIB), boot.reserved)
 
     lines = [f"{a:016x}-{a + n - 1:016x} {KINDS[kind]}\n" for a, n, kind in entries]
     golden.check(f"e820-{mib}m.txt", "".join(lines))

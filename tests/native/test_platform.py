@@ -47,7 +47,8 @@ def expected(machine: str, irqchip: str, testdev: bool) -> list[str]:
         *(["pit"] if split else []),
         *(["pmtimer", "rtc", "i8042", "hpet"] if legacy else []),
         *(["debug-exit", "testdev", "fw-cfg"] if testdev else []),
-        *("pci", "host-bridge"),
+        *("pci-hotplug", "pci", "host-bridge"),
+        *(["pci-testdev0"] if testdev else []),
         *(["pic", "ioapic"] if split else []),
     ]
 

@@ -49,7 +49,7 @@ ONLY = {
     "boot": {"errors", "record", "layout", "memory", "kvm.regs"},
     "pci": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
-        "context", "cdevice",
+        "context", "cdevice", "deviceconfig", "kinds",
     },
     "virtio": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",

@@ -116,6 +116,11 @@ def _field_bits(bits: int) -> bytes:
     return bytes([0x40 | bits & 0xF, bits >> 4])
 
 
+def create_dword_field(source: bytes, offset: int, path: str) -> bytes:
+    """`path` names the 32 bits at byte `offset` of the buffer `source`."""
+    return b"\x8a" + source + integer(offset) + name_string(path)
+
+
 def mutex(path: str) -> bytes:
     return b"\x5b\x01" + name_string(path) + b"\0"
 

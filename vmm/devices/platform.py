@@ -8,7 +8,9 @@ from __future__ import annotations
 from vmm.devices import ports
 from vmm.devices.acpi import AcpiRegisters, pm_timer
 from vmm.devices.uart import serial_ports
+from vmm.errors import VmmError
 from vmm.pci.bridge import host_bridge
+from vmm.pci.hotplug import HotplugRegisters
 from vmm.pci.root import PciRoot
 
 TYPE_CHECKING = False
@@ -28,6 +30,8 @@ def build_platform(context: DeviceContext) -> list[Device]:
     try:
         for device in _devices(context):
             made.append(device)
+            if any(other.name == device.name for other in made[:-1]):
+                raise VmmError(f"There are two devices called {device.name}; choose another id")
         for device in made:
             device.claim(context.pio, context.mmio)
     except BaseException:
@@ -73,12 +77,27 @@ def _devices(context: DeviceContext) -> Iterator[Device]:
 
 
 def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
-    """The root bus and what is on it."""
+    """The root bus and what is on it, each in its slot."""
+    yield HotplugRegisters()
     root = PciRoot(context, reset)
     yield root
     bridge = host_bridge()
     yield bridge
     root.plug(bridge.function, 0)
+    if not context.config.devices and not context.config.testdev:
+        return
+    from vmm import kinds
+    from vmm.deviceconfig import DeviceConfig
+    from vmm.pci import slots
+
+    wanted = context.config.devices
+    if context.config.testdev:
+        wanted = (*wanted, DeviceConfig(kind="pci-testdev"))
+    keep = [config.addr for config in wanted if config.addr]
+    for config in kinds.with_names(wanted):
+        device = slots.make(context, config)
+        yield device
+        slots.plug(root, device, config.addr, keep)
 
 
 def _legacy_devices(context: DeviceContext, pit: CDevice | None) -> Iterator[CDevice]:

@@ -75,9 +75,9 @@ class PciRoot(CDevice):
 
     # --- coming and going
 
-    def free_slot(self) -> int:
-        """The lowest slot with nothing in it. VmmError if there is none."""
-        used = {devfn // FUNCTIONS for devfn in self.functions}
+    def free_slot(self, keep: set[int]) -> int:
+        """The lowest slot with nothing in it that is not in `keep`. VmmError if there is none."""
+        used = keep | {devfn // FUNCTIONS for devfn in self.functions}
         for slot in range(SLOTS):
             if slot not in used:
                 return slot
