@@ -20,6 +20,7 @@
 #include "hpet.h"
 #include "i8042.h"
 #include "ioapic.h"
+#include "intx.h"
 #include "iov.h"
 #include "irq.h"
 #include "legacy_route.h"

@@ -174,6 +174,10 @@ class struct_i8042_state(Struct):
     keyboard_queue: Array[int]
     mouse_queue: Array[int]
 
+class struct_intx(Struct):
+    trigger_fd: int
+    resample_fd: int
+
 class struct_ioapic(Struct):
     dev: struct_dev
     pins: int
@@ -2053,17 +2057,21 @@ class Lib:
     i8042_load: Callable[[struct_i8042, struct_i8042_state], int]
     i8042_reset: Callable[[struct_i8042], None]
     i8042_save: Callable[[struct_i8042, struct_i8042_state], None]
+    intx_create: Callable[[struct_irq_hub, struct_loop, int], struct_intx]
+    intx_destroy: Callable[[struct_intx], None]
+    intx_status: Callable[[struct_intx], int]
     ioapic_create: Callable[[int], struct_ioapic]
     ioapic_destroy: Callable[[struct_ioapic], None]
     ioapic_eoi: Callable[[struct_ioapic, int], None]
+    ioapic_hold: Callable[[struct_ioapic, int, bool], None]
     ioapic_load: Callable[[struct_ioapic, struct_ioapic_state], int]
     ioapic_reconcile: Callable[[struct_ioapic, Any], None]
     ioapic_reset: Callable[[struct_ioapic], None]
     ioapic_routes: Callable[[struct_ioapic, struct_ioapic_route, int], int]
     ioapic_save: Callable[[struct_ioapic, struct_ioapic_state], None]
+    ioapic_set_ended: Callable[[struct_ioapic, Any, Any], None]
     ioapic_set_line: Callable[[struct_ioapic, int, int], None]
     ioapic_set_msi: Callable[[struct_ioapic, Any, Any], None]
-    ioapic_set_resample: Callable[[struct_ioapic, int, int], int]
     ioapic_set_router: Callable[[struct_ioapic, struct_irq_router], None]
     ioapic_use_kvm: Callable[[struct_ioapic, int], None]
     iov_from_buf: Callable[[struct_iovec, int, int, Any, int], int]
@@ -2148,10 +2156,12 @@ class Lib:
     pic_ack: Callable[[struct_pic], int]
     pic_create: Callable[[], struct_pic]
     pic_destroy: Callable[[struct_pic], None]
+    pic_hold: Callable[[struct_pic, int, bool], None]
     pic_load: Callable[[struct_pic, struct_pic_state], int]
     pic_output: Callable[[struct_pic], bool]
     pic_reset: Callable[[struct_pic], None]
     pic_save: Callable[[struct_pic, struct_pic_state], None]
+    pic_set_ended: Callable[[struct_pic, Any, Any], None]
     pic_set_intr: Callable[[struct_pic, Any, Any], None]
     pic_set_line: Callable[[struct_pic, int, int], None]
     pit_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop], struct_pit]
@@ -2394,6 +2404,8 @@ class FFI:
     def new(self, cdecl: Literal["struct i8042 *"], init: Any = ...) -> struct_i8042: ...
     @overload
     def new(self, cdecl: Literal["struct i8042_state *"], init: Any = ...) -> struct_i8042_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct intx *"], init: Any = ...) -> struct_intx: ...
     @overload
     def new(self, cdecl: Literal["struct ioapic *"], init: Any = ...) -> struct_ioapic: ...
     @overload

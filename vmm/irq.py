@@ -90,27 +90,23 @@ class IrqRouter:
         """How often the table was given to KVM."""
         return int(lib.router_commits(self.pointer))
 
-    def attach(self, gsi: int, fd: int, resample_fd: int = -1) -> None:
-        """Writing the eventfd `fd` raises the GSI from here on (KVM_IRQFD).
+    def attach(self, gsi: int, fd: int) -> None:
+        """Writing the eventfd `fd` raises the GSI, as an edge, from here on (KVM_IRQFD).
 
-        With `resample_fd` the line stays high until the guest's EOI, which lowers it and signals
-        that eventfd. The GSI must be routed, and the route committed, before.
+        The GSI must be routed, and the route committed, before.
         """
         if self.split and gsi < self.pins:
             raise HostError(
                 f"An irqfd cannot drive GSI {gsi}: with --irqchip split it is a pin of the I/O APIC"
             )
-        flags = lib.KVM_IRQFD_FLAG_RESAMPLE if resample_fd >= 0 else 0
-        self._irqfd(gsi, fd, flags, max(resample_fd, 0))
+        self._irqfd(gsi, fd, 0)
 
     def detach(self, gsi: int, fd: int) -> None:
         """Ends `attach()`; when it returns, writing `fd` raises nothing any more."""
-        self._irqfd(gsi, fd, lib.KVM_IRQFD_FLAG_DEASSIGN, 0)
+        self._irqfd(gsi, fd, lib.KVM_IRQFD_FLAG_DEASSIGN)
 
-    def _irqfd(self, gsi: int, fd: int, flags: int, resample_fd: int) -> None:
+    def _irqfd(self, gsi: int, fd: int, flags: int) -> None:
         if self.vm is None:
             return
-        argument = ffi.new(
-            "struct kvm_irqfd *", {"fd": fd, "gsi": gsi, "flags": flags, "resamplefd": resample_fd}
-        )
+        argument = ffi.new("struct kvm_irqfd *", {"fd": fd, "gsi": gsi, "flags": flags})
         self.vm.fd.ioctl("KVM_IRQFD", argument, about=f"GSI {gsi}")

@@ -39,6 +39,8 @@ void pic_save(struct pic *p, struct pic_state *ret);
 int pic_load(struct pic *p, const struct pic_state *state);
 void pic_set_intr(struct pic *p, void (*intr)(void *opaque, int level), void *opaque);
 void pic_set_line(struct pic *p, uint32_t line, int level);
+void pic_hold(struct pic *p, uint32_t line, bool held);
+void pic_set_ended(struct pic *p, void (*ended)(void *opaque, uint32_t line), void *opaque);
 bool pic_output(struct pic *p);
 int pic_ack(struct pic *p);
 
@@ -56,7 +58,8 @@ void ioapic_use_kvm(struct ioapic *a, int vm_fd);
 void ioapic_set_router(struct ioapic *a, struct irq_router *router);
 void ioapic_set_line(struct ioapic *a, uint32_t pin, int level);
 void ioapic_eoi(struct ioapic *a, uint8_t vector);
-int ioapic_set_resample(struct ioapic *a, uint32_t pin, int fd);
+void ioapic_hold(struct ioapic *a, uint32_t pin, bool held);
+void ioapic_set_ended(struct ioapic *a, void (*ended)(void *opaque, uint32_t pin), void *opaque);
 uint32_t ioapic_routes(struct ioapic *a, struct ioapic_route *ret, uint32_t n);
 
 struct split_sink { ...; };
@@ -89,3 +92,9 @@ void pit_set_irq_off(struct pit *p, bool off);
 // The hub's chip as a pair of functions; tests bring their own.
 struct irq_sink { void (*set)(void *chip, uint32_t gsi, int level); void *chip; ...; };
 void irq_hub_set_sink(struct irq_hub *h, struct irq_sink sink);
+
+// Level-triggered interrupts that eventfds raise: core/intx.h.
+struct intx { int trigger_fd, resample_fd; ...; };
+struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi);
+void intx_destroy(struct intx *x);
+int intx_status(struct intx *x);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Registers and pins; the chip's life is ioapic_life.c.
-#include <unistd.h>
 
 #include "ioapic_impl.h"
 
@@ -55,9 +54,14 @@ static void service(struct ioapic *a, uint32_t pin)
 		*rte |= IOAPIC_RTE_REMOTE_IRR;
 }
 
+static bool high(const struct ioapic *a, uint32_t pin)
+{
+	return (a->lines | a->held) >> pin & 1;
+}
+
 static void service_level(struct ioapic *a, uint32_t pin)
 {
-	if ((a->lines >> pin & 1) && (a->rte[pin] & IOAPIC_RTE_LEVEL))
+	if (high(a, pin) && (a->rte[pin] & IOAPIC_RTE_LEVEL))
 		service(a, pin);
 }
 
@@ -119,11 +123,9 @@ static void write_window(struct ioapic *a, uint32_t value)
 void ioapic_end(struct ioapic *a, uint32_t pin)
 {
 	a->rte[pin] &= ~IOAPIC_RTE_REMOTE_IRR;
-	if (a->resample_fd[pin] >= 0) {
-		uint64_t one = 1;
-		ssize_t n = write(a->resample_fd[pin], &one, sizeof(one));
-		(void)n; // full means signalled already
-	}
+	a->held &= ~(1ull << pin);
+	if (a->ended)
+		a->ended(a->ended_opaque, pin);
 	service_level(a, pin);
 }
 
@@ -171,17 +173,29 @@ static int ioapic_write(struct dev *d, uint32_t region, uint64_t offset, uint32_
 
 const struct dev_ops ioapic_ops = { .read = ioapic_read, .write = ioapic_write };
 
-void ioapic_set_line(struct ioapic *a, uint32_t pin, int level)
+// One of the two things that make a pin high changes.
+static void change(struct ioapic *a, uint32_t pin, uint64_t *which, bool level)
 {
-	LOCKED(&a->dev.lock);
 	if (pin >= a->pins)
 		return;
-	bool rises = level && !(a->lines >> pin & 1);
-	a->lines = (a->lines & ~(1ull << pin)) | (uint64_t)(level ? 1 : 0) << pin;
+	bool rises = level && !high(a, pin);
+	*which = (*which & ~(1ull << pin)) | (uint64_t)level << pin;
 	if (a->rte[pin] & IOAPIC_RTE_LEVEL)
 		service_level(a, pin);
 	else if (rises)
 		service(a, pin);
+}
+
+void ioapic_set_line(struct ioapic *a, uint32_t pin, int level)
+{
+	LOCKED(&a->dev.lock);
+	change(a, pin, &a->lines, level);
+}
+
+void ioapic_hold(struct ioapic *a, uint32_t pin, bool held)
+{
+	LOCKED(&a->dev.lock);
+	change(a, pin, &a->held, held);
 }
 
 void ioapic_eoi(struct ioapic *a, uint8_t vector)

@@ -42,8 +42,11 @@ struct ioapic {
 	uint32_t select; // index register
 	uint32_t id; // bits 27 to 24
 	uint64_t lines; // present levels
+	uint64_t held; // pins that are high until their EOI as well
 	uint64_t rte[IOAPIC_MAX_PINS];
-	int resample_fd[IOAPIC_MAX_PINS]; // eventfd written on EOI, -1 for none; the caller's
+	// Told of the EOI of a pin's level interrupt.
+	void (*ended)(void *opaque, uint32_t pin);
+	void *ended_opaque;
 	// Sends a message. > 0: a LAPIC took it; 0: none did; -errno.
 	int (*msi)(void *opaque, uint64_t address, uint32_t data);
 	void *opaque;
@@ -87,12 +90,13 @@ void ioapic_set_router(struct ioapic *a, struct irq_router *router);
 
 // An input. Called by the hub; any thread.
 void ioapic_set_line(struct ioapic *a, uint32_t pin, int level);
-// EOI of a level-triggered vector, from a LAPIC: takes the remote IRR off matching pins, signals
-// their resample eventfds, and sends again where the line is still high.
+// EOI of a level-triggered vector, from a LAPIC: takes the remote IRR off matching pins, lets go of
+// those that were held, tells `ended`, and sends again where the line is still high.
 void ioapic_eoi(struct ioapic *a, uint8_t vector);
-// The eventfd to be written when the guest has finished with the pin's level interrupt; -1 for
-// none. 0 or -EINVAL (no such pin).
-int ioapic_set_resample(struct ioapic *a, uint32_t pin, int fd);
+// The pin is high until its EOI, whatever its line does; or not any more. Any thread.
+void ioapic_hold(struct ioapic *a, uint32_t pin, bool held);
+// ended is called with the chip's lock held, on any thread: it must not call back.
+void ioapic_set_ended(struct ioapic *a, void (*ended)(void *opaque, uint32_t pin), void *opaque);
 // Messages of the first n pins, masked or not; returns how many were written.
 // delivered: how often a LAPIC took the pin's interrupt, for statistics.
 uint32_t ioapic_routes(struct ioapic *a, struct ioapic_route *ret, uint32_t n);

@@ -21,8 +21,8 @@ static inline bool ioapic_awaits_eoi(const struct ioapic *a, uint32_t pin)
 struct ioapic_route ioapic_route_of(const struct ioapic *a, uint32_t pin);
 // Brings the router's entry for the pin up to date.
 void ioapic_publish(struct ioapic *a, uint32_t pin);
-// The end of the pin's level interrupt: signals its resample eventfd, sends again if the line is
-// still high.
+// The end of the pin's level interrupt: it is held no longer; sends again if the line is still
+// high.
 void ioapic_end(struct ioapic *a, uint32_t pin);
 
 #endif

@@ -12,8 +12,6 @@ struct ioapic *ioapic_create(uint32_t pins)
 		return NULL;
 	dev_init(&a->dev, &ioapic_ops, 0);
 	a->pins = pins;
-	for (uint32_t pin = 0; pin < IOAPIC_MAX_PINS; pin++)
-		a->resample_fd[pin] = -1;
 	ioapic_reset(a);
 	return a;
 }
@@ -98,13 +96,11 @@ void ioapic_set_router(struct ioapic *a, struct irq_router *router)
 	}
 }
 
-int ioapic_set_resample(struct ioapic *a, uint32_t pin, int fd)
+void ioapic_set_ended(struct ioapic *a, void (*ended)(void *opaque, uint32_t pin), void *opaque)
 {
-	if (pin >= a->pins)
-		return -EINVAL;
 	LOCKED(&a->dev.lock);
-	a->resample_fd[pin] = fd;
-	return 0;
+	a->ended = ended;
+	a->ended_opaque = opaque;
 }
 
 uint32_t ioapic_routes(struct ioapic *a, struct ioapic_route *ret, uint32_t n)

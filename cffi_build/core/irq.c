@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "intx.h"
+
 struct irq_hub *irq_hub_create(void)
 {
 	struct irq_hub *h = calloc(1, sizeof(*h));
@@ -23,7 +25,11 @@ void irq_hub_destroy(struct irq_hub *h)
 void irq_hub_set_sink(struct irq_hub *h, struct irq_sink sink)
 {
 	LOCKED(&h->lock);
+	for (struct intx *x = h->intx; x; x = x->next)
+		intx_disconnect(x);
 	h->sink = sink;
+	for (struct intx *x = h->intx; x; x = x->next)
+		intx_connect(x);
 }
 
 static void kernel_set(void *chip, uint32_t gsi, int level)
@@ -34,9 +40,38 @@ static void kernel_set(void *chip, uint32_t gsi, int level)
 	ioctl((int)(intptr_t)chip, KVM_IRQ_LINE, &line);
 }
 
+// The line stays high from the eventfd's count until the guest's EOI, which lowers it and signals
+// the other eventfd: all in the kernel.
+static int kernel_irqfd(void *chip, const struct intx *x, uint32_t flags)
+{
+	struct kvm_irqfd arg = {
+		.fd = (uint32_t)x->trigger_fd,
+		.gsi = x->gsi,
+		.flags = flags | KVM_IRQFD_FLAG_RESAMPLE,
+		.resamplefd = (uint32_t)x->resample_fd,
+	};
+
+	return ioctl((int)(intptr_t)chip, KVM_IRQFD, &arg) < 0 ? -errno : 0;
+}
+
+static int kernel_connect(void *chip, struct intx *x)
+{
+	return kernel_irqfd(chip, x, 0);
+}
+
+static void kernel_disconnect(void *chip, struct intx *x)
+{
+	kernel_irqfd(chip, x, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
 void irq_hub_use_kernel(struct irq_hub *h, int vm_fd)
 {
-	irq_hub_set_sink(h, (struct irq_sink){ kernel_set, (void *)(intptr_t)vm_fd });
+	irq_hub_set_sink(h, (struct irq_sink){
+				    .set = kernel_set,
+				    .chip = (void *)(intptr_t)vm_fd,
+				    .connect = kernel_connect,
+				    .disconnect = kernel_disconnect,
+			    });
 }
 
 void irq_line_init(struct irq_line *l, struct irq_hub *h, uint32_t gsi)

@@ -10,16 +10,23 @@
 
 #define IRQ_HUB_GSIS 48
 
+struct intx;
+
 // The chip behind the hub: the in-kernel one (KVM_IRQ_LINE) or the split one (pic.h + ioapic.h).
-// Called with the hub's lock held, on any thread, for changes of level only.
+// set() is called with the hub's lock held, on any thread, for changes of level only.
 struct irq_sink {
 	void (*set)(void *chip, uint32_t gsi, int level);
 	void *chip;
+	// Optional, together, with the hub's lock held: pins that are driven by an eventfd
+	// (intx.h). connect() returns 0 or -errno.
+	int (*connect)(void *chip, struct intx *x);
+	void (*disconnect)(void *chip, struct intx *x);
 };
 
 struct irq_hub {
 	pthread_mutex_t lock;
 	struct irq_sink sink;
+	struct intx *intx; // all of them, also when the chip cannot connect any
 	uint16_t high[IRQ_HUB_GSIS]; // how many lines hold each GSI high
 	_Atomic uint64_t raised[IRQ_HUB_GSIS]; // rising edges, for statistics
 };

@@ -45,6 +45,24 @@ void pic_refresh(struct pic *p)
 	update(p);
 }
 
+// `lines` of a chip are in service no longer: those that were held are let go.
+static void end(struct pic *p, struct pic_chip *c, uint8_t lines)
+{
+	uint32_t first = c == &p->chip[1] ? 8 : 0;
+
+	c->held &= (uint8_t)~lines;
+	for (uint32_t i = 0; p->ended && i < 8; i++)
+		if (lines & bit(i))
+			p->ended(p->ended_opaque, first + i);
+}
+
+static void acknowledge(struct pic *p, struct pic_chip *c, uint32_t line)
+{
+	pic_chip_acknowledge(c, line);
+	if (c->auto_eoi)
+		end(p, c, bit(line));
+}
+
 int pic_ack(struct pic *p)
 {
 	LOCKED(&p->dev.lock);
@@ -54,12 +72,12 @@ int pic_ack(struct pic *p)
 	if (line < 0)
 		return c->base + SPURIOUS;
 	if (line == CASCADE) {
-		pic_chip_acknowledge(c, CASCADE);
+		acknowledge(p, c, CASCADE);
 		c = &p->chip[1];
 		line = slave_asking(p);
 	}
 	if (line >= 0)
-		pic_chip_acknowledge(c, (uint32_t)line);
+		acknowledge(p, c, (uint32_t)line);
 	else
 		line = SPURIOUS;
 	update(p);
@@ -72,18 +90,37 @@ bool pic_output(struct pic *p)
 	return p->output;
 }
 
+static void change(struct pic *p, struct pic_chip *c, uint8_t *which, uint8_t b, bool level)
+{
+	if (level && !((c->lines | c->held) & b))
+		c->irr |= b;
+	*which = (uint8_t)(level ? *which | b : *which & ~b);
+	update(p);
+}
+
 void pic_set_line(struct pic *p, uint32_t line, int level)
 {
 	if (line >= PIC_LINES)
 		return;
 	LOCKED(&p->dev.lock);
 	struct pic_chip *c = &p->chip[line >> 3];
-	uint8_t b = bit(line & 7);
+	change(p, c, &c->lines, bit(line & 7), level);
+}
 
-	if (level && !(c->lines & b))
-		c->irr |= b;
-	c->lines = (uint8_t)(level ? c->lines | b : c->lines & ~b);
-	update(p);
+void pic_hold(struct pic *p, uint32_t line, bool held)
+{
+	if (line >= PIC_LINES)
+		return;
+	LOCKED(&p->dev.lock);
+	struct pic_chip *c = &p->chip[line >> 3];
+	change(p, c, &c->held, bit(line & 7), held);
+}
+
+void pic_set_ended(struct pic *p, void (*ended)(void *opaque, uint32_t line), void *opaque)
+{
+	LOCKED(&p->dev.lock);
+	p->ended = ended;
+	p->ended_opaque = opaque;
 }
 
 // A poll is an acknowledge cycle answered on the data bus: bit 7, and the line.
@@ -94,7 +131,7 @@ static uint8_t poll(struct pic *p, struct pic_chip *c)
 	c->poll = false;
 	if (line < 0)
 		return 0;
-	pic_chip_acknowledge(c, (uint32_t)line);
+	acknowledge(p, c, (uint32_t)line);
 	update(p);
 	return (uint8_t)(0x80 | line);
 }
@@ -132,6 +169,7 @@ static int pic_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 
 	(void)size;
 	struct pic_chip *c = &p->chip[region == PIC_ELCR ? (offset & 1) : region == PIC_SLAVE];
+	uint8_t serving = c->isr;
 	if (region == PIC_ELCR) {
 		c->elcr = byte & c->elcr_mask;
 		c->irr &= (uint8_t)~c->elcr;
@@ -140,6 +178,7 @@ static int pic_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	} else {
 		pic_chip_command(c, byte);
 	}
+	end(p, c, serving & (uint8_t)~c->isr);
 	update(p);
 	return 0;
 }

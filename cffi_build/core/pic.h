@@ -27,6 +27,9 @@ struct pic {
 	struct pic_chip chip[2]; // master, slave
 	void (*intr)(void *opaque, int level);
 	void *opaque;
+	// Told of the end of a line's interrupt.
+	void (*ended)(void *opaque, uint32_t line);
+	void *ended_opaque;
 	bool output; // the level last reported
 };
 
@@ -51,6 +54,10 @@ int pic_load(struct pic *p, const struct pic_state *state);
 void pic_set_intr(struct pic *p, void (*intr)(void *opaque, int level), void *opaque);
 // An input, 0 to 15. Called by the hub; any thread.
 void pic_set_line(struct pic *p, uint32_t line, int level);
+// The line is high until its EOI, whatever its input does; or not any more. Any thread.
+void pic_hold(struct pic *p, uint32_t line, bool held);
+// ended is called with the PIC's lock held, on any thread: it must not call back.
+void pic_set_ended(struct pic *p, void (*ended)(void *opaque, uint32_t line), void *opaque);
 // Is the interrupt output high?
 bool pic_output(struct pic *p);
 // The acknowledge cycle. Returns the vector, 0 to 255; that of line 7 if nothing asks (any more).

@@ -41,7 +41,7 @@ static uint8_t levels(const struct pic_chip *c)
 
 uint8_t pic_chip_requests(const struct pic_chip *c)
 {
-	return (uint8_t)((c->irr & ~levels(c)) | (c->lines & levels(c)));
+	return (uint8_t)((c->irr & ~levels(c)) | ((c->lines | c->held) & levels(c)));
 }
 
 // How far the most urgent line of `mask` is from the top of the priority order; 8 for none.

@@ -8,6 +8,7 @@
 // One 8259A. Bit n of every mask is line n.
 struct pic_chip {
 	uint8_t lines; // present level of the inputs
+	uint8_t held; // inputs that are high until their EOI as well
 	uint8_t irr; // edges waiting; levels are in `lines`
 	uint8_t imr, isr;
 	uint8_t elcr; // 1: level triggered

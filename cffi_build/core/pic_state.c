@@ -49,6 +49,7 @@ int pic_load(struct pic *p, const struct pic_state *s)
 	for (uint32_t i = 0; i < 2; i++) {
 		p->chip[i] = (struct pic_chip){
 			.lines = s->lines[i],
+			.held = p->chip[i].held,
 			.irr = s->irr[i],
 			.imr = s->imr[i],
 			.isr = s->isr[i],

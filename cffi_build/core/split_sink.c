@@ -3,20 +3,30 @@
 
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 struct split_sink *split_sink_create(struct pic *pic, struct ioapic *ioapic)
 {
 	struct split_sink *s = calloc(1, sizeof(*s));
 
-	if (s)
-		*s = (struct split_sink){ pic, ioapic };
+	if (!s)
+		return NULL;
+	s->pic = pic;
+	s->ioapic = ioapic;
+	lock_init(&s->lock);
 	return s;
 }
 
 void split_sink_destroy(struct split_sink *s)
 {
 	free(s);
+}
+
+static uint32_t pin_of(uint32_t gsi)
+{
+	return gsi ? gsi : 2;
 }
 
 static void split_set(void *chip, uint32_t gsi, int level)
@@ -27,18 +37,105 @@ static void split_set(void *chip, uint32_t gsi, int level)
 		return;
 	if (gsi < PIC_LINES)
 		pic_set_line(s->pic, gsi, level);
-	ioapic_set_line(s->ioapic, gsi ? gsi : 2, level);
+	ioapic_set_line(s->ioapic, pin_of(gsi), level);
+}
+
+// Context: a chip's lock held. Whoever has a source on the GSI looks at it and triggers again.
+static void line_ended(void *opaque, uint32_t gsi)
+{
+	struct split_sink *s = opaque;
+	uint64_t one = 1;
+
+	LOCKED(&s->lock);
+	for (struct intx *x = s->intx; x; x = x->chip_next) {
+		if (x->gsi == gsi) {
+			ssize_t n = write(x->resample_fd, &one, sizeof(one));
+			(void)n; // full means signalled already
+		}
+	}
+}
+
+static void pin_ended(void *opaque, uint32_t pin)
+{
+	line_ended(opaque, pin == pin_of(0) ? 0 : pin);
+}
+
+static void hold(struct split_sink *s, uint32_t gsi, bool held)
+{
+	if (gsi < PIC_LINES)
+		pic_hold(s->pic, gsi, held);
+	ioapic_hold(s->ioapic, pin_of(gsi), held);
+}
+
+// On the loop: the trigger was written.
+static void triggered(void *opaque, uint32_t events)
+{
+	struct intx *x = opaque;
+	uint64_t count;
+
+	(void)events;
+	if (read(x->trigger_fd, &count, sizeof(count)) == sizeof(count))
+		hold(x->chip, x->gsi, true);
+}
+
+static int split_connect(void *chip, struct intx *x)
+{
+	struct split_sink *s = chip;
+
+	if (x->gsi == 2)
+		return -EINVAL;
+	x->chip = s;
+	int handle = loop_add(x->loop, x->trigger_fd, EPOLLIN, triggered, x);
+	if (handle < 0)
+		return handle;
+	x->handle = handle;
+	LOCKED(&s->lock);
+	x->chip_next = s->intx;
+	s->intx = x;
+	return 0;
+}
+
+// Takes it off the list; whether another one shares its GSI.
+static bool unlist(struct split_sink *s, struct intx *x)
+{
+	struct intx **at = &s->intx;
+	bool shared = false;
+
+	LOCKED(&s->lock);
+	while (*at != x)
+		at = &(*at)->chip_next;
+	*at = x->chip_next;
+	for (struct intx *other = s->intx; other; other = other->chip_next)
+		shared |= other->gsi == x->gsi;
+	return shared;
+}
+
+static void split_disconnect(void *chip, struct intx *x)
+{
+	struct split_sink *s = chip;
+
+	loop_remove(x->loop, x->handle);
+	if (!unlist(s, x))
+		hold(s, x->gsi, false);
 }
 
 void split_sink_attach(struct split_sink *s, struct irq_hub *hub)
 {
-	irq_hub_set_sink(hub, (struct irq_sink){ split_set, s });
+	pic_set_ended(s->pic, line_ended, s);
+	ioapic_set_ended(s->ioapic, pin_ended, s);
+	irq_hub_set_sink(hub, (struct irq_sink){
+				      .set = split_set,
+				      .chip = s,
+				      .connect = split_connect,
+				      .disconnect = split_disconnect,
+			      });
 }
 
 void split_sink_detach(struct split_sink *s, struct irq_hub *hub)
 {
-	(void)s;
-	irq_hub_set_sink(hub, (struct irq_sink){ NULL, NULL });
+	irq_hub_set_sink(hub, (struct irq_sink){ 0 });
+	pic_set_ended(s->pic, NULL, NULL);
+	ioapic_set_ended(s->ioapic, NULL, NULL);
 }
 
 static int signal_msi(void *opaque, uint64_t address, uint32_t data)

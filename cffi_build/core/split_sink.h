@@ -7,13 +7,16 @@
 #ifndef VMM_SPLIT_SINK_H
 #define VMM_SPLIT_SINK_H
 
+#include "intx.h"
 #include "ioapic.h"
-#include "irq.h"
 #include "pic.h"
 
 struct split_sink {
 	struct pic *pic;
 	struct ioapic *ioapic;
+	// Guards the list, which the chips' EOIs look at: a leaf, taken under theirs.
+	struct lock lock;
+	struct intx *intx; // connected
 };
 
 struct split_sink *split_sink_create(struct pic *pic, struct ioapic *ioapic);

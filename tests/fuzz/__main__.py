@@ -25,7 +25,7 @@ FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-unused-
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 LIMITS = ["-max_len=4096", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
 
-TIMER = ("loop.c", "loop_event.c", "timer.c", "irq.c")
+TIMER = ("loop.c", "loop_event.c", "timer.c", "irq.c", "intx.c")
 CHAN = (
     "chan.c", "chan_watch.c", "chan_in.c", "chan_out.c", "chan_peer.c", "chan_link.c",
     "chan_opens.c", "chan_straight.c",
@@ -42,8 +42,8 @@ TARGETS = {
     "fwcfg": ("fwcfg.c",),
     "vq": VQ,
     "msix": (
-        "msix.c", "msix_state.c", "msix_cap.c", "router.c", "irq.c", "pci_config.c", "pci_func.c",
-        "pci_root.c",
+        "msix.c", "msix_state.c", "msix_cap.c", "router.c", "irq.c", "intx.c", "pci_config.c",
+        "pci_func.c", "pci_root.c",
     ),
     "platform": (
         *TIMER, "hpet.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c", "acpiregs.c",

@@ -64,6 +64,12 @@ static void one_step(struct rig *r, struct input *in)
 		irq_line_set(&r->line[line / 2 % LINES], line & 1);
 		break;
 	}
+	case 9: {
+		uint8_t line = (uint8_t)take(in, 1);
+		ioapic_hold(r->ioapic, line / 2, line & 1);
+		pic_hold(r->pic, line / 2, line & 1);
+		break;
+	}
 	case 6:
 		ioapic_eoi(r->ioapic, (uint8_t)take(in, 1));
 		break;

@@ -79,19 +79,6 @@ def test_the_timers_gsi_is_pin_2(vm: Vm) -> None:
     assert waiting(vm) & 0b101 == 1 << 2
 
 
-def test_resampling_irqfd_holds_its_line_until_the_eoi(vm: Vm, event: int) -> None:
-    resample = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-    router = IrqRouter(vm, split=False)
-    router.attach(10, event, resample)
-    os.eventfd_write(event, 1)
-
-    assert soon(lambda: waiting(vm) & 1 << 10 != 0)
-    with pytest.raises(BlockingIOError):
-        os.eventfd_read(resample)
-    router.detach(10, event)
-    os.close(resample)
-
-
 def test_msi_route_is_taken_by_kvm_and_its_irqfd_too(vm: Vm, event: int) -> None:
     router = IrqRouter(vm, split=False)
     gsi = router.alloc_gsi()

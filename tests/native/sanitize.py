@@ -30,8 +30,8 @@ VIRTIO = (
     *TIMER, "gmem.c", "vq.c", "vq_pop.c", "iov.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",
     "virtio_state.c",
 )  # fmt: skip
-IRQCHIP = ("irq.c", "pic.c", "pic_chip.c", "ioapic.c", "ioapic_life.c", "router.c")
-UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "uart.c", "uart_line.c", "uart_life.c")
+IRQCHIP = ("irq.c", "intx.c", "pic.c", "pic_chip.c", "ioapic.c", "ioapic_life.c", "router.c")
+UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "intx.c", "uart.c", "uart_line.c", "uart_life.c")
 
 
 def build(program: str, units: tuple[str, ...], sanitizer: str, folder: Path) -> Path:

@@ -18,6 +18,7 @@ STORMS = {
     "gmem_storm": ("gmem.c",),
     "vq_storm": VQ,
     "msix_storm": ("msix.c", "msix_state.c", "router.c"),
+    "intx_storm": (*sanitize.LOOP, *sanitize.IRQCHIP, "split_sink.c"),
     "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c"),
     "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "vcpu_life.c"),
 }

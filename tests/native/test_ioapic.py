@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 
@@ -30,6 +29,12 @@ class IoApicRig(DeviceRig):
         self.pic: CDevice | None = None
         super().__init__(self._build, irqchip="split", ioapic_pins=pins)
         lib.ioapic_set_msi(self.device.pointer, self._msi, ffi.NULL)
+        self.ended: list[int] = []
+        self._ended = ffi.callback("void(void *, uint32_t)", lambda _o, n: self.ended.append(n))
+
+    def record_ends(self) -> None:
+        """Instead of telling the split chip's sink."""
+        lib.ioapic_set_ended(self.device.pointer, self._ended, ffi.NULL)
 
     def _build(self, context: object) -> CDevice:
         self.pic = pic_pair()
@@ -44,6 +49,9 @@ class IoApicRig(DeviceRig):
 
     def set_line(self, pin: int, level: int) -> None:
         lib.ioapic_set_line(self.device.pointer, pin, level)
+
+    def hold(self, pin: int, held: bool) -> None:
+        lib.ioapic_hold(self.device.pointer, pin, held)
 
     def end(self, vector: int) -> None:
         lib.ioapic_eoi(self.device.pointer, vector)
@@ -77,12 +85,13 @@ def test_ioapic_agrees_with_the_twin(pins: int, seed: int) -> None:
     mix = Mix({0: 0x50}, sizes=(1, 2, 4, 8))
     with IoApicRig(pins) as rig:
         twin = IoApicTwin(pins, rig.takes)
+        rig.record_ends()
         for _ in range(2500):
             pin, action = rng.randrange(pins), rng.random()
             if action < 0.25:
-                level = rng.randrange(2)
-                rig.set_line(pin, level)
-                twin.set_line(pin, level)
+                level, change = rng.randrange(2), rng.choice(("set_line", "set_line", "hold"))
+                getattr(rig, change)(pin, bool(level))
+                getattr(twin, change)(pin, level)
             elif action < 0.4:
                 vector = rng.randrange(8)
                 rig.end(vector)
@@ -98,6 +107,7 @@ def test_ioapic_agrees_with_the_twin(pins: int, seed: int) -> None:
             assert rig.sent == twin.sent
             compare(rig, twin)
         assert rig.routes() == twin.routes
+        assert rig.ended == twin.ended
 
 
 def test_ioapic_identifies_itself(chip: IoApicRig) -> None:
@@ -182,21 +192,24 @@ def test_external_interrupt_mode_sends_nothing(chip: IoApicRig) -> None:
     assert chip.sent == []
 
 
-def test_eoi_signals_the_pins_resample_eventfd(chip: IoApicRig) -> None:
-    fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-    try:
-        chip.entry(9, 0x40 | LEVEL)
-        chip.device.set_resample(9, fd)
-        chip.set_line(9, 1)
-        chip.end(0x41)
-        with pytest.raises(BlockingIOError):
-            os.eventfd_read(fd)
-        chip.end(0x40)
+def test_pin_that_is_held_is_high_until_its_eoi(chip: IoApicRig) -> None:
+    chip.record_ends()
+    chip.entry(9, 0x40 | LEVEL)
+    chip.hold(9, True)
+    chip.end(0x41)
+    assert (len(chip.sent), chip.ended) == (1, [])
+    chip.end(0x40)
 
-        assert os.eventfd_read(fd) == 1
-    finally:
-        chip.device.set_resample(9, -1)
-        os.close(fd)
+    assert (len(chip.sent), chip.ended) == (1, [9])
+
+
+def test_pin_whose_line_is_high_too_asks_again_after_the_eoi(chip: IoApicRig) -> None:
+    chip.entry(9, 0x40 | LEVEL)
+    chip.hold(9, True)
+    chip.set_line(9, 1)
+    chip.end(0x40)
+
+    assert len(chip.sent) == 2
 
 
 def test_level_pins_are_routed_before_the_write_is_complete(chip: IoApicRig) -> None:
@@ -276,23 +289,18 @@ def test_a_pin_saved_while_masked_is_routed_for_the_eoi_that_it_awaits(chip: IoA
 
 
 def test_what_no_local_apic_holds_has_ended_and_comes_again_while_high(chip: IoApicRig) -> None:
-    fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-    try:
-        for pin, vector in ((9, 0x40), (10, 0x42), (11, 0x43)):
-            chip.entry(pin, vector | LEVEL)
-            chip.set_line(pin, 1)
-        chip.device.set_resample(9, fd)
-        chip.set_line(9, 0)
-        chip.sent.clear()
+    chip.record_ends()
+    for pin, vector in ((9, 0x40), (10, 0x42), (11, 0x43)):
+        chip.entry(pin, vector | LEVEL)
+        chip.set_line(pin, 1)
+    chip.set_line(9, 0)
+    chip.sent.clear()
 
-        chip.device.reconcile((1 << 0x42).to_bytes(32, "little"))
+    chip.device.reconcile((1 << 0x42).to_bytes(32, "little"))
 
-        assert [pin for pin in (9, 10, 11) if chip.get(0x10 + 2 * pin) & REMOTE_IRR] == [10, 11]
-        assert [data & 0xFF for _address, data in chip.sent] == [0x43]
-        assert os.eventfd_read(fd) == 1
-    finally:
-        chip.device.set_resample(9, -1)
-        os.close(fd)
+    assert [pin for pin in (9, 10, 11) if chip.get(0x10 + 2 * pin) & REMOTE_IRR] == [10, 11]
+    assert [data & 0xFF for _address, data in chip.sent] == [0x43]
+    assert chip.ended == [9, 11]
 
 
 @pytest.mark.parametrize(

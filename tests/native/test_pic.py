@@ -26,9 +26,15 @@ class PicRig(DeviceRig):
         self.events: list[int] = []
         self._intr = ffi.callback("void(void *, int)", lambda _o, level: self.events.append(level))
         lib.pic_set_intr(self.device.pointer, self._intr, ffi.NULL)
+        self.ended: list[int] = []
+        self._ended = ffi.callback("void(void *, uint32_t)", lambda _o, n: self.ended.append(n))
+        lib.pic_set_ended(self.device.pointer, self._ended, ffi.NULL)
 
     def set_line(self, line: int, level: int) -> None:
         lib.pic_set_line(self.device.pointer, line, level)
+
+    def hold(self, line: int, held: bool) -> None:
+        lib.pic_hold(self.device.pointer, line, held)
 
     def output(self) -> bool:
         return bool(lib.pic_output(self.device.pointer))
@@ -64,8 +70,9 @@ def test_pic_agrees_with_the_twin(seed: int) -> None:
             action = rng.random()
             if action < 0.4:
                 line, level = rng.randrange(16), rng.randrange(2)
-                rig.set_line(line, level)
-                twin.set_line(line, level)
+                change = rng.choice(("set_line", "set_line", "hold"))
+                getattr(rig, change)(line, bool(level))
+                getattr(twin, change)(line, level)
             elif action < 0.6:
                 assert rig.acknowledge() == twin.acknowledge()
             else:
@@ -74,6 +81,7 @@ def test_pic_agrees_with_the_twin(seed: int) -> None:
             assert rig.output() == bool(twin.output)
             compare(rig, twin)
         assert rig.events == twin.events
+        assert rig.ended == twin.ended
 
 
 def test_edge_gives_the_vector_of_its_line(pic: PicRig) -> None:
@@ -181,6 +189,27 @@ def test_special_mask_lets_less_urgent_lines_through(pic: PicRig) -> None:
     pic.set_line(6, 1)
 
     assert pic.acknowledge() == 0x26
+
+
+def test_line_that_is_held_is_high_until_its_eoi(pic: PicRig) -> None:
+    pic.write(ELCR, 1, 1 << 3)
+    pic.hold(11, True)
+    assert pic.acknowledge() == 0x2B
+    pic.command(SLAVE, EOI)
+    pic.command(MASTER, EOI)
+
+    assert not pic.output()
+    assert pic.ended == [11, 2]
+
+
+def test_line_that_is_held_falls_with_its_acknowledge_if_that_ends_it(pic: PicRig) -> None:
+    pic.initialize(icw4=3)
+    pic.write(ELCR, 0, 1 << 5)
+    pic.hold(5, True)
+
+    assert pic.acknowledge() == 0x25
+    assert pic.ended == [5]
+    assert not pic.output()
 
 
 def test_automatic_eoi_leaves_nothing_in_service(pic: PicRig) -> None:

@@ -65,10 +65,6 @@ class IoApic(CDevice):
             lib.ioapic_set_router(self.pointer, ffi.NULL)
         super().close()
 
-    def set_resample(self, pin: int, fd: int) -> None:
-        """The eventfd signalled when the guest has finished with the pin's level; -1 for none."""
-        lib.ioapic_set_resample(self.pointer, pin, fd)
-
     def reconcile(self, held: bytes) -> None:
         """After a load: ends what no local APIC holds any more (`state.level_vectors()`)."""
         lib.ioapic_reconcile(self.pointer, held)

@@ -24,6 +24,7 @@ class Pin:
     def __init__(self) -> None:
         self.f = dict.fromkeys(FIELDS, 0) | {"masked": 1}
         self.high = 0
+        self.held = 0  # high until its EOI as well
 
     def word(self) -> int:
         return sum(self.f[name] << first for name, (first, _width) in FIELDS.items())
@@ -49,8 +50,7 @@ class IoApicTwin:
         self.takes = takes
         self.select = self.id = 0
         self.sent: list[tuple[int, int]] = []
-        self.signalled: list[int] = []  # pins whose resample eventfd was written
-        self.resample: set[int] = set()
+        self.ended: list[int] = []  # pins whose interrupts came to their end
         self.routes: dict[int, tuple[int, int]] = {}
         self.edges: list[tuple[int, int]] = []
 
@@ -63,14 +63,22 @@ class IoApicTwin:
             f["remote_irr"] = 1
 
     def _level(self, pin: Pin) -> None:
-        if pin.f["level"] and pin.high:
+        if pin.f["level"] and (pin.high or pin.held):
             self._send(pin)
 
     def set_line(self, number: int, level: int) -> None:
-        if number >= len(self.pins):
-            return
         pin = self.pins[number]
-        rises, pin.high = level > pin.high, level
+        rises = level and not (pin.high or pin.held)
+        pin.high = level
+        self._changed(pin, rises)
+
+    def hold(self, number: int, held: int) -> None:
+        pin = self.pins[number]
+        rises = held and not (pin.high or pin.held)
+        pin.held = held
+        self._changed(pin, rises)
+
+    def _changed(self, pin: Pin, rises: object) -> None:
         if pin.f["level"]:
             self._level(pin)
         elif rises:
@@ -79,9 +87,8 @@ class IoApicTwin:
     def end(self, vector: int) -> None:
         for number, pin in enumerate(self.pins):
             if pin.f["remote_irr"] and pin.f["vector"] == vector:
-                pin.f["remote_irr"] = 0
-                if number in self.resample:
-                    self.signalled.append(number)
+                pin.f["remote_irr"] = pin.held = 0
+                self.ended.append(number)
                 self._level(pin)
 
     def _window(self) -> int:

@@ -21,6 +21,7 @@ def numbers(value: int) -> set[int]:
 class Chip:
     def __init__(self) -> None:
         self.inputs: set[int] = set()
+        self.held: set[int] = set()  # high until their EOI as well
         self.elcr = 0
         self.base = 0
         self.initialize(0)
@@ -42,7 +43,7 @@ class Chip:
 
     def requests(self) -> set[int]:
         level = self.by_level()
-        return (self.edges - level) | (self.inputs & level)
+        return (self.edges - level) | ((self.inputs | self.held) & level)
 
     def candidate(
         self, extra: Set[int] = frozenset(), ignore: Set[int] = frozenset()
@@ -109,6 +110,7 @@ class PicTwin:
         self.chips = (Chip(), Chip())
         self.edges: list[tuple[int, int]] = []  # drives no lines
         self.events: list[int] = []  # changes of the output
+        self.ended: list[int] = []  # lines whose interrupts came to their end
         self._output = 0
 
     def candidate(self, chip: Chip) -> int | None:
@@ -127,28 +129,45 @@ class PicTwin:
             self.events.append(self._output)
 
     def set_line(self, line: int, level: int) -> None:
-        chip, n = self.chips[line // 8], line % 8
+        chip = self.chips[line // 8]
+        self._change(chip, chip.inputs, line % 8, level)
+
+    def hold(self, line: int, held: int) -> None:
+        chip = self.chips[line // 8]
+        self._change(chip, chip.held, line % 8, held)
+
+    def _change(self, chip: Chip, which: set[int], n: int, level: int) -> None:
         if level:
-            if n not in chip.inputs:
+            if n not in chip.inputs | chip.held:
                 chip.edges.add(n)
-            chip.inputs.add(n)
+            which.add(n)
         else:
-            chip.inputs.discard(n)
+            which.discard(n)
         self._changed()
+
+    def _end(self, chip: Chip, lines: set[int]) -> None:
+        for n in sorted(lines):
+            chip.held.discard(n)
+            self.ended.append(n + 8 * self.chips.index(chip))
+
+    def _take(self, chip: Chip, n: int) -> None:
+        chip.acknowledge(n)
+        if chip.aeoi:
+            self._end(chip, {n})
 
     def acknowledge(self) -> int:
         chip = self.chips[0]
         n = self.candidate(chip)
         if n is None:
             return chip.base + SPURIOUS
-        chip.acknowledge(n)
+        self._take(chip, n)
         if n == CASCADE:
             chip = self.chips[1]
             n = chip.candidate()
             if n is None:
                 n = SPURIOUS
             else:
-                chip.acknowledge(n)
+                self._take(chip, n)
         self._changed()
         return chip.base + n
 
@@ -161,7 +180,7 @@ class PicTwin:
             n = self.candidate(chip)
             if n is None:
                 return 0
-            chip.acknowledge(n)
+            self._take(chip, n)
             self._changed()
             return 0x80 | n
         if offset:
@@ -178,14 +197,20 @@ class PicTwin:
             chip.edges -= numbers(chip.elcr)
         elif offset:
             self.chips[region].data(value)
-        elif value & 0x10:
-            self.chips[region].initialize(value)
-        elif value & 8:
-            self.chips[region].ocw3(value)
         else:
-            self.chips[region].ocw2(value)
+            self._command(self.chips[region], value)
         self._changed()
         return 0
+
+    def _command(self, chip: Chip, value: int) -> None:
+        serving = set(chip.serving)
+        if value & 0x10:
+            chip.initialize(value)
+        elif value & 8:
+            chip.ocw3(value)
+        else:
+            chip.ocw2(value)
+        self._end(chip, serving - chip.serving)
 
     def step(self, _ns: int) -> None:
         pass

@@ -1,0 +1,181 @@
+"""core/intx.c with the split irqchip: eventfds that make a pin high until the guest's EOI."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.native.test_ioapic import LEVEL, MASKED, IoApicRig
+from vmm.errors import VmmError
+from vmm.native import lib
+from vmm.pci.intx import Intx
+
+PIN, VECTOR = 17, 0x51
+PIC_SLAVE, PIC_ELCR = 0xA0, 0x4D1
+EOI = 0x20
+
+
+class Rig(IoApicRig):
+    """The chip with a loop that runs."""
+
+    def __enter__(self) -> Rig:
+        self.sources: list[Intx] = []
+        self.loop.start()
+        return self
+
+    def _close_devices(self) -> None:
+        for source in self.sources:
+            source.close()
+        super()._close_devices()
+
+    def source(self, gsi: int) -> Intx:
+        source = Intx(self.hub, self.loop, gsi)
+        self.sources.append(source)
+        return source
+
+    def trigger(self, source: Intx) -> None:
+        """Triggers, and waits until the loop has served it."""
+        os.eventfd_write(source.trigger, 1)
+        served = threading.Event()
+        self.loop.call(served.set)
+        assert served.wait(10)
+
+
+@pytest.fixture
+def chip() -> Iterator[Rig]:
+    with Rig() as rig:
+        yield rig
+
+
+def resampled(source: Intx) -> int:
+    try:
+        return os.eventfd_read(source.resample)
+    except BlockingIOError:
+        return 0
+
+
+def test_trigger_makes_the_pin_high_until_the_eoi(chip: Rig) -> None:
+    source = chip.source(PIN)
+    chip.entry(PIN, VECTOR | LEVEL)
+
+    chip.trigger(source)
+    chip.trigger(source)
+    assert len(chip.sent) == 1
+    assert resampled(source) == 0
+    chip.end(VECTOR)
+
+    assert len(chip.sent) == 1
+    assert resampled(source) == 1
+
+
+def test_source_that_wants_more_triggers_again_and_is_served_again(chip: Rig) -> None:
+    source = chip.source(PIN)
+    chip.entry(PIN, VECTOR | LEVEL)
+
+    for _ in range(100):
+        chip.trigger(source)
+        chip.end(VECTOR)
+        assert resampled(source) == 1
+
+    assert len(chip.sent) == 100
+
+
+def test_masked_pin_keeps_the_trigger_for_the_unmasking(chip: Rig) -> None:
+    source = chip.source(PIN)
+    chip.entry(PIN, VECTOR | LEVEL | MASKED)
+
+    chip.trigger(source)
+    assert chip.sent == []
+    chip.put(0x10 + 2 * PIN, VECTOR | LEVEL)
+
+    assert len(chip.sent) == 1
+
+
+def test_all_sources_of_a_pin_are_told_of_its_eoi(chip: Rig) -> None:
+    first, second, other = chip.source(PIN), chip.source(PIN), chip.source(PIN + 1)
+    chip.entry(PIN, VECTOR | LEVEL)
+
+    chip.trigger(first)
+    chip.end(VECTOR)
+
+    assert [resampled(source) for source in (first, second, other)] == [1, 1, 0]
+
+
+def test_line_of_another_device_keeps_the_pin_high(chip: Rig) -> None:
+    source = chip.source(PIN)
+    chip.entry(PIN, VECTOR | LEVEL)
+    chip.set_line(PIN, 1)
+
+    chip.trigger(source)
+    chip.end(VECTOR)
+
+    assert len(chip.sent) == 2
+
+
+def test_pic_lets_go_at_its_own_eoi(chip: Rig) -> None:
+    assert chip.pic is not None
+    chip.pic.claim(chip.pio, chip.mmio)
+    pio = chip._probes["pio"]
+    for port, words in ((0x20, (0x11, 0x20, 4, 1, 0)), (PIC_SLAVE, (0x11, 0x28, 2, 1, 0))):
+        for index, word in enumerate(words):
+            pio.write(port + (index > 0), 1, word)
+    pio.write(PIC_ELCR, 1, 1 << 3)
+    source = chip.source(11)
+
+    chip.trigger(source)
+    assert lib.pic_ack(chip.pic.pointer) == 0x2B
+    assert resampled(source) == 0
+    pio.write(PIC_SLAVE, 1, EOI)
+    pio.write(0x20, 1, EOI)
+
+    assert resampled(source) == 1
+    assert not lib.pic_output(chip.pic.pointer)
+
+
+def test_closing_lowers_the_pin_unless_another_source_shares_it(chip: Rig) -> None:
+    first, second = chip.source(PIN), chip.source(PIN)
+    chip.trigger(first)
+
+    first.close()
+    chip.entry(PIN, VECTOR | LEVEL)
+    assert len(chip.sent) == 1
+    chip.end(VECTOR)
+    chip.trigger(second)
+    assert len(chip.sent) == 2
+    chip.end(VECTOR)
+    chip.put(0x10 + 2 * PIN, MASKED | VECTOR | LEVEL)
+    chip.trigger(second)
+    second.close()
+    chip.put(0x10 + 2 * PIN, VECTOR | LEVEL)
+
+    assert len(chip.sent) == 2
+
+
+def test_source_made_before_the_chip_is_connected_when_it_comes(chip: Rig) -> None:
+    lib.split_sink_detach(chip.device._sink, chip.hub)
+    source = chip.source(PIN)
+    with pytest.raises(VmmError, match="GSI 17 failed: Operation not supported"):
+        source.check()
+
+    lib.split_sink_attach(chip.device._sink, chip.hub)
+    source.check()
+    chip.entry(PIN, VECTOR | LEVEL)
+    chip.trigger(source)
+
+    assert len(chip.sent) == 1
+
+
+def test_cascade_cannot_be_driven(chip: Rig) -> None:
+    with pytest.raises(VmmError, match="GSI 2 failed: Invalid argument"):
+        chip.source(2).check()
+
+
+def test_closing_gives_its_descriptors_back(chip: Rig) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+
+    Intx(chip.hub, chip.loop, PIN).close()
+
+    assert sorted(os.listdir("/proc/self/fd")) == before
