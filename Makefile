@@ -104,7 +104,7 @@ $(STAMPS)/venv: $(STAMPS)/packages
 	@touch $@
 
 # Says more the first time, when there is much to download.
-$(STAMPS)/native: pyproject.toml setup.py $(NATIVE_SOURCES) $(STAMPS)/venv
+$(STAMPS)/native: pyproject.toml setup.py vmm/bin/vmm $(NATIVE_SOURCES) $(STAMPS)/venv
 	@echo "vmm: installing vmm and what it depends on into .venv, building the C core" >&2
 	@$(HEADERS) && export VMM_UAPI_INCLUDE && \
 		$(PIP) install $(if $(wildcard $@),-q) --no-build-isolation \

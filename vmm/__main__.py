@@ -6,6 +6,13 @@ Whatever goes wrong becomes sentences on stderr and an exit code here, and nowhe
 from __future__ import annotations
 
 import sys
+from _signal import (  # type: ignore[import-not-found]
+    SIG_DFL,
+    SIGINT,
+    default_int_handler,
+    getsignal,
+    signal,
+)
 
 from vmm.errors import EXIT_SIGNAL
 
@@ -16,6 +23,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command `argv` (default: this process's) and returns the exit code."""
+    if getsignal(SIGINT) == SIG_DFL:
+        signal(SIGINT, default_int_handler)  # from here on Ctrl-C is an exception
     reserve_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--")] if "--" in words else "--debug" in words
