@@ -2296,6 +2296,7 @@ class Lib:
     virtio_py_destroy: Callable[[struct_virtio_py], None]
     virtio_py_serve: Callable[[struct_virtio_py, int, Any, Any], None]
     virtio_py_take: Callable[[struct_virtio_py, struct_virtio_py_notes], None]
+    virtio_queue_live: Callable[[struct_virtio_dev, int], bool]
     virtio_queue_stopped: Callable[[struct_virtio_dev, int], None]
     virtio_quiesced: Callable[[struct_virtio_dev], None]
     virtio_rng_counters: Callable[[struct_virtio_rng, struct_virtio_rng_counters], None]

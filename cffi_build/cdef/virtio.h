@@ -27,6 +27,7 @@ void virtio_ask_reset(struct virtio_dev *d);
 void virtio_ask_pause(struct virtio_dev *d);
 void virtio_ask_resume(struct virtio_dev *d);
 void virtio_service(struct virtio_dev *d);
+bool virtio_queue_live(const struct virtio_dev *d, uint32_t queue);
 void virtio_stopped(struct virtio_dev *d);
 void virtio_queue_stopped(struct virtio_dev *d, uint32_t queue);
 void virtio_quiesced(struct virtio_dev *d);

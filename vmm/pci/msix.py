@@ -6,14 +6,17 @@ and the irqfds stay in C.
 
 from __future__ import annotations
 
+from vmm import layout
 from vmm.cdevice import CDevice
 from vmm.native import check, ffi, lib
+from vmm.pci.bar import Bar, Piece
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from vmm.irq import IrqRouter
+    from vmm.pci.function import PciFunction
 
 ENTRY_BYTES, ENTRY_WORDS = 16, 4
 
@@ -53,6 +56,24 @@ class Msix(CDevice):
         """Adds MSI-X to a `struct pci_func`; `place` are the fields of struct msix_place."""
         where = ffi.new("struct msix_place *", place)
         check(lib.msix_capability(self.pointer, function, where), "msix_capability", self.name)
+
+    def pieces(self, table: int, pba: int) -> tuple[Piece, ...]:
+        """What answers at these offsets of a base address register."""
+        dev = ffi.addressof(self.pointer, "dev")
+        return (
+            Piece(offset=table, length=self.table_size, dev=dev, region=lib.MSIX_TABLE, keep=self),
+            Piece(offset=pba, length=self.pba_size, dev=dev, region=lib.MSIX_PBA, keep=self),
+        )
+
+    def add_bar(self, function: PciFunction, number: int) -> None:
+        """Capability, and a base address register with nothing but table and pending bits."""
+        size = max(2 * layout.PAGE, 1 << (2 * self.table_size - 1).bit_length())
+        pieces = self.pieces(0, size // 2)
+        function.add_bar(Bar(number=number, kind="mem32", size=size, pieces=pieces))
+        self.capability(
+            function.pointer,
+            table_bar=number, table_offset=0, pba_bar=number, pba_offset=size // 2,
+        )  # fmt: skip
 
     def msi_capability(self, function: Any) -> None:
         """Adds MSI instead; for a power of two of at most 32 vectors."""

@@ -101,12 +101,7 @@ class VirtioPci(PciDevice):
                   region=region, keep=self)
             for region in range(ring + 1)
         ]  # fmt: skip
-        msix = ffi.addressof(self.msix.pointer, "dev")
-        for at, length, region in (
-            (TABLE, self.msix.table_size, lib.MSIX_TABLE),
-            (PENDING, self.msix.pba_size, lib.MSIX_PBA),
-        ):
-            pieces.append(Piece(offset=at, length=length, dev=msix, region=region, keep=self))
+        pieces += self.msix.pieces(TABLE, PENDING)
         registers = Bar(
             number=REGISTERS,
             kind="mem32",
