@@ -15,6 +15,7 @@ MEM_SURE = 32 * layout.GIB  # every CPU with KVM addresses 36 bits, so below thi
 MEM_MAX = 8 << 40  # less what lies below the hole; KVM: fewer than 2^31 pages in one slot
 TSC_KHZ_MAX = (1 << 32) - 1  # KVM_SET_TSC_KHZ takes 32 bits
 MODULES_MAX = 64
+IO_THREADS_MAX = 64
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -88,6 +89,8 @@ def _check_cpus(config: VmConfig, problems: list[str]) -> None:
 
 
 def _check_pci(config: VmConfig, problems: list[str]) -> None:
+    if not 1 <= config.io_threads <= IO_THREADS_MAX:
+        problems.append(f"--io-threads is {config.io_threads}; it must be 1 to {IO_THREADS_MAX}")
     if config.devices:
         from vmm.kinds import device_problems
 

@@ -47,6 +47,8 @@ class VmConfig(Record):
     consoles: tuple[ConsoleConfig, ...] = (ConsoleConfig(),)  # COM1, then COM2 to COM4
     console_overflow: str = "block"
     devices: tuple[DeviceConfig, ...] = ()  # on the PCI bus, in this order
+    rng: bool = False
+    io_threads: int = 1
     reboot: str = "reset"
     timeout: float | None = None
     exit_report: str = ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vmm.coalesce import Coalesce
     from vmm.config import VmConfig
     from vmm.irq import IrqRouter
-    from vmm.loop import IoLoop
+    from vmm.loop import IoLoop, IoLoops
     from vmm.memory import GuestMemory
     from vmm.native import PyDevice
 
@@ -22,9 +22,10 @@ class DeviceContext(Record):
     """The parts of one machine that its devices are built from.
 
     `irq` is the `struct irq_hub *`, `clock` the `struct vclock *`, `core` the `struct vmcore *` of
-    the C core. `apic_ids` are the vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1
-    in tests without KVM. `upcalls` is where a device that has registers in Python adds their
-    `PyDevice`. `notify(event, fields)` tells whoever listens at the control socket; any thread.
+    the C core. `loop` is the loop that the device belongs to, one of `loops`. `apic_ids` are the
+    vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1 in tests without KVM.
+    `upcalls` is where a device that has registers in Python adds their `PyDevice`.
+    `notify(event, fields)` tells whoever listens at the control socket; any thread.
     """
 
     config: VmConfig
@@ -33,6 +34,7 @@ class DeviceContext(Record):
     irq: Any
     clock: Any
     loop: IoLoop
+    loops: IoLoops
     core: Any
     memory: GuestMemory
     router: IrqRouter

@@ -15,7 +15,7 @@ from vmm.irq import IrqRouter
 from vmm.kvm import caps, clock, cpuid, irqchip_state, state, topology
 from vmm.kvm.regs import enter
 from vmm.kvm.system import System
-from vmm.loop import IoLoop
+from vmm.loop import IoLoops
 from vmm.memory import GuestMemory
 from vmm.native import PyDevice, check, ffi, lib, made
 from vmm.vcpu import Vcpu
@@ -69,7 +69,8 @@ class Hardware:
         )  # before the buses, whatever refers to it
         self.hub = made(lib.irq_hub_create(), lib.irq_hub_destroy, "the interrupt lines")
         self.clock = made(lib.vclock_create(False), lib.vclock_destroy, "the clock")
-        self.loop = self._own(IoLoop())
+        self.loops = self._own(IoLoops(config.io_threads))
+        self.loop = self.loops.first
         if config.irqchip == "kernel":
             lib.irq_hub_use_kernel(self.hub, vm_fd)
         ring_fd = vm_fd if self.caps["KVM_CAP_COALESCED_PIO"] else -1
@@ -112,6 +113,7 @@ class Hardware:
             irq=self.hub,
             clock=self.clock,
             loop=self.loop,
+            loops=self.loops,
             core=self.core,
             memory=self.memory,
             router=self.router,
@@ -154,6 +156,15 @@ class Hardware:
         indices = self.system.msr_indices()
         self._reset_vcpus = [state.save(v.kvm, indices, self.caps) for v in self.vcpus]
         self._reset_chips = irqchip_state.save(self.vm, self.config.irqchip, self.caps)
+
+    def pause_devices(self) -> None:
+        """No device uses guest memory until `resume_devices()`. All vCPUs must be parked."""
+        for device in self.devices:
+            device.pause()
+
+    def resume_devices(self) -> None:
+        for device in self.devices:
+            device.resume()
 
     def reset(self) -> None:
         """Everything but the contents of RAM as after building. All vCPUs must be parked."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from vmm.config import VmConfig
     from vmm.deviceconfig import DeviceConfig
 
 ENTRY_POINTS = "vmm.devices"
@@ -48,6 +49,14 @@ def param(name: str, kind: str, default: str, help: str, choices: tuple[str, ...
     return Option(name=name, flags=(name,), kind=kind, help=help, default=default, choices=choices)
 
 
+ON_OFF = ("on", "off")
+# What every virtio device takes; vmm/virtio/make.py reads them.
+VIRTIO = (
+    param("io-thread", "count", "", "Number of the I/O thread that serves it, from 0."),
+    param("notify", "choice", "pio", "Where the driver rings: ports or memory.", ("pio", "mmio")),
+    param("access-platform", "choice", "off", "Offer VIRTIO_F_ACCESS_PLATFORM.", ON_OFF),
+)
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -56,6 +65,17 @@ KINDS: dict[str, Kind] = {
             maker="vmm.pci.testdev:make",
             help="Ports and memory for tests of access and doorbell speed (1b36:0005).",
             params=(param("membar", "size", "", "Size of a third range, with nothing in it."),),
+        ),
+        Kind(
+            name="virtio-rng",
+            maker="vmm.virtio.rng:make",
+            help="Random bytes for the guest.",
+            params=(
+                param("source", "path", "", "Device to read, such as /dev/hwrng; else getrandom."),
+                param("max-bytes", "size", "", "At most so many in each period."),
+                param("period", "count", "1000", "Milliseconds."),
+                *VIRTIO,
+            ),
         ),
     )
 }
@@ -140,6 +160,14 @@ def _check_place(place: tuple[int, int], places: set[tuple[int, int]]) -> None:
             "a guest looks for further functions only where there is the first"
         )
     places.add(place)
+
+
+def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
+    """Every device on the PCI bus that a configuration asks for, by whatever option."""
+    from vmm.deviceconfig import DeviceConfig
+
+    extra = [("virtio-rng", config.rng), ("pci-testdev", config.testdev)]
+    return (*config.devices, *(DeviceConfig(kind=kind) for kind, given in extra if given))
 
 
 def with_names(devices: Iterable[DeviceConfig], used: Iterable[str] = ()) -> list[DeviceConfig]:

@@ -152,3 +152,40 @@ class IoLoop:
         counters = ffi.new("struct loop_counters *")
         lib.loop_counters(self.pointer, counters)
         return {name: getattr(counters, name) for name in dir(counters)}
+
+
+class IoLoops:
+    """The I/O threads of a machine. The first serves consoles and whatever asks for no other."""
+
+    def __init__(self, count: int) -> None:
+        self.all = tuple(IoLoop(f"io{number}") for number in range(count))
+        self._next = 1 % count  # the first has something to do already
+
+    @property
+    def first(self) -> IoLoop:
+        return self.all[0]
+
+    def take(self, number: int | None = None) -> IoLoop:
+        """The loop of that number, or the next in turn. VmmError if there is none."""
+        if number is None:
+            number = self._next
+            self._next = (number + 1) % len(self.all)
+        if number >= len(self.all):
+            raise VmmError(
+                f"There is no I/O thread {number}: --io-threads {len(self.all)} makes "
+                f"{len(self.all)}, counted from 0"
+            )
+        return self.all[number]
+
+    def start(self, on_failure: Callable[[BaseException], None]) -> None:
+        for loop in self.all:
+            loop.on_failure = on_failure
+            loop.start()
+
+    def stop(self) -> None:
+        for loop in self.all:
+            loop.stop()
+
+    def close(self) -> None:
+        for loop in reversed(self.all):
+            loop.close()

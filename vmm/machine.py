@@ -144,11 +144,10 @@ class Machine:
         self._need("start", "ready")
         events = EventDecoder(self)
         events.watch_loop(self.hardware.loop)
-        self.hardware.loop.on_failure = self.fail
         self.hardware.on_notify = lambda name, fields: self.post(
             lambda: self.on_event(name, fields)
         )
-        self.hardware.loop.start()
+        self.hardware.loops.start(self.fail)
         for vcpu in self.hardware.vcpus:
             vcpu.on_event, vcpu.on_failure = events.vcpu_event, self.fail
             vcpu.start(self.gate)
@@ -199,7 +198,7 @@ class Machine:
                 for vcpu in self.hardware.vcpus:
                     vcpu.join()
                 lib.vmcore_drain(self.hardware.core)
-                self.hardware.loop.stop()
+                self.hardware.loops.stop()
             self.state = "stopped"
 
     def _kick_all(self) -> None:
@@ -259,9 +258,11 @@ class Machine:
             lib.vclock_stop(self.hardware.clock)
             self.state = "paused"
             try:
+                self.hardware.pause_devices()
                 self._stand_at_present()
             except BaseException:  # not paused, then: nobody could resume from nowhere
                 self.state = "running"
+                self.hardware.resume_devices()
                 lib.vclock_run(self.hardware.clock)
                 self.gate.open()
                 raise
@@ -277,6 +278,7 @@ class Machine:
             self._need("resume", "paused")
             clock.resumed(self.hardware.vm, [v.kvm for v in self.hardware.vcpus], self._token)
             lib.vclock_run(self.hardware.clock)
+            self.hardware.resume_devices()
             self.state = "running"
             self.gate.open()
         self.on_event("RESUME", {})

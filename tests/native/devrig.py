@@ -13,7 +13,7 @@ from vmm.config import VmConfig
 from vmm.context import DeviceContext
 from vmm.irq import IrqRouter
 from vmm.kvm.topology import apic_ids
-from vmm.loop import IoLoop
+from vmm.loop import IoLoops
 from vmm.native import ffi, lib, made
 
 
@@ -32,7 +32,8 @@ class Rig:
         self._set = ffi.callback("void(void *, uint32_t, int)", self._line_changed)
         sink = ffi.new("struct irq_sink *", {"set": self._set})
         lib.irq_hub_set_sink(self.hub, sink[0])
-        self.loop = IoLoop()
+        self.loops = IoLoops(1)
+        self.loop = self.loops.first
         self.pio, self.mmio = Bus("port", PIO_LIMIT), Bus("address", MMIO_LIMIT)
         self.context = DeviceContext(
             config=self.config,
@@ -41,6 +42,7 @@ class Rig:
             irq=self.hub,
             clock=self.clock,
             loop=self.loop,
+            loops=self.loops,
             core=None,
             memory=None,  # type: ignore[arg-type]
             router=IrqRouter(None, split=self.config.irqchip == "split"),
@@ -64,7 +66,7 @@ class Rig:
             probe.close()
         self._close_devices()
         self.context.coalesce.close()
-        self.loop.close()
+        self.loops.close()
 
     def _close_devices(self) -> None:
         pass

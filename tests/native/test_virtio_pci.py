@@ -28,6 +28,7 @@ from tests.virtiopci import (
 )
 from vmm.native import lib
 from vmm.virtio.rng import Rng
+from vmm.virtio.transport import TransportConfig
 
 RNG_ID = 4
 
@@ -82,7 +83,7 @@ def test_registers_start_with_their_defaults(rig: VirtioRig) -> None:
 
 @pytest.mark.parametrize("notify", ["pio", "mmio"])
 def test_driver_gets_random_bytes_and_an_interrupt(notify: str) -> None:
-    with rng_rig(options={"notify": notify}) as rig:
+    with rng_rig(transport=TransportConfig(notify=notify)) as rig:
         assert rig.driver.config.bar(2)[0] == "pio" if notify == "pio" else True
         assert works(rig)
 
@@ -137,13 +138,13 @@ def test_feature_that_was_not_offered_is_refused(rig: VirtioRig) -> None:
 
 def test_access_platform_is_offered_on_request_only(rig: VirtioRig) -> None:
     assert not rig.driver.offered() >> ACCESS_PLATFORM & 1
-    with rng_rig(options={"platform": True}) as other:
+    with rng_rig(transport=TransportConfig(platform=True)) as other:
         assert other.driver.offered() >> ACCESS_PLATFORM & 1
         assert works(other)
 
 
 def test_driver_that_declines_access_platform_is_refused() -> None:
-    with rng_rig(options={"platform": True}) as rig:
+    with rng_rig(transport=TransportConfig(platform=True)) as rig:
         driver = rig.driver
         driver.reset()
         driver.add_status(ACKNOWLEDGE | DRIVER)
@@ -367,7 +368,7 @@ def test_queue_can_be_enabled_while_the_device_runs(rig: VirtioRig) -> None:
 
 
 def test_notification_of_a_queue_that_does_not_exist_is_counted() -> None:
-    with rng_rig(options={"notify": "mmio"}) as rig:
+    with rng_rig(transport=TransportConfig(notify="mmio")) as rig:
         rig.driver.write(NOTIFY, 4, 1, 2)
         rig.driver.write(NOTIFY, 0xFFC, 1, 2)
 

@@ -20,7 +20,7 @@ from vmm.native import lib
 from vmm.pci.root import PciRoot
 from vmm.record import replace
 from vmm.virtio.device import VirtioDevice
-from vmm.virtio.transport import VirtioPci
+from vmm.virtio.transport import TransportConfig, VirtioPci
 
 SLOT = 3
 
@@ -37,7 +37,7 @@ class VirtioRig(Rig):
         build: Callable[[DeviceContext], VirtioDevice],
         *,
         msix: bool = True,
-        options: dict[str, Any] | None = None,
+        transport: TransportConfig | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -49,7 +49,7 @@ class VirtioRig(Rig):
         self.root = PciRoot(self.context, self._port)
         self.root.claim(self.pio, self.mmio)
         self.device: Any = build(self.context)
-        self.pci = VirtioPci(self.context, self.device, **(options or {}))
+        self.pci = VirtioPci(self.context, self.device, transport)
         self.root.plug(self.pci.function, SLOT << 3)
         self.core = self.pci.core
         self.arena = Arena(self.memory)

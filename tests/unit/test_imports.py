@@ -53,7 +53,7 @@ ONLY = {
     },
     "virtio": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
-        "memory", "backends", "context", "cdevice", "pci",
+        "memory", "backends", "context", "cdevice", "pci", "deviceconfig",
     },
     "devices": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "coalesce",

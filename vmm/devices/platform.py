@@ -84,20 +84,18 @@ def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
     bridge = host_bridge()
     yield bridge
     root.plug(bridge.function, 0)
-    if not context.config.devices and not context.config.testdev:
+    config = context.config
+    if not (config.devices or config.rng or config.testdev):
         return
     from vmm import kinds
-    from vmm.deviceconfig import DeviceConfig
     from vmm.pci import slots
 
-    wanted = context.config.devices
-    if context.config.testdev:
-        wanted = (*wanted, DeviceConfig(kind="pci-testdev"))
-    keep = [config.addr for config in wanted if config.addr]
-    for config in kinds.with_names(wanted):
-        device = slots.make(context, config)
+    wanted = kinds.wanted(config)
+    keep = [device.addr for device in wanted if device.addr]
+    for named in kinds.with_names(wanted):
+        device = slots.make(context, named)
         yield device
-        slots.plug(root, device, config.addr, keep)
+        slots.plug(root, device, named.addr, keep)
 
 
 def _legacy_devices(context: DeviceContext, pit: CDevice | None) -> Iterator[CDevice]:

@@ -40,6 +40,12 @@ class PciDevice:
             part.reset()
         self.function.reset()
 
+    def pause(self) -> None:
+        """Guest memory stays as it is until `resume()`: nothing, if the device never uses it."""
+
+    def resume(self) -> None:
+        """Ends `pause()`."""
+
     def counters(self) -> dict[str, int]:
         counters: dict[str, int] = {}
         for part in self.parts.values():

@@ -8,10 +8,15 @@ import stat
 from vmm.errors import HostError
 from vmm.native import Fd, ffi, lib
 from vmm.virtio.device import VirtioDevice
+from vmm.virtio.make import behind_pci, on_its_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmm.context import DeviceContext
+    from vmm.deviceconfig import DeviceConfig
+    from vmm.virtio.transport import VirtioPci
 
 
 class Rng(VirtioDevice):
@@ -74,3 +79,16 @@ def open_source(path: str) -> Fd:
         f"{path} is no source of random bytes: it must be a character device such as "
         "/dev/hwrng, or a pipe"
     )
+
+
+def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:
+    """`--device virtio-rng`."""
+    context = on_its_loop(context, settings)
+    rng = Rng(
+        config.id,
+        context,
+        source=settings["source"] or "",
+        max_bytes=settings["max-bytes"] or 0,
+        period=settings["period"],
+    )
+    return behind_pci(context, rng, settings)

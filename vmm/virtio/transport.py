@@ -1,7 +1,7 @@
 """The PCI transport: a function, its registers and vectors around any virtio device.
 
 Base address register 0 holds all registers and the vectors (core/virtio_pci.h), register 2 the
-notifications, as I/O ports; the legacy interface has its ports in register 0, its vectors in 1.
+notifications, as I/O ports. The legacy interface has its ports in register 0, its vectors in 1.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from vmm.pci.bar import Bar, Piece
 from vmm.pci.device import PciDevice
 from vmm.pci.function import Ident, PciFunction
 from vmm.pci.msix import Msix
+from vmm.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,22 @@ if TYPE_CHECKING:
 
 VENDOR = 0x1AF4
 MODERN_IDS = 0x1040  # + the device's id
+LEGACY_IDS = {1: 0x1000, 2: 0x1001, 3: 0x1003, 4: 0x1005}  # by the device's id (4.1.2.1)
 SUBSYSTEM = 0x1100
-REVISION = 1
-REGISTERS, NOTIFICATIONS = 0, 2  # base address registers
+REGISTERS, VECTORS, NOTIFICATIONS = 0, 1, 2  # base address registers
 REGISTERS_SIZE = 0x10000
 TABLE, PENDING = 0x8000, 0xC000  # where the vectors are in the first of them
 VECTORS_MAX = (PENDING - TABLE) // 16
 INTA = 1
+
+
+class TransportConfig(Record):
+    """notify: "pio" or "mmio", where the driver rings. platform: offer VIRTIO_F_ACCESS_PLATFORM,
+    and refuse drivers that decline it. legacy: the interface of before virtio 1.0, alone."""
+
+    notify: str = "pio"
+    platform: bool = False
+    legacy: bool = False
 
 
 class Registers(CDevice):
@@ -43,97 +53,110 @@ class Registers(CDevice):
 
 
 class VirtioPci(PciDevice):
-    """`device` behind a PCI function; plug it into a root.
-
-    notify: "pio" or "mmio", where the driver rings. platform: offer VIRTIO_F_ACCESS_PLATFORM, and
-    refuse drivers that decline it.
-    """
+    """`device` behind a PCI function; plug it into a root."""
 
     def __init__(
         self,
         context: DeviceContext,
         device: VirtioDevice,
-        *,
-        notify: str = "pio",
-        platform: bool = False,
+        transport: TransportConfig | None = None,
     ) -> None:
+        transport = transport or TransportConfig()
         self.device, self.core = device, device.core
         self.queues = int(self.core.pointer.queue_count)
-        if platform:
-            self._offer_platform()
-        function = PciFunction(device.name, identity(device))
+        if transport.platform:
+            bit = 1 << lib.VIRTIO_F_ACCESS_PLATFORM
+            self.core.pointer.offered |= bit
+            self.core.pointer.required |= bit
+        function = PciFunction(device.name, identity(device, transport.legacy))
         vectors = min(self.queues + 1, VECTORS_MAX)
         self.msix = Msix(device.name, context.router, context.vm_fd, vectors)
-        self.msix.capability(
-            function.pointer,
-            table_bar=REGISTERS,
-            table_offset=TABLE,
-            pba_bar=REGISTERS,
-            pba_offset=PENDING,
-        )
-        setup = ffi.new(
-            "struct virtio_pci_setup *",
-            {
-                "d": self.core.pointer,
-                "func": function.pointer,
-                "msix": self.msix.pointer,
-                "window_bar": REGISTERS,
-                "notify_bar": NOTIFICATIONS if notify == "pio" else REGISTERS,
-            },
-        )
-        registers = Registers(device.name, lib.virtio_pci_create(setup), [])
-        for bar in self._bars(notify):
-            function.add_bar(bar)
+        pointer = lib.virtio_pci_create(self._setup(function, transport))
+        registers = Registers(device.name, pointer, [])
         super().__init__(function, device=device, msix=self.msix, transport=registers)
+        if transport.legacy:
+            self._add_legacy_bars(registers)
+        else:
+            self._add_bars(transport.notify)
 
-    def _offer_platform(self) -> None:
-        bit = 1 << lib.VIRTIO_F_ACCESS_PLATFORM
-        self.core.pointer.offered |= bit
-        self.core.pointer.required |= bit
+    def _setup(self, function: PciFunction, transport: TransportConfig) -> Any:
+        fields = {
+            "d": self.core.pointer,
+            "func": function.pointer,
+            "msix": self.msix.pointer,
+            "window_bar": REGISTERS,
+            "notify_bar": NOTIFICATIONS if transport.notify == "pio" else REGISTERS,
+            "legacy": transport.legacy,
+        }
+        return ffi.new("struct virtio_pci_setup *", fields)
 
-    def _bars(self, notify: str) -> list[Bar]:
-        """Registers and vectors; a register of ports for notifications, if they are to be there."""
-        ring = lib.VIRTIO_PCI_NOTIFY_REGION
+    def _add_bars(self, notify: str) -> None:
+        """Registers and vectors; ports for notifications, if they are to be there."""
+        part, ring = int(lib.VIRTIO_PCI_PART), int(lib.VIRTIO_PCI_NOTIFY_REGION)
+        pieces = [self._piece(region * part, part, region) for region in range(ring + 1)]
+        self.function.add_bar(
+            Bar(
+                number=REGISTERS,
+                kind="mem32",
+                size=REGISTERS_SIZE,
+                pieces=(*pieces, *self.msix.pieces(TABLE, PENDING)),
+                doorbells=self._doorbells(ring * part, width=0),
+            )
+        )
+        self.msix.capability(
+            self.function.pointer,
+            table_bar=REGISTERS, table_offset=TABLE, pba_bar=REGISTERS, pba_offset=PENDING,
+        )  # fmt: skip
+        if notify == "pio":
+            size = _power_of_two(self.queues * lib.VIRTIO_PCI_NOTIFY_STEP)
+            self.function.add_bar(
+                Bar(
+                    number=NOTIFICATIONS,
+                    kind="io",
+                    size=size,
+                    pieces=(self._piece(0, size, ring),),
+                    doorbells=self._doorbells(0, width=2),
+                )
+            )
+
+    def _piece(self, offset: int, length: int, region: int) -> Piece:
         dev = ffi.addressof(self.core.pointer, "dev")
-        size = max(4, 1 << (self.queues * lib.VIRTIO_PCI_NOTIFY_STEP - 1).bit_length())
-        pieces = [
-            Piece(offset=region * lib.VIRTIO_PCI_PART, length=lib.VIRTIO_PCI_PART, dev=dev,
-                  region=region, keep=self)
-            for region in range(ring + 1)
-        ]  # fmt: skip
-        pieces += self.msix.pieces(TABLE, PENDING)
-        registers = Bar(
-            number=REGISTERS,
-            kind="mem32",
-            size=REGISTERS_SIZE,
-            pieces=tuple(pieces),
-            doorbells=self._doorbells(ring * lib.VIRTIO_PCI_PART, 0),
-        )
-        if notify != "pio":
-            return [registers]
-        ports = Bar(
-            number=NOTIFICATIONS,
-            kind="io",
-            size=size,
-            pieces=(Piece(offset=0, length=size, dev=dev, region=ring, keep=self),),
-            doorbells=self._doorbells(0, 2),
-        )
-        return [registers, ports]
+        return Piece(offset=offset, length=length, dev=dev, region=region, keep=self)
 
-    def _doorbells(self, start: int, size: int) -> tuple[Doorbell, ...]:
-        """One for each queue. size: of the writes taken, 0 for any."""
+    def _doorbells(self, start: int, width: int) -> tuple[Doorbell, ...]:
+        """One for each queue, at its own address. width: of the writes taken, 0 for any."""
         return tuple(
             Doorbell(
                 address=start + index * lib.VIRTIO_PCI_NOTIFY_STEP,
-                size=size,
+                size=width,
                 fd=self.core.pointer.queue[index].kick_fd,
             )
             for index in range(self.queues)
         )
 
+    def _add_legacy_bars(self, registers: Registers) -> None:
+        """Ports, with all doorbells at one of them: the value written says which queue."""
+        size = _power_of_two(lib.VIRTIO_PCI_LEGACY_PORTS + self.core.pointer.config_len)
+        ports = ffi.addressof(registers.pointer, "ports")
+        bells = tuple(
+            Doorbell(
+                address=lib.VIRTIO_PCI_LEGACY_NOTIFY,
+                size=2,
+                fd=self.core.pointer.queue[index].kick_fd,
+                datamatch=index,
+            )
+            for index in range(self.queues)
+        )
+        piece = Piece(offset=0, length=size, dev=ports, keep=self)
+        self.function.add_bar(
+            Bar(number=REGISTERS, kind="io", size=size, pieces=(piece,), doorbells=bells)
+        )
+        self.msix.add_bar(self.function, VECTORS)
+
     # --- life
 
     def pause(self) -> None:
+        """Nothing is under way any more, and guest memory stays as it is, until `resume()`."""
         self.core.pause()
 
     def resume(self) -> None:
@@ -147,6 +170,7 @@ class VirtioPci(PciDevice):
         return super().counters() | self.core.counters()
 
     def save(self) -> dict[str, Any]:
+        """StateError unless the device is idle or paused."""
         return {**super().save(), "core": self.core.save()}
 
     def load(self, saved: dict[str, Any]) -> None:
@@ -163,14 +187,20 @@ class VirtioPci(PciDevice):
         super().close()
 
 
-def identity(device: VirtioDevice) -> Ident:
-    """What the function says it is (4.1.2)."""
+def identity(device: VirtioDevice, legacy: bool) -> Ident:
+    """What the function says it is (4.1.2). Legacy drivers look at the subsystem's number."""
+    kind = int(device.core.pointer.device_id)
     return Ident(
         vendor=VENDOR,
-        device=MODERN_IDS + device.core.pointer.device_id,
+        device=LEGACY_IDS[kind] if legacy else MODERN_IDS + kind,
         class_code=device.pci_class,
-        revision=REVISION,
+        revision=0 if legacy else 1,
         subsystem_vendor=VENDOR,
-        subsystem=SUBSYSTEM,
+        subsystem=kind if legacy else SUBSYSTEM,
         pin=INTA,
     )
+
+
+def _power_of_two(size: int) -> int:
+    """The least one that holds `size` bytes of ports."""
+    return int(max(4, 1 << (size - 1).bit_length()))
