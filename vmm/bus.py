@@ -129,6 +129,9 @@ class BusProbe:
         """One-byte writes to one address, as KVM's coalesced ring gives them."""
         if lib.bus_write_burst(self.bus.pointer, self._reader, address, data, len(data)):
             lib.bus_settle(self.bus.pointer, self._reader, address)
+        else:
+            for byte in data:
+                self.write(address, 1, byte)
 
     def close(self) -> None:
         lib.bus_remove_reader(self.bus.pointer, self._reader)

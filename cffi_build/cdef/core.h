@@ -115,6 +115,7 @@ struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
 void vmcore_destroy(struct vmcore *vm);
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
 uint32_t vmcore_drain(struct vmcore *vm);
+bool vmcore_asked(struct vmcore *vm, struct vcpu_event *ret);
 struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size, uint32_t ring_page);
 void vcpu_destroy(struct vcpu *v);
 int vcpu_run(struct vcpu *v, struct vcpu_event *ret);

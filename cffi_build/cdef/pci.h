@@ -36,7 +36,8 @@ void pci_intx_connect(struct pci_func *f, struct irq_hub *hub, uint32_t gsi, uin
 struct pci_counts { uint64_t reads, writes, missing, changes; ...; };
 struct pci_root { struct dev dev; ...; };
 struct pci_root_state { uint32_t version, address; ...; };
-struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed);
+struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed,
+				 struct coalesce *coalesce);
 void pci_root_destroy(struct pci_root *r);
 void pci_root_reset(struct pci_root *r);
 void pci_root_save(struct pci_root *r, struct pci_root_state *ret);

@@ -122,17 +122,15 @@ bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const u
 	const struct bus_map *map = enter(b, r);
 	const struct bus_entry *e = search(b, r, map, addr, 1);
 
-	if (likely(e->dev->ops->write_burst)) {
+	bool taken = e->dev->ops->write_burst;
+
+	if (likely(taken)) {
 		lock_take(&e->dev->lock);
 		e->dev->ops->write_burst(e->dev, e->region, addr - e->base, bytes, count);
 		lock_drop(&e->dev->lock);
-		bus_leave(r);
-		return true;
 	}
 	bus_leave(r);
-	for (uint32_t i = 0; i < count; i++)
-		bus_write(b, r, addr, 1, bytes[i]);
-	return false;
+	return taken;
 }
 
 void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr)

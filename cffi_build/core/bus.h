@@ -147,8 +147,9 @@ HOT int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t s
 	return err;
 }
 
-// `count` one-byte writes to one address, in order; what the device answers is dropped. True: the
-// device wants bus_settle() for this address soon, see struct dev_ops.
+// `count` one-byte writes to one address, in order, for a device that takes them together: it then
+// wants bus_settle() for this address soon, see struct dev_ops. False: it is none, nothing
+// happened.
 bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count);
 void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr);

@@ -14,6 +14,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "coalesce.h"
 #include "dev.h"
 #include "irq.h"
 
@@ -155,6 +156,7 @@ struct pci_root {
 	// Told by a write of 4 bytes to region 0, offset devfn, when that function decodes
 	// elsewhere.
 	struct dev *changed;
+	struct coalesce_zone zone; // 32-bit writes to 0xcf8, and what else goes to those 4 ports
 	_Atomic uint64_t reads, writes, missing, changes;
 };
 
@@ -165,8 +167,9 @@ struct pci_root_state {
 	uint32_t address;
 };
 
-// reset (may be NULL) and changed outlive the root.
-struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed);
+// reset and changed outlive the root. coalesce may be NULL.
+struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed,
+				 struct coalesce *coalesce);
 void pci_root_destroy(struct pci_root *r);
 void pci_root_reset(struct pci_root *r);
 void pci_root_save(struct pci_root *r, struct pci_root_state *ret);
@@ -181,7 +184,9 @@ void pci_unplug(struct pci_func *f);
 // For each register where the function wants to decode now, or PCI_UNMAPPED.
 void pci_bars(struct pci_func *f, uint64_t ret[PCI_BARS]);
 
-// One access. What does not exist reads as ones. The write returns what `changed` returned, else 0.
+// One access. What does not exist reads as ones: so does the extended space of a function without
+// an extended capability, which therefore is not searched for others. The write returns what
+// `changed` returned, else 0.
 void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
 		     uint64_t *ret);
 int pci_config_write(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,

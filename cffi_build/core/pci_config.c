@@ -84,13 +84,19 @@ static bool moves(uint32_t offset, uint32_t size)
 
 // --- accesses
 
+// Whether the function has all of those registers. Context: root's lock held.
+static bool has(const struct pci_func *f, uint32_t offset, uint32_t size)
+{
+	return f && offset + size <= (f->last_ext_cap ? PCI_CONFIG_SIZE : PCI_CONFIG_CLASSIC);
+}
+
 void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
 		     uint64_t *ret)
 {
 	*ret = UINT64_MAX;
 	LOCKED(&r->dev.lock);
 	struct pci_func *f = r->func[devfn];
-	if (!f || offset + size > PCI_CONFIG_SIZE) {
+	if (!has(f, offset, size)) {
 		count_add(&r->missing, 1);
 		return;
 	}
@@ -148,7 +154,7 @@ int pci_config_write(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32
 	{
 		LOCKED(&r->dev.lock);
 		struct pci_func *f = r->func[devfn];
-		if (f && offset + size <= PCI_CONFIG_SIZE) {
+		if (has(f, offset, size)) {
 			count_add(&r->writes, 1);
 			changed = write_locked(f, offset, size, value);
 		} else {

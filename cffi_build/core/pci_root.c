@@ -5,6 +5,7 @@
 #include "pci_impl.h"
 
 enum {
+	ADDRESS_PORT = 0xcf8,
 	ADDRESS_SIZE = 4, // the data ports follow
 	RESET_AT = 1, // 0xcf9
 	MULTI_FUNCTION = 0x80, // in the header type
@@ -36,7 +37,7 @@ static int ports_read(struct pci_root *r, uint64_t port, uint32_t size, uint64_t
 	} else if (port == 0 && size == ADDRESS_SIZE) {
 		LOCKED(&r->dev.lock);
 		*ret = r->address;
-	} else if (port == RESET_AT && size == 1 && r->reset) {
+	} else if (port == RESET_AT && size == 1) {
 		LOCKED(&r->reset->lock);
 		return r->reset->ops->read(r->reset, r->reset_region, 0, 1, ret);
 	}
@@ -54,7 +55,10 @@ static int ports_write(struct pci_root *r, uint64_t port, uint32_t size, uint64_
 	} else if (port == 0 && size == ADDRESS_SIZE) {
 		LOCKED(&r->dev.lock);
 		r->address = (uint32_t)value & ADDRESS_BITS; // GUEST: any function, any register
-	} else if (port == RESET_AT && size == 1 && r->reset) {
+		// What follows is an access to the data, which exits: until then it can wait.
+		coalesce_zone_hit(&r->zone, 1);
+		coalesce_zone_set(&r->zone, true);
+	} else if (port == RESET_AT && size == 1) {
 		LOCKED(&r->reset->lock);
 		return r->reset->ops->write(r->reset, r->reset_region, 0, 1, value);
 	}
@@ -83,7 +87,8 @@ static int root_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 
 static const struct dev_ops root_ops = { .read = root_read, .write = root_write };
 
-struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed)
+struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed,
+				 struct coalesce *coalesce)
 {
 	struct pci_root *r = calloc(1, sizeof(*r));
 
@@ -93,11 +98,13 @@ struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struc
 	r->reset = reset;
 	r->reset_region = reset_region;
 	r->changed = changed;
+	coalesce_zone_init(&r->zone, coalesce, ADDRESS_PORT, ADDRESS_SIZE, true, true);
 	return r;
 }
 
 void pci_root_destroy(struct pci_root *r)
 {
+	coalesce_zone_deinit(&r->zone);
 	dev_deinit(&r->dev);
 	free(r);
 }

@@ -208,10 +208,19 @@ HOT int handle_exit(struct vcpu *v, struct kvm_run *run, struct vcpu_event *ret)
 	return likely(!result) ? 0 : device_event(v, t, result, ret);
 }
 
-static COLD uint32_t take_requests(struct vcpu *v)
+// What vcpu_kick() asked for. True: return *ret to Python.
+static COLD bool requested(struct vcpu *v, struct vcpu_event *ret)
 {
 	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-	return atomic_exchange(&v->requests, 0);
+	uint32_t requests = atomic_exchange(&v->requests, 0);
+
+	if ((requests & VCPU_REQUEST_DEVICE) && vmcore_asked(v->vm, ret)) {
+		if (requests & VCPU_REQUEST_COMMANDS)
+			vcpu_kick(v, VCPU_REQUEST_COMMANDS);
+		return true;
+	}
+	*ret = (struct vcpu_event){ .kind = VCPU_KICKED };
+	return requests & VCPU_REQUEST_COMMANDS;
 }
 
 // A return of KVM_RUN with -errno `err`. 0: go on.
@@ -262,10 +271,8 @@ HOT void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 
 	for (;;) {
 		if (unlikely(__atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED)) &&
-		    take_requests(v) & VCPU_REQUEST_COMMANDS) {
-			*ret = (struct vcpu_event){ .kind = VCPU_KICKED };
+		    requested(v, ret))
 			return;
-		}
 		if (unlikely(vm->pic) && v == vm->boot_vcpu && unlikely(vcpu_inject_pic(v, ret)))
 			return;
 		if (unlikely(enter_once(v, ret)))

@@ -19,26 +19,6 @@ struct ioapic;
 struct pic;
 struct vcpu;
 
-// What all vCPUs of a VM share.
-struct vmcore {
-	int vm_fd;
-	struct bus *pio, *mmio;
-	struct pic *pic; // split irqchip only
-	struct ioapic *ioapic; // split irqchip only
-	struct vcpu *boot_vcpu; // the first one made; takes the PIC's interrupts
-
-	// The coalesced ring is one per VM, filled by any vCPU; draining it is serialized so that
-	// writes reach the devices in the order in which the guest made them.
-	pthread_mutex_t ring_lock;
-	struct kvm_coalesced_mmio_ring *ring;
-	uint32_t ring_max;
-	struct bus_reader ring_pio, ring_mmio;
-	// Port + 1 of the device that bus_settle() is due for, 0 for none.
-	_Atomic uint64_t unsettled;
-	uint64_t coalesced;
-	struct hist coalesced_hist;
-};
-
 enum vcpu_event_kind {
 	VCPU_KICKED = 1, // vcpu_kick(): commands are waiting
 	VCPU_DEVICE, // a device asks: code is an enum dev_event
@@ -64,6 +44,27 @@ struct vcpu_event {
 	uint32_t size;
 };
 
+// What all vCPUs of a VM share.
+struct vmcore {
+	int vm_fd;
+	struct bus *pio, *mmio;
+	struct pic *pic; // split irqchip only
+	struct ioapic *ioapic; // split irqchip only
+	struct vcpu *boot_vcpu; // the first one made; takes the PIC's interrupts
+
+	// The coalesced ring is one per VM, filled by any vCPU; draining it is serialized so that
+	// writes reach the devices in the order in which the guest made them.
+	pthread_mutex_t ring_lock;
+	struct kvm_coalesced_mmio_ring *ring;
+	uint32_t ring_max;
+	struct bus_reader ring_pio, ring_mmio;
+	// Port + 1 of the device that bus_settle() is due for, 0 for none.
+	_Atomic uint64_t unsettled;
+	struct vcpu_event asked; // in answer to a queued write; kind 0: nothing
+	uint64_t coalesced;
+	struct hist coalesced_hist;
+};
+
 #define VCPU_REASONS 64
 
 struct vcpu_counters {
@@ -78,6 +79,7 @@ struct vcpu_counters {
 enum vcpu_request {
 	VCPU_REQUEST_COMMANDS = 1, // return to Python
 	VCPU_REQUEST_INTERRUPT = 2, // the PIC's output changed
+	VCPU_REQUEST_DEVICE = 4, // a device asks for something in answer to a queued write
 };
 
 struct vcpu {
@@ -114,6 +116,8 @@ static inline bool vmcore_queued(struct vmcore *vm)
 }
 // Hands queued coalesced writes to their devices; returns how many there were.
 uint32_t vmcore_drain(struct vmcore *vm);
+// What a device asked for in answer to one of them, once.
+bool vmcore_asked(struct vmcore *vm, struct vcpu_event *ret);
 // The same for a vCPU that handles an exit: it calls vmcore_settle() when it has done so.
 uint32_t vmcore_take(struct vmcore *vm);
 static inline void vmcore_settle(struct vmcore *vm, struct bus_reader *r)

@@ -52,20 +52,47 @@ void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic 
 
 #define BURST 64 // queued bytes to one port that are handed over together
 
-// Hands one queued write to its device. Context: ring_lock held. Only devices whose writes cannot
-// ask for anything are coalesced, so the answer carries nothing.
+// Keeps what a device asks for in answer to a queued write; the boot vCPU returns with it. The
+// first one counts: such wishes end the machine's present life. Context: ring_lock held.
+static COLD void remember(struct vmcore *vm, int code, uint64_t address, uint64_t value)
+{
+	if (vm->asked.kind)
+		return;
+	vm->asked = (struct vcpu_event){ .kind = VCPU_DEVICE,
+					 .exit_reason = KVM_EXIT_IO,
+					 .code = code,
+					 .address = address,
+					 .value = value };
+	if (vm->boot_vcpu)
+		vcpu_kick(vm->boot_vcpu, VCPU_REQUEST_DEVICE);
+}
+
+bool vmcore_asked(struct vmcore *vm, struct vcpu_event *ret)
+{
+	LOCKED(&vm->ring_lock);
+	if (!vm->asked.kind)
+		return false;
+	*ret = vm->asked;
+	vm->asked.kind = 0;
+	return true;
+}
+
+// Hands one queued write to its device. Context: ring_lock held.
 static void replay(struct vmcore *vm, const struct kvm_coalesced_mmio *entry)
 {
 	uint32_t size = entry->len > 8 ? 8 : entry->len;
 	uint64_t value = 0;
+	int asked;
 
 	memcpy(&value, entry->data, size);
 	hist_add(&vm->coalesced_hist, entry->pio ? HIST_PIO_WRITE : HIST_MMIO_WRITE,
 		 entry->phys_addr);
 	if (entry->pio)
-		bus_write(vm->pio, &vm->ring_pio, entry->phys_addr, size, value);
+		asked = bus_write(vm->pio, &vm->ring_pio, entry->phys_addr, size, value);
 	else
-		bus_write(vm->mmio, &vm->ring_mmio, entry->phys_addr, size, value);
+		asked = bus_write(vm->mmio, &vm->ring_mmio, entry->phys_addr, size, value);
+	if (unlikely(asked > 0))
+		remember(vm, asked, entry->phys_addr, value);
 }
 
 // Hands over the entries from `at` up to `end`: single bytes to the same port together. Returns how
@@ -82,16 +109,14 @@ static uint32_t replay_run(struct vmcore *vm, uint32_t at, uint32_t end)
 		at = at + 1 == vm->ring_max ? 0 : at + 1;
 		entry = &vm->ring->coalesced_mmio[at];
 	}
-	if (n < 2) {
+	if (n < 2 || !bus_write_burst(vm->pio, &vm->ring_pio, first->phys_addr, bytes, n)) {
 		replay(vm, first);
 		return 1;
 	}
 	hist_add_many(&vm->coalesced_hist, HIST_PIO_WRITE, first->phys_addr, n);
-	if (bus_write_burst(vm->pio, &vm->ring_pio, first->phys_addr, bytes, n)) {
-		uint64_t other = atomic_exchange(&vm->unsettled, first->phys_addr + 1);
-		if (other && other != first->phys_addr + 1)
-			bus_settle(vm->pio, &vm->ring_pio, other - 1);
-	}
+	uint64_t other = atomic_exchange(&vm->unsettled, first->phys_addr + 1);
+	if (other && other != first->phys_addr + 1)
+		bus_settle(vm->pio, &vm->ring_pio, other - 1);
 	return n;
 }
 

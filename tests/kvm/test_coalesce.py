@@ -15,6 +15,7 @@ pytestmark = pytest.mark.needs("kvm")
 
 DATA, FCR, LCR, MCR, LSR = 0x3F8, 0x3FA, 0x3FB, 0x3FC, 0x3FD
 DEBUGCON, DEBUG_EXIT = 0xE9, 0xF4
+PCI_ADDRESS, PCI_DATA = 0xCF8, 0xCFC
 FIFO, DLAB, LOOP = 0x01, 0x80, 0x10
 PATIENCE = 20
 EXIT_CODE = 1  # of isa-debug-exit with value 0
@@ -46,11 +47,12 @@ def repeat(port: int, value: int, count: int) -> bytes:
 class Run:
     """A machine with this program; its console's output and its counters."""
 
-    def __init__(self, program: bytes, folder: Path) -> None:
+    def __init__(self, program: bytes, folder: Path, **settings: object) -> None:
         image, self.output = folder / "image", folder / "console"
         image.write_bytes(program.ljust(510, b"\x90") + b"\x55\xaa")
+        console = f"file:{self.output}"
         config = VmConfig.of(
-            kernel=str(image), mem=16 << 20, consoles=[f"file:{self.output}"], debug_exit=True
+            kernel=str(image), mem=16 << 20, consoles=[console], debug_exit=True, **settings
         )
         self.machine = Machine(config)
 
@@ -115,6 +117,58 @@ def test_both_consoles_keep_the_order_of_the_guests_writes(tmp_path: Path) -> No
     pairs = b"".join(write(DATA, ord(c)) + write(DEBUGCON, ord(c.upper())) for c in "abcdefgh")
     run = Run(write(FCR, FIFO) + pairs + END, tmp_path)
     assert run.to_its_end() == b"aAbBcCdDeEfFgGhH"
+
+
+def write_long(port: int, value: int, count: int = 1) -> bytes:
+    """out dx, eax `count` times."""
+    start = MOV_DX + port.to_bytes(2, "little") + b"\x66\xb8" + value.to_bytes(4, "little")
+    return start + b"\xb9" + count.to_bytes(2, "little") + b"\x66\xef\xe2\xfc"
+
+
+def test_pci_addresses_are_queued_and_the_data_is_that_of_the_last(tmp_path: Path) -> None:
+    addresses = write_long(PCI_ADDRESS, 0x8000_F800, count=50)
+    vendor = b"".join(echo(PCI_DATA + n, DEBUGCON) for n in range(2))
+    run = Run(addresses + write_long(PCI_ADDRESS, 0x8000_0000) + vendor + END, tmp_path)
+
+    assert run.to_its_end() == b"\x36\x1b"
+    assert run.coalesced >= 50
+    assert run.exits < 10
+
+
+@pytest.mark.parametrize("values", [(6,), (2, 6), (6, 2, 6)])
+def test_a_reset_inside_the_address_register_is_queued_and_happens_all_the_same(
+    values: tuple[int, ...], tmp_path: Path
+) -> None:
+    """After its last write this guest makes no exit any more: the timer brings the news."""
+    program = write_long(PCI_ADDRESS, 0x8000_0000) + b"".join(write(0xCF9, v) for v in values)
+    run = Run(program + FOREVER, tmp_path, reboot="exit")
+    with run.machine as machine:
+        machine.start()
+        outcome = machine.wait(PATIENCE)
+        coalesced = machine.stats()["coalesced"]["writes"]
+
+    assert outcome.cause == "reset"
+    assert coalesced == len(values)
+
+
+def test_a_reset_out_of_the_ring_happens_once(tmp_path: Path) -> None:
+    """Three wishes of one life: the next life is not reset by them."""
+    count = 0x0500  # a word of RAM, which survives the reset
+    again = b"\x83\x3e" + count.to_bytes(2, "little") + b"\x01"  # cmp word [count], 1
+    first_life = (
+        b"\xff\x06" + count.to_bytes(2, "little")  # inc word [count]
+        + write_long(PCI_ADDRESS, 0x8000_0000)
+        + b"".join(write(0xCF9, value) for value in (6, 0, 6, 0, 6))
+        + FOREVER
+    )  # fmt: skip
+    program = again + b"\x74" + bytes([len(first_life)]) + first_life + END
+    run = Run(program, tmp_path)
+    with run.machine as machine:
+        machine.start()
+        outcome = machine.wait(PATIENCE)
+
+    assert outcome.code == EXIT_CODE
+    assert machine.resets == 1
 
 
 def test_output_of_a_guest_that_only_writes_arrives_and_then_nothing_wakes_us(

@@ -63,7 +63,8 @@ class PciRoot(CDevice):
         self.changes = PyDevice(_Changes(self))
         context.upcalls.append(self.changes)
         reset = ffi.addressof(reset_port.pointer, "dev")
-        pointer = lib.pci_root_create(reset, lib.RESETPORT_CF9, self.changes.dev)
+        zones = context.coalesce.pointer
+        pointer = lib.pci_root_create(reset, lib.RESETPORT_CF9, self.changes.dev, zones)
         super().__init__(
             "pci",
             pointer,
