@@ -167,7 +167,7 @@ struct pci_root_state {
 	uint32_t address;
 };
 
-// reset and changed outlive the root. coalesce may be NULL.
+// Each may be NULL; all outlive the root.
 struct pci_root *pci_root_create(struct dev *reset, uint32_t reset_region, struct dev *changed,
 				 struct coalesce *coalesce);
 void pci_root_destroy(struct pci_root *r);

@@ -161,7 +161,7 @@ int pci_config_write(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32
 			count_add(&r->missing, 1);
 		}
 	}
-	if (!changed)
+	if (!changed || !r->changed)
 		return 0;
 	count_add(&r->changes, 1);
 	return r->changed->ops->write(r->changed, 0, devfn, 4, 0);

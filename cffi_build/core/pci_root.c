@@ -37,7 +37,7 @@ static int ports_read(struct pci_root *r, uint64_t port, uint32_t size, uint64_t
 	} else if (port == 0 && size == ADDRESS_SIZE) {
 		LOCKED(&r->dev.lock);
 		*ret = r->address;
-	} else if (port == RESET_AT && size == 1) {
+	} else if (port == RESET_AT && size == 1 && r->reset) {
 		LOCKED(&r->reset->lock);
 		return r->reset->ops->read(r->reset, r->reset_region, 0, 1, ret);
 	}
@@ -58,7 +58,7 @@ static int ports_write(struct pci_root *r, uint64_t port, uint32_t size, uint64_
 		// What follows is an access to the data, which exits: until then it can wait.
 		coalesce_zone_hit(&r->zone, 1);
 		coalesce_zone_set(&r->zone, true);
-	} else if (port == RESET_AT && size == 1) {
+	} else if (port == RESET_AT && size == 1 && r->reset) {
 		LOCKED(&r->reset->lock);
 		return r->reset->ops->write(r->reset, r->reset_region, 0, 1, value);
 	}

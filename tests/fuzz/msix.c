@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	r.msix = msix_create(r.router, -1, VECTORS);
 	r.msi = msix_create(r.router, -1, 4);
-	r.root = pci_root_create(NULL, 0, NULL);
+	r.root = pci_root_create(NULL, 0, NULL, NULL);
 	MUST(r.router && r.func && r.msix && r.msi && r.root);
 	MUST(!msix_capability(r.msix, r.func, &place) && !msi_capability(r.msi, r.func));
 	for (uint32_t i = 0; i < VECTORS; i += 2) // the others are unused

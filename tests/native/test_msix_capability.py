@@ -32,7 +32,8 @@ class Function:
             self.vectors.capability(self.function, **place)
         else:
             self.vectors.msi_capability(self.function)
-        self.root = ffi.gc(lib.pci_root_create(ffi.NULL, 0, ffi.NULL), lib.pci_root_destroy)
+        root = lib.pci_root_create(ffi.NULL, 0, ffi.NULL, ffi.NULL)
+        self.root = ffi.gc(root, lib.pci_root_destroy)
         assert lib.pci_plug(self.root, self.function, DEVFN) == 0
         self.bus = Bus("address", MMIO_LIMIT)
         self.bus.claim(ECAM, 1 << 20, ffi.addressof(self.root, "dev"), "pci", lib.PCI_ECAM)

@@ -6,11 +6,20 @@ from vmm.errors import StateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from vmm.bus import Bus
-    from vmm.cdevice import CDevice
     from vmm.pci.function import PciFunction
+
+    class Part(Protocol):
+        """What belongs to a device beside its function; see CDevice for what each means."""
+
+        def close(self) -> None: ...
+        def reset(self) -> None: ...
+        def counters(self) -> dict[str, int]: ...
+        def save(self) -> dict[str, Any]: ...
+        def load(self, saved: dict[str, Any]) -> None: ...
+
 
 VERSION = 1
 
@@ -22,7 +31,7 @@ class PciDevice:
     plugged into a root. Closing takes the function off the bus, then ends the parts in reverse.
     """
 
-    def __init__(self, function: PciFunction, **parts: CDevice) -> None:
+    def __init__(self, function: PciFunction, **parts: Part) -> None:
         self.name = function.name
         self.function = function
         self.parts = parts

@@ -37,7 +37,7 @@ class ServedPciDevice(PciDevice):
         function = PciFunction(name, self.ident)
         registers = _Registers(self, context)
         self.msix = Msix(name, context.router, context.vm_fd, self.vectors)
-        super().__init__(function, registers=registers, msix=self.msix)  # type: ignore[arg-type]
+        super().__init__(function, registers=registers, msix=self.msix)
         dev = registers.pydevice.dev
         piece = Piece(offset=0, length=self.size, dev=dev, keep=registers)
         function.add_bar(Bar(number=0, kind="mem32", size=self.size, pieces=(piece,)))

@@ -37,9 +37,9 @@ class PciTestdev(PciDevice):
 
     def __init__(self, name: str, extra: int | None) -> None:
         """extra: size of a third range with nothing in it, for tests of large registers."""
-        registers = CDevice(name, lib.pcitest_create(), [], kind="pcitest")
+        self.registers = CDevice(name, lib.pcitest_create(), [], kind="pcitest")
         self.bells: dict[tuple[int, int], int] = {}
-        super().__init__(PciFunction(name, IDENT), registers=registers)
+        super().__init__(PciFunction(name, IDENT), registers=self.registers)
         self._bar(0, "mem32", lib.PCITEST_MEMORY, lib.PCITEST_MEMORY_SIZE)
         self._bar(1, "io", lib.PCITEST_PORTS, lib.PCITEST_PORTS_SIZE)
         if extra is not None:
@@ -47,15 +47,14 @@ class PciTestdev(PciDevice):
         self.function.set(COMMAND, 2, DECODE_ALL)
 
     def _bar(self, number: int, kind: str, region: int, size: int) -> None:
-        registers = self.parts["registers"]
-        dev = ffi.addressof(registers.pointer, "dev")
+        dev = ffi.addressof(self.registers.pointer, "dev")
         bells = []
         for test, match in ((lib.PCITEST_WILDCARD, None), (lib.PCITEST_DATAMATCH, True)):
             fd = self.bells[region, test] = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             at = lib.pcitest_offset(region, test)
             value = lib.PCITEST_MATCH if match else None
             bells.append(Doorbell(address=at, size=1, fd=fd, datamatch=value))
-        piece = Piece(offset=0, length=size, dev=dev, region=region, keep=registers)
+        piece = Piece(offset=0, length=size, dev=dev, region=region, keep=self.registers)
         self.function.add_bar(
             Bar(number=number, kind=kind, size=size, pieces=(piece,), doorbells=tuple(bells))
         )
