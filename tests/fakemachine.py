@@ -23,6 +23,7 @@ class FakeConsoles:
         return ""
 
 
+LIB = types.SimpleNamespace(LOOP_ESCAPE=1, LOOP_PEER_LOST=2)
 CRASH = {
     "vcpu": 0,
     "kvm": {"exit": "SHUTDOWN"},
@@ -33,8 +34,11 @@ CRASH = {
 
 
 class FakeLoop:
+    def __init__(self) -> None:
+        self.handlers: dict[int, Callable[[int, object], None]] = {}
+
     def on(self, kind: int, handler: Callable[[int, object], None]) -> None:
-        self.handler = handler
+        self.handlers[kind] = handler
 
 
 class FakeMachine:
@@ -94,9 +98,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeMachine]]:
     module = types.ModuleType("vmm.machine")
     module.Machine = FakeMachine  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vmm.machine", module)
-    monkeypatch.setitem(
-        sys.modules, "vmm.native", types.SimpleNamespace(lib=types.SimpleNamespace(LOOP_ESCAPE=1))
-    )
+    monkeypatch.setitem(sys.modules, "vmm.native", types.SimpleNamespace(lib=LIB))
     monkeypatch.setitem(
         sys.modules,
         "vmm.control.consoles",

@@ -6,9 +6,9 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import termios
 import time
+from collections.abc import Sequence
 
 from tests.commandkit import PATIENCE, command
 
@@ -16,14 +16,18 @@ EDITING = termios.ECHO | termios.ICANON | termios.ISIG
 
 
 class Terminal:
-    """`vmm boot ARGV` on a terminal of its own; `seen` is what it shows."""
+    """`vmm boot ARGV` on a terminal of its own; `seen` is what it shows.
 
-    def __init__(self, *argv: str) -> None:
+    `before` are words in front of the command, a shell's for instance.
+    """
+
+    def __init__(self, *argv: str, before: Sequence[str] = ()) -> None:
+        words = [*before, *command(*argv)]
         self.master, self.slave = os.openpty()
         self.pid = os.fork()
         if self.pid == 0:
             os.login_tty(self.slave)
-            os.execv(sys.executable, command(*argv))
+            os.execv(words[0], words)
         self.seen = b""
 
     def wait_for(self, words: bytes) -> None:
@@ -32,9 +36,12 @@ class Terminal:
             assert time.monotonic() < end, self.seen
             self.read()
 
-    def read(self) -> None:
-        if select.select([self.master], [], [], 0.05)[0]:
-            self.seen += os.read(self.master, 4096)
+    def read(self) -> bool:
+        """Takes what is shown soon; False if nothing is."""
+        if not select.select([self.master], [], [], 0.05)[0]:
+            return False
+        self.seen += os.read(self.master, 4096)
+        return True
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)
@@ -52,6 +59,8 @@ class Terminal:
             self.read()
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
+                while self.read():
+                    pass
                 return os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:

@@ -166,7 +166,8 @@ int chan_out_flush(struct chan *c);
 void chan_out_tell(struct chan *c);
 
 // chan_peer.c
-// The peer cannot be written to or read from any more. Context: no lock held.
+// The peer cannot be written to any more. It is heard on where its input is another descriptor, so
+// that the escapes of a terminal work when the reader of a pipe has left. Context: no lock held.
 void chan_peer_lost(struct chan *c, int err);
 // The peer sends no more, but may still listen. Context: no lock held.
 void chan_peer_in_ended(struct chan *c);

@@ -168,15 +168,33 @@ int chan_listen(struct chan *c, int listen_fd)
 	return 0;
 }
 
-void chan_peer_lost(struct chan *c, int err)
+// Takes the output out of the channel, and with `all` the input too. Context: io held.
+static struct chan_peer take_out(struct chan *c, bool all)
+{
+	struct chan_peer old = c->peer;
+
+	c->peer = nobody;
+	if (!all) {
+		c->peer.in_fd = old.in_fd;
+		c->peer.in_handle = old.in_handle;
+		c->peer.in_sock = old.in_sock;
+		c->peer.in_direct = old.in_direct;
+		old.in_fd = old.in_handle = -1;
+	}
+	return old;
+}
+
+// all: nothing comes from the peer either.
+static void lose(struct chan *c, int err, bool all)
 {
 	struct chan_peer old;
 	int listener;
 
 	{
 		LOCKED(&c->io);
-		old = c->peer;
-		c->peer = nobody;
+		if (c->peer.in_fd < 0 || c->peer.in_fd == c->peer.out_fd)
+			all = true;
+		old = take_out(c, all);
 		listener = c->listen_handle;
 		if (!present(&old))
 			return;
@@ -185,7 +203,7 @@ void chan_peer_lost(struct chan *c, int err)
 		c->out_silent = c->kept = false;
 		c->departures++;
 		if (c->out == OUT_NONE) {
-			c->out_error = err;
+			c->out_error = err ? err : c->out_error;
 			chan_discard(c, false);
 		}
 		chan_defer(c, CHAN_NOW_NS); // for chan_out_tell()
@@ -193,6 +211,11 @@ void chan_peer_lost(struct chan *c, int err)
 	release_peer(c, &old);
 	loop_post(c->loop, LOOP_PEER_LOST, (uint64_t)err, c);
 	accept_more(c, listener);
+}
+
+void chan_peer_lost(struct chan *c, int err)
+{
+	lose(c, err, false);
 }
 
 void chan_peer_in_ended(struct chan *c)
@@ -217,7 +240,7 @@ void chan_peer_in_ended(struct chan *c)
 	}
 	release_peer(c, &ended);
 	if (gone)
-		chan_peer_lost(c, 0);
+		lose(c, 0, true);
 }
 
 bool chan_has_peer(struct chan *c)

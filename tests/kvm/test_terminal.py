@@ -69,6 +69,17 @@ def test_a_signal_gives_the_terminal_back(terminal: Terminal, number: signal.Sig
     assert terminal.cooked()
 
 
+def test_keys_work_when_the_reader_of_a_pipe_has_left() -> None:
+    shell = ["/bin/sh", "-c", '"$@" | true', "sh"]
+    terminal = Terminal(*SPIN, before=shell)
+    terminal.wait_for(b"vmm: nobody reads the console any more; Ctrl-A x ends the machine\r\n")
+    terminal.type(b"\x01x")
+
+    assert terminal.end() == EXIT_OK
+    assert terminal.cooked()
+    terminal.close()
+
+
 # --- messages beside a guest's unfinished line ---------------------------------------------------
 
 

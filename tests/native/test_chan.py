@@ -190,6 +190,24 @@ def test_reader_that_leaves_is_noticed_and_holds_nobody_up(make_rig: MakeRig) ->
     assert rig.counters()["dropped_bytes"] == 10_000
 
 
+def test_input_of_another_descriptor_outlives_the_reader(rig: ChanRig) -> None:
+    in_read, in_write = os.pipe()
+    out_read, out_write = os.pipe()
+    for fd in (in_read, out_write):
+        os.set_blocking(fd, False)
+    assert lib.chan_attach(rig.chan, in_read, out_write) == 0
+    os.close(out_read)
+    rig.wait_event("LOOP_PEER_LOST", EPIPE)
+    rig.put(b"nobody reads this")
+    os.write(in_write, b"still heard")
+    rig.wait(lambda: rig.received == b"still heard")
+    assert lib.chan_has_peer(rig.chan)
+    os.close(in_write)
+    rig.wait(lambda: rig.events.count(("LOOP_PEER_LOST", 0)) == 1)
+    assert not lib.chan_has_peer(rig.chan)
+    assert lib.chan_out_error(rig.chan) == EPIPE
+
+
 def test_reader_that_leaves_a_blocked_guest_frees_it(make_rig: MakeRig) -> None:
     rig = make_rig(4096)
     read_end = rig.pipe_out()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakemachine import CRASH, FakeMachine, boot, raising
+from tests.fakemachine import CRASH, LIB, FakeMachine, boot, raising
 from vmm import log
 from vmm.config import VmConfig
 from vmm.control import signals
@@ -263,7 +263,7 @@ def test_escape_key_reaches_the_machine(
 ) -> None:
     def script(running: FakeMachine) -> Outcome:
         for key in b"hcx":
-            running.hardware.loop.handler(key, None)
+            running.hardware.loop.handlers[LIB.LOOP_ESCAPE](key, None)
         return running.posted[0]
 
     machine.script = staticmethod(script)

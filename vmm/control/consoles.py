@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmm.backends import chardev
 from vmm.devices.uart import SerialPort
 from vmm.errors import StateError
+from vmm.native import lib
 from vmm.record import Record
 
 TYPE_CHECKING = False
@@ -41,6 +42,11 @@ class Consoles:
             if port.chan.pointer == source:
                 return port
         raise StateError("that console is gone")
+
+    def is_heard(self, source: Any) -> bool:
+        """Whether the channel `source` is on this terminal and still hears the keyboard."""
+        mine = [port.chan.pointer for port in self.sharing]
+        return source in mine and bool(lib.chan_has_peer(source))
 
     def next(self) -> str:
         """Hands the keyboard to the next port that shares the terminal; its name."""
@@ -93,7 +99,7 @@ def loss_reason(chan: Chan) -> str:
     if chan.error not in (0, EPIPE, ECONNRESET):
         problem = os.strerror(chan.error)
         return f"writing to {where} failed: {problem}; make room there, or use another --console"
-    if not chan.has_peer:
+    if chan.error or not chan.has_peer:
         if chan.kind == "socket":
             return f"nobody was connected to {where}; connect earlier, or use --console file:PATH"
         return f"the reader of {where} left before the guest ended"

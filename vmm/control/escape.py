@@ -79,6 +79,11 @@ class Keys:
         except Exception as error:  # the I/O thread must live on
             self._show(f"Ctrl-A {key if key.isprintable() else hex(byte)}: {error}\n")
 
+    def reader_left(self, _errno: int, source: Any) -> None:
+        """Whoever sits at the terminal cannot see any more that the machine runs on."""
+        if self._consoles.is_heard(source):
+            self._show("vmm: nobody reads the console any more; Ctrl-A x ends the machine\n")
+
 
 def status_line(machine: Machine) -> str:
     """One line: name, state, vCPUs, exits so far."""
@@ -97,3 +102,4 @@ def listen(machine: Machine, consoles: Consoles, write: Callable[[str], None]) -
 
     keys = Keys(machine, consoles, lambda text: write(consoles.lead() + text))
     machine.hardware.loop.on(lib.LOOP_ESCAPE, keys.press)
+    machine.hardware.loop.on(lib.LOOP_PEER_LOST, keys.reader_left)
