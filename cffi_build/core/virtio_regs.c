@@ -59,6 +59,7 @@ static bool objection(struct virtio_dev *d, uint64_t *ret)
 static void run(struct virtio_dev *d)
 {
 	if (atomic_load(&d->phase) == VIRTIO_IDLE) {
+		count_add(&d->starts, 1);
 		atomic_store(&d->phase, VIRTIO_RUNNING);
 		virtio_ask(d, VIRTIO_ASK_START);
 	}

@@ -62,7 +62,8 @@ int vq_translate(struct vq *q)
 
 int vq_start(struct vq *q, struct gmem *m, struct gmem_dev *dev, const struct vq_config *c)
 {
-	memset(q, 0, sizeof(*q));
+	memset(q, 0, offsetof(struct vq, chains));
+	memset(q->in_flight, 0, sizeof(q->in_flight));
 	q->mem = m;
 	q->dev = dev;
 	q->config = *c;

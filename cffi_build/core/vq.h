@@ -63,7 +63,8 @@ struct vq {
 	struct vq_config config;
 	uint64_t popped_bytes; // that could be read, of the chain popped last
 	uint16_t popped_head;
-	_Atomic uint64_t chains, bytes, interrupts; // one writer
+	// One writer, any readers: they go on over vq_start(), so the struct starts as zeros.
+	_Atomic uint64_t chains, bytes, interrupts;
 	bool in_flight[VQ_MAX_SIZE]; // heads popped and not pushed
 };
 

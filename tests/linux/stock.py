@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vmm.lab import initramfs
-from vmm.lab.guest import build_initramfs, guest_kernel
+from vmm.lab.guest import build_initramfs, guest_kernel, guest_modules
 
 TIMEOUT = 150  # seconds, inside an emulated machine that may be busy
 
@@ -53,14 +53,16 @@ def boot(
     script: str = "",
     append: str = "",
     kernel: Path | None = None,
+    modules: Sequence[str] = (),
 ) -> Boot:
-    """Boots to the end; `script` is run by the guest's shell."""
+    """Boots to the end; `script` is run by the guest's shell, once `modules` are loaded."""
     report = folder / "report.json"
+    extra = guest_modules(modules) if modules else ()
     done = subprocess.run(
         [
             *(sys.executable, "-m", "vmm", "boot"),
             *("--kernel", str(kernel or guest_kernel())),
-            *("--initrd", str(initrd_with(folder, script))),
+            *("--initrd", str(initrd_with(folder, script, extra))),
             *("--append", words(script, append), "--exit-report", str(report)),
             *("--timeout", str(TIMEOUT), *options),
         ],

@@ -238,7 +238,7 @@ def test_reset_before_the_loop_took_notice_of_the_start(rig: VirtioRig) -> None:
         rig.driver.set("device_status", 0)
     wait_for(lambda: rig.driver.status == 0, "the end of the reset")
 
-    assert not rig.core.driven()
+    assert rig.core.counters()["resets"] == 2
     assert works(rig)
 
 
@@ -590,7 +590,7 @@ def aim(rig: VirtioRig, offset: int, length: int, bar: int = 0) -> int:
     rig.driver.config.write(cap + 4, bar, 1)
     rig.driver.config.write(cap + 8, offset)
     rig.driver.config.write(cap + 12, length)
-    return cap + 16
+    return int(cap) + 16
 
 
 def test_window_reads_and_writes_registers(rig: VirtioRig) -> None:

@@ -11,18 +11,18 @@ from typing import Any, Self
 
 from tests.native.devrig import Rig
 from tests.virtiodriver import Arena, DriverRing, Used
-from tests.virtiopci import PATIENCE, VirtioPciDriver, wait_for
+from tests.virtiopci import CAP_MSIX, PATIENCE, PciConfig, VirtioPciDriver, wait_for
 from vmm.context import DeviceContext
 from vmm.devices.ports import reset_port
 from vmm.layout import MIB
 from vmm.memory import GuestMemory
-from vmm.native import lib
 from vmm.pci.root import PciRoot
 from vmm.record import replace
 from vmm.virtio.device import VirtioDevice
 from vmm.virtio.transport import TransportConfig, VirtioPci
 
 SLOT = 3
+MSIX_ENABLE = 1 << 15
 
 
 class VirtioRig(Rig):
@@ -54,9 +54,12 @@ class VirtioRig(Rig):
         self.core = self.pci.core
         self.arena = Arena(self.memory)
         self.loop.start()
-        self.driver = VirtioPciDriver(self._probes["pio"], self._probes["mmio"], SLOT << 3)
+        self.driver: Any = self.make_driver()
         if msix:
-            lib.msix_control(self.pci.msix.pointer, True, False)
+            self.enable_vectors()
+
+    def make_driver(self) -> object:
+        return VirtioPciDriver(self._probes["pio"], self._probes["mmio"], SLOT << 3)
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +70,12 @@ class VirtioRig(Rig):
         self.root.close()
         self._port.close()
         self.memory.close()
+
+    def enable_vectors(self) -> None:
+        """As a driver does; they stay masked."""
+        config = PciConfig(self._probes["mmio"], SLOT << 3)
+        [at] = [at for kind, at in config.capabilities() if kind == CAP_MSIX]
+        config.write(at + 2, MSIX_ENABLE, 2)
 
     # --- what the driver sees of a working device
 

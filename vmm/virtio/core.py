@@ -123,10 +123,12 @@ class VirtioCore:
         return read_state(state)
 
     def load(self, saved: dict[str, Any]) -> None:
-        """The rings are served from here on if they were. StateError if it does not fit."""
+        """Into a halted device, after its own state and its transport's.
+
+        The rings are served from here on if they were. StateError if it does not fit.
+        """
         state = ffi.new("struct virtio_state *")
         write_state(state, saved, self.name)
-        self.halt()
         if lib.virtio_load(self.pointer, state) < 0:
             raise StateError(f"The saved state of {self.name} does not fit this device")
 

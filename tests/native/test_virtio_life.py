@@ -1,0 +1,300 @@
+"""Pause, save, load, unplug, reset of the machine, and a loop that stands still, under traffic."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.native.test_virtio_served import Upper
+from tests.native.virtiorig import VirtioRig
+from tests.virtiopci import NEEDS_RESET, READY, wait_for
+from vmm.errors import StateError
+from vmm.native import lib
+
+
+@pytest.fixture
+def rig() -> Iterator[VirtioRig]:
+    with VirtioRig(lambda context: Upper("upper", context)) as rig:
+        yield rig
+
+
+def exchange(rig: VirtioRig, ring: Any, text: bytes) -> bytes:
+    ring.add([text], [len(text)])
+    return rig.exchange(0, ring)[0].data
+
+
+def collect(rig: VirtioRig, ring: Any, count: int) -> list[bytes]:
+    done: list[Any] = []
+    wait_for(lambda: done.extend(ring.collect()) or len(done) >= count, "used chains")
+    return [used.data for used in done]
+
+
+# --- pause
+
+
+def test_nothing_is_taken_while_paused_and_all_afterwards(rig: VirtioRig) -> None:
+    ring, _ = rig.driver.probe(rig.arena)
+    exchange(rig, ring, b"before")
+    rig.pci.pause()
+    ring.add([b"meanwhile"], [16])
+    ring.publish()
+    rig.driver.notify(0)
+    rig.settle()
+    assert ring.collect() == []
+
+    rig.pci.resume()
+
+    assert collect(rig, ring, 1) == [b"MEANWHILE"]
+
+
+def test_driver_may_reset_and_start_a_paused_device(rig: VirtioRig) -> None:
+    rig.driver.probe(rig.arena)
+    rig.pci.pause()
+    ring, _ = rig.driver.probe(rig.arena)
+    ring.add([b"x"], [1])
+    ring.publish()
+    rig.driver.notify(0)
+    rig.settle()
+    assert ring.collect() == []
+
+    rig.pci.resume()
+    assert collect(rig, ring, 1) == [b"X"]
+
+
+def test_pause_and_resume_may_be_repeated(rig: VirtioRig) -> None:
+    ring, _ = rig.driver.probe(rig.arena)
+    for number in range(20):
+        rig.pci.pause()
+        rig.pci.pause()
+        rig.pci.resume()
+        rig.pci.resume()
+        assert exchange(rig, ring, b"n%d" % number) == b"N%d" % number
+
+
+def test_device_at_work_is_not_saved(rig: VirtioRig) -> None:
+    rig.driver.probe(rig.arena)
+    with pytest.raises(StateError, match="pause the machine"):
+        rig.pci.save()
+
+
+# --- save and load
+
+
+def saved_in_mid_traffic(rig: VirtioRig) -> tuple[Any, dict[str, Any]]:
+    """Ring and state, with one chain used and unseen, and one that waits."""
+    ring, _ = rig.driver.probe(rig.arena)
+    for number in range(30):
+        exchange(rig, ring, b"n%d" % number)
+    ring.add([b"used"], [8])
+    ring.publish()
+    rig.driver.notify(0)
+    wait_for(lambda: rig.core.counters()["chains"] == 31, "the chain")
+    rig.pci.pause()
+    ring.add([b"waits"], [8])
+    ring.publish()
+    return ring, rig.pci.save()
+
+
+def test_state_is_plain_data_with_versions(rig: VirtioRig) -> None:
+    _ring, saved = saved_in_mid_traffic(rig)
+
+    assert set(saved) == {"version", "function", "device", "msix", "transport", "core"}
+    assert saved["core"]["version"] == saved["transport"]["version"] == 1
+    assert saved["core"]["status"] == READY
+    assert saved["core"]["last_avail"][0] == saved["core"]["used_idx"][0] == 31
+    assert saved["transport"]["queue_vector"][:3] == [1, 2, 0xFFFF]
+    assert copy.deepcopy(saved) == saved
+
+
+def test_loaded_device_goes_on_where_the_saved_one_was(rig: VirtioRig) -> None:
+    ring, saved = saved_in_mid_traffic(rig)
+    rig.pci.resume()
+    assert collect(rig, ring, 2) == [b"USED", b"WAITS"]
+    rig.driver.reset()
+    rig.pci.pause()
+    # Back to the rings as they were: the used index of then, the second chain not used.
+    ring.memory.write(ring.used + 2, (31).to_bytes(2, "little"))
+
+    rig.pci.load(saved)
+
+    ring.used_idx = 31
+    chain = ring.add([b"second"], [8])
+    ring.chains[chain.head] = chain
+    assert rig.driver.status == READY
+    again = rig.pci.save()
+    for part in ("core", "transport", "msix", "function"):
+        assert again[part] == saved[part]
+    assert ("restored", {"heard": 1}) in rig.device.heard
+    rig.pci.resume()
+    wait_for(lambda: rig.core.counters()["chains"] >= 33, "the chain that waited")
+
+
+def test_broken_device_is_broken_after_loading(rig: VirtioRig) -> None:
+    ring, _ = rig.driver.probe(rig.arena)
+    ring.set_avail_idx(100)
+    rig.driver.notify(0)
+    wait_for(lambda: rig.driver.status & NEEDS_RESET, "the need of a reset")
+    rig.pci.pause()
+    saved = rig.pci.save()
+
+    rig.pci.load(saved)
+    rig.pci.resume()
+
+    assert rig.driver.status == READY | NEEDS_RESET
+    ring, _ = rig.driver.probe(rig.arena)
+    assert exchange(rig, ring, b"well") == b"WELL"
+
+
+def test_device_that_never_ran_needs_no_pause(rig: VirtioRig) -> None:
+    saved = rig.pci.save()
+    rig.driver.probe(rig.arena)
+
+    rig.pci.load(saved)
+
+    assert rig.driver.status == 0
+    assert rig.driver.get("queue_enable") == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("core", "version", 2),
+        ("core", "queue_count", 3),
+        ("core", "config_len", 7),
+        ("core", "status", 0x10),
+        ("core", "acked", 1 << 63),
+        ("core", "running", 2),
+        ("core", "enabled", [2] * 128),
+        ("core", "size", [1]),
+        ("transport", "version", 0),
+        ("device", "version", 0),
+        ("msix", "version", 0),
+        ("function", "version", 0),
+    ],
+)
+def test_state_that_does_not_fit_is_refused(
+    rig: VirtioRig, part: str, field: str, value: object
+) -> None:
+    _ring, saved = saved_in_mid_traffic(rig)
+    with pytest.raises(StateError):
+        rig.pci.load({**saved, part: {**saved[part], field: value}})
+    with pytest.raises(StateError):
+        rig.pci.load({name: state for name, state in saved.items() if name != part})
+    rig.pci.resume()
+    ring, _ = rig.driver.probe(rig.arena)
+    assert exchange(rig, ring, b"alive") == b"ALIVE"
+
+
+def test_saved_rings_that_cannot_be_need_a_reset(rig: VirtioRig) -> None:
+    _ring, saved = saved_in_mid_traffic(rig)
+    core = {**saved["core"], "desc": [1 << 60] * 128}
+
+    rig.pci.load({**saved, "core": core})
+    rig.pci.resume()
+
+    wait_for(lambda: rig.driver.status & NEEDS_RESET, "the need of a reset")
+
+
+# --- reset and unplug by the machine
+
+
+def test_reset_of_the_machine_is_complete_when_it_returns(rig: VirtioRig) -> None:
+    ring, _ = rig.driver.probe(rig.arena)
+    exchange(rig, ring, b"x")
+
+    rig.pci.reset()
+
+    ring.add([b"y"], [1])
+    ring.publish()
+    lib.virtio_again(rig.core.pointer, 0)
+    rig.settle()
+    assert ring.collect() == []
+    assert rig.core.pointer.status == 0
+
+
+class Traffic:
+    """A guest that keeps the device busy on a thread until stopped; whatever it gets is counted."""
+
+    def __init__(self, rig: VirtioRig, ring: Any) -> None:
+        self.rig, self.ring, self.got = rig, ring, 0
+        self.chain = ring.add([b"data"], [8])
+        self.over = False
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        self.ring.publish()
+        while not self.over:
+            lib.virtio_again(self.rig.core.pointer, 0)
+            for used in self.ring.collect():
+                self.got += 1
+                self.ring.add_chain(used.chain)
+                self.ring.publish()
+            time.sleep(0)
+
+    def stop(self) -> None:
+        self.over = True
+        self.thread.join()
+
+
+def test_unplug_under_traffic_leaves_guest_memory_alone(rig: VirtioRig) -> None:
+    ring, _ = rig.driver.probe(rig.arena)
+    traffic = Traffic(rig, ring)
+    wait_for(lambda: traffic.got > 100, "traffic")
+    traffic.stop()
+    ring.publish()
+
+    rig.pci.close()
+
+    before = ring.memory.read(ring.used, 64)
+    rig.settle()
+    assert ring.memory.read(ring.used, 64) == before
+
+
+def test_device_closes_while_its_loop_is_not_running() -> None:
+    with VirtioRig(lambda context: Upper("upper", context)) as rig:
+        ring, _ = rig.driver.probe(rig.arena)
+        exchange(rig, ring, b"x")
+        rig.loop.stop()
+        rig.pci.close()
+        assert rig.device.heard[-1] == ("stopped",)
+        rig.loop.start()
+
+
+# --- a loop that stands still
+
+
+@pytest.mark.parametrize("seconds", [5])
+def test_loop_that_stands_still_loses_nothing(rig: VirtioRig, seconds: int) -> None:
+    ring, other = rig.driver.probe(rig.arena)
+    exchange(rig, ring, b"before")
+    with rig.stuck():
+        end = time.monotonic() + seconds
+        asked = 0
+        while time.monotonic() < end:
+            if asked < ring.size // 2:
+                ring.add([b"n%d" % asked], [8])
+                asked += 1
+            ring.publish()
+            rig.driver.notify(0)
+            rig.device.set_config(0, bytes([asked]))
+            rig.driver.set("queue_select", 1)
+            rig.driver.set("queue_reset", 1)
+            time.sleep(0.05)
+        assert rig.driver.get("queue_reset") == 1
+        assert ring.collect() == []
+
+    assert collect(rig, ring, asked) == [b"N%d" % n for n in range(asked)]
+    wait_for(lambda: not rig.driver.get("queue_reset"), "the end of the queue's reset")
+    rig.await_interrupt(0)
+    rig.await_interrupt(1)
+    fresh = rig.driver.ring(rig.arena, 1)
+    rig.driver.enable(1, fresh)
+    fresh.add([b"x"])
+    assert rig.exchange(1, fresh)
+    assert other.collect() == []
