@@ -47,6 +47,7 @@ class VqTwin:
     def __init__(self, memory: Memory, gmem: GmemTwin, cap: int) -> None:
         self.memory, self.gmem, self.cap = memory, gmem, cap
         self.broken = -errno.ESHUTDOWN
+        self.chains = self.bytes = self.interrupts = 0  # go on over a restart
 
     def start(self, **config: int) -> int:
         self.config = config
@@ -59,7 +60,6 @@ class VqTwin:
         self.avail_idx = self.last_avail
         self.flushed = self.used_idx
         self.in_flight: set[int] = set()
-        self.chains = self.bytes = self.interrupts = 0
         if not (power and aligned) or self.size > MAX_SIZE or in_flight > self.size:
             return -errno.EINVAL
         self.broken = self._rings()
