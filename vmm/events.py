@@ -63,6 +63,9 @@ class EventDecoder:
             self._ask(lambda: debug_exit(value))
         elif code == lib.DEV_EVENT_PANIC:
             machine.post(outcome("panic", seen="pvpanic"))
+        elif code == lib.DEV_EVENT_EJECT:
+            bits = event.value
+            self._ask(lambda: machine.ejected(bits, vcpu.id))
         elif code == lib.DEV_EVENT_REMAP:
             gpa = event.value
             self._ask(lambda: machine.remap(gpa, vcpu.id))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vmm.boot import EntryState
     from vmm.cdevice import Device
     from vmm.config import VmConfig
+    from vmm.pci.function import PciFunction
 
 STATE_VERSION = 1
 MCE_BANKS = 1  # each costs a stock kernel six MSR accesses at boot; 0 is refused
@@ -206,6 +207,21 @@ class Hardware:
         held = state.level_vectors(saved["vcpus"])
         if ioapic is not None and held is not None:
             ioapic.reconcile(held)
+
+    def add_device(self, device: Device) -> None:
+        """One more, behind those of its kind: the irqchip's order of saving stays the last."""
+        before = [d for d in self.devices if d.name in ("pic", "ioapic")]
+        self.devices = [*(d for d in self.devices if d not in before), device, *before]
+
+    def remove_device(self, device: Device) -> None:
+        """Ends it; nobody finds it any more. Not from inside an access."""
+        self.devices = [d for d in self.devices if d is not device]
+        device.close()
+
+    def pci_functions(self) -> list[PciFunction]:
+        """What is on the PCI bus, in the order of its addresses."""
+        root: Any = self.device("pci")
+        return [function for _devfn, function in sorted(root.functions.items())]
 
     def device(self, name: str) -> Device | None:
         """The device of that name, if this machine has it."""

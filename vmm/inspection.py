@@ -122,5 +122,6 @@ def info(machine: Machine) -> dict[str, Any]:
         },
         "pieces": [{"name": p.name, "base": p.base, "size": p.length} for p in machine.boot.pieces],
         "devices": [device.name for device in hardware.devices],
+        "pci": [function.describe() for function in hardware.pci_functions()],
         "resets": machine.resets,
     }

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from vmm.boot import BootResult
     from vmm.config import VmConfig
+    from vmm.deviceconfig import DeviceConfig
     from vmm.vcpu import Vcpu
 
     Message = Outcome | Callable[[], Outcome | None]  # the end, or what to do and may be the end
@@ -44,7 +45,7 @@ PANIC_GRACE = 0.5  # seconds in which the rest of a panic message may reach the 
 class Machine:
     """One virtual machine. Use as a context manager: leaving it stops and closes everything.
 
-    `on_event(name, fields)` is called on the managing thread for pause, resume, reset and the end;
+    `on_event(name, fields)` is called for pause, resume, reset, devices that left, and the end;
     `timeline` lists (mark, CLOCK_MONOTONIC nanoseconds).
     """
 
@@ -294,6 +295,7 @@ class Machine:
                 raise StateError("--reboot exit keeps no state to reset to")
             self.gate.close(self._kick_all)
             try:
+                self._leave_at_reset()
                 self.hardware.reset()
                 self.boot = self.images.load(self.hardware.memory, fresh=False)
                 self.hardware.enter(self.boot.entry)
@@ -353,6 +355,52 @@ class Machine:
             raise StateError("This machine has no power button")
         acpi.power_button()
 
+    def attach_device(self, device: str | DeviceConfig) -> dict[str, object]:
+        """Adds what `--device` would have and tells the guest; its `id` and its `address`."""
+        from vmm import plugging
+
+        config = plugging.read(device)
+        with self._lifecycle:
+            self._need("attach a device to", "ready", "running", "paused")
+            made = plugging.attach(self.hardware, config)
+            if self.state == "paused":
+                made.pause()
+            return {"id": made.name, "address": made.function.address}
+
+    def detach_device(self, name: str) -> None:
+        """Asks the guest to let go of the device, and of all in its slot.
+
+        DEVICE_DELETED tells when it is gone: at once if the guest never ran, else when its driver
+        has let go, or when the machine is reset.
+        """
+        from vmm import plugging
+
+        with self._lifecycle:
+            self._need("detach a device from", "ready", "running", "paused")
+            slot = plugging.slot_of(self.hardware, name)
+            if self.state == "ready":
+                self._take_out({slot})
+            else:
+                plugging.ask(self.hardware, slot)
+
+    def ejected(self, bits: int, vcpu_id: int) -> None:
+        """The guest let go of the slots that are set in `bits`; its vCPU is held for that."""
+        with self._lifecycle:
+            self._take_out({slot for slot in range(32) if bits >> slot & 1})
+            self.gate.release(vcpu_id)
+
+    def _leave_at_reset(self) -> None:
+        """Devices that the guest was asked for: the next life begins without them."""
+        registers: Any = self.hardware.device("pci-hotplug")
+        if registers.asked:
+            self._take_out(set(registers.asked))
+
+    def _take_out(self, slots: set[int]) -> None:
+        from vmm import plugging
+
+        for gone in plugging.remove(self.hardware, slots):
+            self.on_event("DEVICE_DELETED", gone)
+
     def on_vcpu(self, vcpu: Vcpu, function: Callable[[], Any]) -> Any:
         """Runs `function` on the vCPU's thread between two KVM_RUNs and returns its result."""
         return vcpu.post(function, self.gate).wait()
@@ -367,8 +415,9 @@ class Machine:
     def stats(self) -> dict[str, Any]:
         from vmm.inspection import stats
 
-        self._need("read the counters of", *BUILT)
-        return stats(self)
+        with self._lifecycle:  # no device leaves meanwhile
+            self._need("read the counters of", *BUILT)
+            return stats(self)
 
     def boot_marks(self) -> list[tuple[str, int]]:
         """What the guest wrote to port 0x80, in the form of `timeline`."""

@@ -34,7 +34,7 @@ LAYERS = (
     "virtio",
     "devices",
     "boot",
-    "gate vcpu crash events bootplan hardware inspection machine",
+    "gate vcpu crash events bootplan hardware inspection plugging machine",
     "control lab",
     "cli",
     "__main__",
@@ -42,7 +42,7 @@ LAYERS = (
 # Layers whose units are one subject in several files and may import one another, without a circle.
 CONNECTED = {
     "values argv check tomlfile config deviceconfig kinds",
-    "gate vcpu crash events bootplan hardware inspection machine",
+    "gate vcpu crash events bootplan hardware inspection plugging machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
 ONLY = {

@@ -87,6 +87,14 @@ def _power_button(target: Target, _arguments: Arguments) -> None:
     target.machine.power_button()
 
 
+def _attach_device(target: Target, arguments: Arguments) -> object:
+    return target.machine.attach_device(arguments["device"])
+
+
+def _detach_device(target: Target, arguments: Arguments) -> None:
+    target.machine.detach_device(arguments["id"])
+
+
 def _stats(target: Target, _arguments: Arguments) -> object:
     return target.machine.stats()
 
@@ -149,6 +157,14 @@ _ROWS = (
     Verb(name="reset", run=_reset, help="Restart the machine in place."),
     Verb(name="system_reset", run=_reset, help="QMP's name for reset."),
     Verb(name="system_powerdown", run=_power_button, help="Press the power button."),
+    Verb(name="attach-device", run=_attach_device, help="Add a PCI device and tell the guest.",
+         arguments=(Argument(name="device", kind=str, required=True,
+                             help="NAME[,KEY=VALUE...] as for --device."),)),
+    Verb(name="detach-device", run=_detach_device,
+         help="Ask the guest to let go of a device; DEVICE_DELETED tells when it is gone.",
+         arguments=(Argument(name="id", kind=str, required=True, help="Its name."),)),
+    Verb(name="device_del", run=_detach_device, help="QMP's name for detach-device.",
+         arguments=(Argument(name="id", kind=str, required=True, help="Its name."),)),
     Verb(name="stats", run=_stats, help="Counters, as --stats prints them."),
     Verb(name="info", run=_info, help="What the machine is made of."),
     Verb(name="events", run=_events, help="Events of the past, oldest first.",

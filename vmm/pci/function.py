@@ -52,6 +52,15 @@ class PciFunction(CDevice):
         """As `lspci` writes it."""
         return f"00:{self.devfn >> 3:02x}.{self.devfn & 7}"
 
+    def describe(self) -> dict[str, object]:
+        """What the machine's `info` says of it; `bars` are where they answer now."""
+        return {
+            "device": self.name,
+            "address": self.address,
+            "ident": f"{self.ident.vendor:04x}:{self.ident.device:04x}",
+            "bars": {m.bar.number: m.base for m in self.mappings.values() if m.base is not None},
+        }
+
     # --- building
 
     def add_bar(self, bar: Bar) -> None:

@@ -13,6 +13,7 @@ class HotplugRegisters(CDevice):
     kind = "pcihp"
 
     def __init__(self) -> None:
+        self.asked: set[int] = set()  # slots that the guest has not let go of yet
         claims = [("pio", layout.PORT_PCI_HOTPLUG, int(lib.PCIHP_SIZE), 0)]
         super().__init__("pci-hotplug", lib.pcihp_create(), claims)
 
@@ -22,8 +23,10 @@ class HotplugRegisters(CDevice):
 
     def shall_go(self, slot: int) -> None:
         """The guest is asked to let go of the slot's devices. Any thread."""
+        self.asked.add(slot)
         lib.pcihp_shall_go(self.pointer, slot)
 
     def left(self, slot: int) -> None:
         """The slot is empty."""
+        self.asked.discard(slot)
         lib.pcihp_left(self.pointer, slot)
