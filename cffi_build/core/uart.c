@@ -38,8 +38,6 @@ static void write_fcr(struct uart *u, uint8_t value)
 		memset(s->tx, 0, sizeof(s->tx));
 		s->thre_pending = 1;
 	}
-	if (!uart_may_coalesce(u))
-		coalesce_zone_set(&u->zone, false);
 	uart_resume_input(u);
 }
 

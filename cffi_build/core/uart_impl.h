@@ -28,11 +28,11 @@ static inline bool uart_looped(const struct uart *u)
 	return u->s.mcr & UART_MCR_LOOP;
 }
 
-// Whether a write to the transmit register may wait in KVM's ring. A guest that has not asked for
-// the FIFO sees every byte leave as it writes it.
+// Whether a write to the transmit register may wait in KVM's ring. With or without FIFO, whoever
+// polls the line status before each byte halves his exits.
 static inline bool uart_may_coalesce(const struct uart *u)
 {
-	return uart_fifo_on(u) && !uart_looped(u) && !(u->s.lcr & UART_LCR_DLAB);
+	return !uart_looped(u) && !(u->s.lcr & UART_LCR_DLAB);
 }
 
 // uart.c
