@@ -15,6 +15,12 @@ enum virtio_request {
 	VIRTIO_ASK_RESUME = 16,
 };
 
+enum {
+	VIRTIO_DRIVER_STATUS = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			       VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK |
+			       VIRTIO_CONFIG_S_FAILED, // bits that a driver may set
+};
+
 static inline void virtio_nudge(int eventfd)
 {
 	uint64_t one = 1;

@@ -67,7 +67,7 @@ static void run(struct virtio_dev *d)
 
 void virtio_set_status(struct virtio_dev *d, uint8_t value)
 {
-	uint8_t added = (uint8_t)(value & ~d->status & ~VIRTIO_CONFIG_S_NEEDS_RESET);
+	uint8_t added = (uint8_t)(value & ~d->status & VIRTIO_DRIVER_STATUS);
 
 	if (!value) {
 		reset(d);

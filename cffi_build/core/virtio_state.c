@@ -2,12 +2,6 @@
 // Registers and ring positions of a virtio device, as a saved machine keeps them.
 #include "virtio_impl.h"
 
-enum {
-	STATUS_BITS = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
-		      VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK |
-		      VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED,
-};
-
 static void save_queue(struct virtio_queue *q, struct virtio_state *ret)
 {
 	struct vq_config c = { .last_avail = q->last_avail, .used_idx = q->used_idx };
@@ -53,7 +47,8 @@ int virtio_save(struct virtio_dev *d, struct virtio_state *ret)
 static bool fits(const struct virtio_dev *d, const struct virtio_state *s)
 {
 	if (s->version != VIRTIO_STATE_VERSION || s->queue_count != d->queue_count ||
-	    s->config_len != d->config_len || s->status & ~STATUS_BITS || s->running > 1)
+	    s->config_len != d->config_len ||
+	    s->status & ~(VIRTIO_DRIVER_STATUS | VIRTIO_CONFIG_S_NEEDS_RESET) || s->running > 1)
 		return false;
 	bool agreed = d->legacy || s->status & VIRTIO_CONFIG_S_FEATURES_OK;
 	if ((agreed && s->acked & ~d->offered) || (s->running && !agreed))

@@ -45,6 +45,11 @@ TARGETS = {
         "msix.c", "msix_state.c", "msix_cap.c", "router.c", "irq.c", "intx.c", "pci_config.c",
         "pci_func.c", "pci_root.c",
     ),
+    "virtio": (
+        *VQ, *TIMER, "coalesce.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",
+        "virtio_state.c", "virtio_pci.c", "virtio_pci_caps.c", "virtio_legacy.c", "msix.c",
+        "msix_state.c", "msix_cap.c", "router.c", "pci_config.c", "pci_func.c", "pci_root.c",
+    ),
     "platform": (
         *TIMER, "hpet.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c", "acpiregs.c",
         "pmtimer.c", "testdev.c",
