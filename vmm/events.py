@@ -55,14 +55,14 @@ class EventDecoder:
             return self._log("guest.sleep_state_refused", vcpu)
         machine.gate.hold(vcpu.id)
         if code == lib.DEV_EVENT_POWER_OFF:
-            self._ask(lambda: machine.late_or(outcome("power-off")))
+            self._ask(lambda: machine.mail.late_or(outcome("power-off")))
         elif code == lib.DEV_EVENT_RESET:
             self._ask(machine.guest_reset)
         elif code == lib.DEV_EVENT_DEBUG_EXIT:
             value = event.value
             self._ask(lambda: debug_exit(value))
         elif code == lib.DEV_EVENT_PANIC:
-            machine.post(outcome("panic", seen="pvpanic"))
+            machine.mail.post(outcome("panic", seen="pvpanic"))
         elif code == lib.DEV_EVENT_EJECT:
             bits = event.value
             self._ask(lambda: machine.ejected(bits, vcpu.id))
@@ -79,15 +79,15 @@ class EventDecoder:
         if kind == SYSTEM_EVENT_RESET:
             self._ask(self.machine.guest_reset)
         elif kind == SYSTEM_EVENT_CRASH:
-            self.machine.post(outcome("panic", seen="KVM system event"))
+            self.machine.mail.post(outcome("panic", seen="KVM system event"))
         else:
-            self._ask(lambda: self.machine.late_or(outcome("power-off")))
+            self._ask(lambda: self.machine.mail.late_or(outcome("power-off")))
 
     def _ask(self, wish: Callable[[], Outcome | None]) -> None:
         """Posts what a held vCPU wants done; a reset that comes first ends the life it was for."""
         machine = self.machine
         life = machine.resets
-        machine.post(lambda: wish() if machine.resets == life else None)
+        machine.mail.post(lambda: wish() if machine.resets == life else None)
 
     def _crash(self, vcpu: Vcpu, event: Any) -> None:
         """Triple fault, KVM internal error, failed entry, an exit we cannot handle."""
@@ -107,8 +107,9 @@ class EventDecoder:
             f"The guest crashed: {what} on vCPU {vcpu.id} at rip {report['registers']['rip']:#x}",  # type: ignore[index]
             report,
         )
-        machine.errors.append(error)
-        machine.post(Outcome(cause="crash", code=error.exit_code, detail={"what": what, **report}))
+        machine.mail.errors.append(error)
+        detail = {"what": what, **report}
+        machine.mail.post(Outcome(cause="crash", code=error.exit_code, detail=detail))
 
     def _parked(self) -> BaseException:
         for device in self.machine.hardware.python_devices:
@@ -130,4 +131,4 @@ class EventDecoder:
 
     def _panic_line(self, _value: int, _source: object) -> None:
         machine = self.machine
-        machine.post(lambda: machine.panic(outcome("panic", seen="console")))
+        machine.mail.post(lambda: machine.mail.panic(outcome("panic", seen="console")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from vmm import layout
 from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus
+from vmm.closing import close_all
 from vmm.coalesce import Coalesce
 from vmm.context import DeviceContext
 from vmm.errors import HostError, StateError
@@ -44,9 +45,8 @@ class Hardware:
         self._closers: list[Callable[[], None]] = []
         try:
             self._build()
-        except BaseException:
-            self.close()
-            raise
+        except BaseException as error:
+            self.close(error)
 
     def _build(self) -> None:
         config = self.config
@@ -65,9 +65,8 @@ class Hardware:
         core = lib.vmcore_create(vm_fd, self.pio.pointer, self.mmio.pointer)
         buses = (self.pio.pointer, self.mmio.pointer)
         self.core = made(core, lib.vmcore_destroy, "the vCPUs' shared part", *buses)
-        self._closers.append(
-            lambda: ffi.release(self.core)
-        )  # before the buses, whatever refers to it
+        # Before the buses, whatever refers to it.
+        self._closers.append(lambda: ffi.release(self.core))
         self.hub = made(lib.irq_hub_create(), lib.irq_hub_destroy, "the interrupt lines")
         self.clock = made(lib.vclock_create(False), lib.vclock_destroy, "the clock")
         self.loops = self._own(IoLoops(config.io_threads))
@@ -228,13 +227,12 @@ class Hardware:
         return next((device for device in self.devices if device.name == name), None)
 
     def _close_vcpus(self) -> None:
-        for vcpu in reversed(self.vcpus):
-            vcpu.close()
+        close_all(vcpu.close for vcpu in reversed(self.vcpus))
 
     def _close_devices(self) -> None:
-        for device in reversed(self.devices):
-            device.close()
+        close_all(device.close for device in reversed(self.devices))
 
-    def close(self) -> None:
-        while self._closers:
-            self._closers.pop()()
+    def close(self, cause: BaseException | None = None) -> None:
+        """Closes every part, also when one fails. Raises `cause`, if given, and the failures."""
+        closers, self._closers = self._closers, []
+        close_all(reversed(closers), cause)

@@ -7,6 +7,8 @@ the vectors whose EOI it reports), and no irqfd may use them. The GSIs above are
 
 from __future__ import annotations
 
+import threading
+
 from vmm.errors import HostError, VmmError
 from vmm.native import check, ffi, lib, made
 
@@ -31,6 +33,7 @@ class IrqRouter:
         self.pins = pins if split else KERNEL_PINS
         vm_fd = -1 if vm is None else vm.fd.number
         self.pointer = made(lib.router_create(vm_fd), lib.router_destroy, "the interrupt router")
+        self._lock = threading.Lock()  # guards _used; a leaf
         self._used = set(range(self.pins))
         if not split:
             self._route_chips()
@@ -51,16 +54,18 @@ class IrqRouter:
 
     def alloc_gsi(self) -> int:
         """A GSI that nobody uses, not routed yet. VmmError when KVM has no more."""
-        for gsi in range(self.pins, lib.ROUTER_MAX_GSI):
-            if gsi not in self._used:
-                self._used.add(gsi)
-                return gsi
+        with self._lock:
+            for gsi in range(self.pins, lib.ROUTER_MAX_GSI):
+                if gsi not in self._used:
+                    self._used.add(gsi)
+                    return gsi
         raise VmmError(f"All {lib.ROUTER_MAX_GSI} GSIs are in use; configure fewer interrupts")
 
     def free_gsi(self, gsi: int) -> None:
         """Unroutes a GSI from `alloc_gsi()` and gives it back; its irqfds are detached already."""
         self.clear(gsi)
-        self._used.discard(gsi)
+        with self._lock:
+            self._used.discard(gsi)
 
     def set_msi(self, gsi: int, address: int, data: int) -> None:
         """Routes the GSI to a message, replacing what it was; takes effect with `commit()`."""

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from tests import guests
-from vmm import layout
+from vmm import layout, sentences
+from vmm.coalesce import Coalesce
 from vmm.config import VmConfig
+from vmm.devices.ports import BootMarks
 from vmm.errors import GuestCrash, StateError
 from vmm.machine import Machine
 
@@ -262,3 +264,27 @@ def test_a_failed_build_gives_everything_back() -> None:
         with pytest.raises(Exception, match="/nowhere/at/all"), Machine(settings):
             pass
     assert open_files() == before
+
+
+def test_parts_that_fail_to_close_keep_no_other_part_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, mappings = open_files(), _mappings()
+
+    def closes_and_fails(kind: Any) -> None:
+        close = kind.close
+
+        def fail(self: object) -> None:
+            close(self)
+            raise OSError("does not close")
+
+        monkeypatch.setattr(kind, "close", fail)
+
+    closes_and_fails(Coalesce)
+    closes_and_fails(BootMarks)
+    with pytest.raises(BaseExceptionGroup) as caught, Machine(config("counter.elf")):
+        raise LookupError("the cause")
+
+    cause, *late = sentences.causes(caught.value)
+    assert isinstance(cause, LookupError)
+    assert [str(error) for error in late] == ["does not close"] * 2
+    assert open_files() == before
+    assert _mappings() == mappings

@@ -13,7 +13,8 @@ from tests import guests
 from tests.kvm.test_machine import config, wait_running
 from vmm.errors import StateError
 from vmm.kvm import clock
-from vmm.machine import RESETS_MARKED, Machine
+from vmm.lifecycle import RESETS_MARKED
+from vmm.machine import Machine
 from vmm.native import lib
 
 pytestmark = pytest.mark.needs("kvm")

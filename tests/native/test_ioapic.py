@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -353,6 +355,27 @@ def test_allocated_gsis_lie_above_the_pins_and_come_back() -> None:
 
     assert router.alloc_gsi() == first
     assert router.entries() == []
+
+
+def test_threads_that_allocate_at_the_same_time_get_different_gsis() -> None:
+    class Slow(set[int]):
+        """Lets another thread run between the look and the taking."""
+
+        def __contains__(self, gsi: object) -> bool:
+            there = super().__contains__(gsi)
+            time.sleep(0.001)
+            return there
+
+    router = IrqRouter(None, split=False)
+    router._used = Slow(router._used)
+    given: list[int] = []
+    threads = [threading.Thread(target=lambda: given.append(router.alloc_gsi())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(given) == [24, 25, 26, 27]
 
 
 def test_gsis_run_out_with_a_sentence() -> None:

@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 # Lowest first. A unit is a module or a package directly in vmm/; it may import lower units only.
 LAYERS = (
-    "errors record",
+    "errors record closing",
     "layout options outcome sentences",
     "values argv check tomlfile config deviceconfig kinds",
     "native log stats",
@@ -34,7 +34,7 @@ LAYERS = (
     "virtio",
     "devices",
     "boot",
-    "gate vcpu crash events bootplan hardware inspection plugging machine",
+    "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",
     "control lab",
     "cli",
     "__main__",
@@ -42,7 +42,7 @@ LAYERS = (
 # Layers whose units are one subject in several files and may import one another, without a circle.
 CONNECTED = {
     "values argv check tomlfile config deviceconfig kinds",
-    "gate vcpu crash events bootplan hardware inspection plugging machine",
+    "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
 ONLY = {
@@ -56,8 +56,8 @@ ONLY = {
         "memory", "backends", "context", "cdevice", "pci", "deviceconfig",
     },
     "devices": {
-        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "coalesce",
-        "backends", "doorbell", "context", "cdevice", "pci", "deviceconfig", "kinds",
+        "errors", "record", "closing", "layout", "values", "native", "log", "bus", "irq", "loop",
+        "coalesce", "backends", "doorbell", "context", "cdevice", "pci", "deviceconfig", "kinds",
     },
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ Order and names are part of saved states: a new device gets a new name, an old o
 
 from __future__ import annotations
 
+from vmm.closing import close_all
 from vmm.devices import ports
 from vmm.devices.acpi import AcpiRegisters, pm_timer
 from vmm.devices.uart import serial_ports
@@ -34,10 +35,8 @@ def build_platform(context: DeviceContext) -> list[Device]:
                 raise VmmError(f"There are two devices called {device.name}; choose another id")
         for device in made:
             device.claim(context.pio, context.mmio)
-    except BaseException:
-        for device in reversed(made):
-            device.close()
-        raise
+    except BaseException as error:
+        close_all((device.close for device in reversed(made)), error)
     return made
 
 
