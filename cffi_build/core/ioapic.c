@@ -79,6 +79,14 @@ void ioapic_publish(struct ioapic *a, uint32_t pin)
 		a->route_failures++;
 }
 
+// The source of what holds the pin looks whether it still wants service.
+static void let_go(struct ioapic *a, uint32_t pin)
+{
+	a->held &= ~(1ull << pin);
+	if (a->ended)
+		a->ended(a->ended_opaque, pin);
+}
+
 // shift: 0 or 32, the half that is written.
 static void write_rte(struct ioapic *a, uint32_t pin, uint32_t shift, uint32_t value)
 {
@@ -88,9 +96,13 @@ static void write_rte(struct ioapic *a, uint32_t pin, uint32_t shift, uint32_t v
 	// Switching to edge and back is how software frees a pin whose EOI got lost.
 	if (!(rte & IOAPIC_RTE_LEVEL))
 		rte &= ~IOAPIC_RTE_REMOTE_IRR;
+	bool unmasked = a->rte[pin] & ~rte & IOAPIC_RTE_MASKED;
 	a->rte[pin] = rte;
 	if (!(rte & IOAPIC_RTE_MASKED))
 		ioapic_publish(a, pin);
+	// What holds the pin may have been served while it was masked, by a handler on a thread.
+	if (unmasked && rte & IOAPIC_RTE_LEVEL && !ioapic_awaits_eoi(a, pin) && a->held >> pin & 1)
+		let_go(a, pin);
 	service_level(a, pin);
 }
 
@@ -123,9 +135,7 @@ static void write_window(struct ioapic *a, uint32_t value)
 void ioapic_end(struct ioapic *a, uint32_t pin)
 {
 	a->rte[pin] &= ~IOAPIC_RTE_REMOTE_IRR;
-	a->held &= ~(1ull << pin);
-	if (a->ended)
-		a->ended(a->ended_opaque, pin);
+	let_go(a, pin);
 	service_level(a, pin);
 }
 

@@ -125,12 +125,17 @@ class IoApicTwin:
 
     def _entry_written(self, number: int, half: int, value: int) -> None:
         pin = self.pins[number]
+        masked = pin.f["masked"]
         pin.put(half, value)
         if not pin.f["masked"]:
             if pin.f["level"]:
                 self.routes[number] = pin.message()
             else:
                 self.routes.pop(number, None)
+        if masked and not pin.f["masked"] and pin.f["level"] and not pin.f["remote_irr"]:
+            if pin.held:
+                pin.held = 0
+                self.ended.append(number)
         self._level(pin)
 
     def step(self, _ns: int) -> None:
