@@ -57,6 +57,7 @@ class Mapping:
         self.owner = f"{owner} (BAR {bar.number})"
         self.base: int | None = None  # where it answers
         self.wanted: int | None = None  # where the guest wants it
+        self.refused: int | None = None  # ... and could not have it, when last tried
         self.given: int | None = None  # the place we keep free for it
         self._bells: list[Doorbell] = []
 

@@ -181,18 +181,20 @@ class PciRoot(CDevice):
         at, bus, vm_fd = mapping.wanted, self._bus(mapping), self.context.vm_fd
         if at == mapping.base:
             return
-        reason = ""
-        if at is not None:
-            try:
-                self._check(mapping, at)
-                mapping.place(bus, vm_fd, at)
-                return
-            except VmmError as error:
-                reason = str(error)
-        mapping.remove(bus, vm_fd)
-        if reason:
-            self.blocked += 1
-            log.limited("pci.bar_not_mapped", reason=reason)
+        if at is None:
+            mapping.remove(bus, vm_fd)
+            return
+        try:
+            self._check(mapping, at)
+            mapping.place(bus, vm_fd, at)
+        except VmmError as error:
+            mapping.remove(bus, vm_fd)
+            if mapping.refused != at:
+                self.blocked += 1
+                log.limited("pci.bar_not_mapped", reason=str(error))
+            mapping.refused = at
+        else:
+            mapping.refused = None
 
     def _check(self, mapping: Mapping, at: int) -> None:
         """VmmError if the bridge would not pass accesses on, or not to this register alone."""
