@@ -50,6 +50,10 @@ TARGETS = {
         "virtio_state.c", "virtio_pci.c", "virtio_pci_caps.c", "virtio_legacy.c", "msix.c",
         "msix_state.c", "msix_cap.c", "router.c", "pci_config.c", "pci_func.c", "pci_root.c",
     ),
+    "vcon": (
+        *TIMER, *CHAN, *VQ, "virtio.c", "virtio_loop.c", "virtio_regs.c", "virtio_state.c",
+        "vcon.c", "vcon_control.c", "vcon_data.c", "vcon_port.c", "vcon_state.c",
+    ),
     "platform": (
         *TIMER, "hpet.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c", "acpiregs.c",
         "pmtimer.c", "testdev.c",
