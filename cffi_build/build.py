@@ -32,9 +32,9 @@ TOPICS = (
     "legacy",
     "testdev",
     "pci",
-    "vcon",
     "msix",
     "virtio",
+    "vcon",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

@@ -875,7 +875,7 @@ class struct_vclock(Struct):
     pass
 
 class struct_vcon(Struct):
-    pass
+    vdev: struct_virtio_dev
 
 class struct_vcon_control(Struct):
     ready: bool
@@ -2262,6 +2262,7 @@ class Lib:
     vcon_counters: Callable[[struct_vcon, struct_vcon_counters], None]
     vcon_create: Callable[[struct_vcon_setup], struct_vcon]
     vcon_destroy: Callable[[struct_vcon], None]
+    vcon_guest_open: Callable[[struct_vcon, int], bool]
     vcon_load: Callable[[struct_vcon, struct_vcon_state], int]
     vcon_news: Callable[[struct_vcon, struct_vcon_news], None]
     vcon_port_counters: Callable[[struct_vcon, int, struct_vcon_port_counters], None]
@@ -2624,6 +2625,8 @@ class FFI:
     def new(self, cdecl: Literal["struct uart_setup *"], init: Any = ...) -> struct_uart_setup: ...
     @overload
     def new(self, cdecl: Literal["struct uart_state *"], init: Any = ...) -> struct_uart_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcon *"], init: Any = ...) -> struct_vcon: ...
     @overload
     def new(self, cdecl: Literal["struct vcon_control *"], init: Any = ...) -> struct_vcon_control: ...
     @overload

@@ -12,16 +12,41 @@ import threading
 from vmm.errors import VmmError
 from vmm.native import check, ffi, lib, made
 
+ALIVE = 1.0  # s between looks whether a thread that owes an answer still lives
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
     EventCallback = Callable[[int, Any], None]
 
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+class _Question:
+    """A function that another thread calls, and what came of it."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self.answered = threading.Event()
+
+    def answer(self) -> None:
+        try:
+            self._value = self._function()
+        except BaseException as error:  # the asker's
+            self._error = error
+        self.answered.set()
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
 
 
 class IoLoop:
@@ -42,6 +67,7 @@ class IoLoop:
         self._next_token = 1
         self._calls: list[Callable[[], object]] = []
         self._thread: threading.Thread | None = None
+        self._life = threading.RLock()  # starting, stopping, and asking while neither happens
 
     # --- registering, from any thread
 
@@ -85,15 +111,35 @@ class IoLoop:
             self._calls.append(function)
         lib.loop_wake(self.pointer)
 
+    def ask(self, function: Callable[[], T]) -> T:
+        """What `function` returns or raises, run on the loop's thread; any thread may ask.
+
+        While nobody is inside the loop, on the calling thread.
+        """
+        thread = self._thread
+        if threading.current_thread() is thread:
+            return function()
+        with self._life:
+            thread = self._thread
+            if thread is None:
+                return function()
+            question = _Question(function)
+            self.call(question.answer)
+        while not question.answered.wait(ALIVE):
+            if not thread.is_alive() and not question.answered.is_set():
+                raise VmmError(f"The loop {self.name} has ended; its failure says why")
+        return question.result()
+
     # --- running
 
     def start(self) -> None:
         """Runs the loop on a thread of its own that takes no signals."""
-        if self._thread is not None:
-            raise VmmError(f"The loop {self.name} runs already")
-        thread = threading.Thread(target=self._thread_body, name=self.name)
-        thread.start()
-        self._thread = thread  # only now: one that could not start cannot be joined
+        with self._life:
+            if self._thread is not None:
+                raise VmmError(f"The loop {self.name} runs already")
+            thread = threading.Thread(target=self._thread_body, name=self.name)
+            thread.start()
+            self._thread = thread  # only now: one that could not start cannot be joined
 
     def start_if_idle(self) -> bool:
         """start(), unless it runs. Whether it did: then the caller stops it again."""
@@ -137,9 +183,16 @@ class IoLoop:
     def stop(self) -> None:
         """Ends run(); waits for the thread of start(). Queued events are served first."""
         lib.loop_stop(self.pointer)
-        thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        if self._thread is threading.current_thread():
+            self._thread = None
+            return
+        with self._life:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                thread.join()
+            calls, self._calls = self._calls, []
+            for call in calls:  # that came after the last turn
+                call()
 
     def close(self) -> None:
         """Stops the thread if it runs and closes the C loop; whoever used it is closed already."""

@@ -46,7 +46,7 @@ struct vcon_state {
 	uint32_t version; uint8_t ready; uint16_t cols, rows; uint16_t flags[...];
 	uint8_t tell[...], owed[...]; uint64_t tx_taken[...]; ...;
 };
-struct vcon { ...; };
+struct vcon { struct virtio_dev vdev; ...; };
 struct vcon *vcon_create(const struct vcon_setup *setup);
 void vcon_destroy(struct vcon *v);
 int vcon_add(struct vcon *v, uint32_t id, struct chan *chan, bool console, const char *name);
@@ -54,6 +54,7 @@ int vcon_remove(struct vcon *v, uint32_t id);
 int vcon_swap(struct vcon *v, uint32_t id, struct chan *chan);
 void vcon_resize(struct vcon *v, uint16_t cols, uint16_t rows);
 void vcon_news(struct vcon *v, struct vcon_news *ret);
+bool vcon_guest_open(struct vcon *v, uint32_t id);
 void vcon_counters(struct vcon *v, struct vcon_counters *ret);
 void vcon_port_counters(struct vcon *v, uint32_t id, struct vcon_port_counters *ret);
 void vcon_save(struct vcon *v, struct vcon_state *ret);

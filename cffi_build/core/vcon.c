@@ -80,7 +80,11 @@ static struct vcon_port *port_of(struct vcon *v, uint32_t queue)
 
 static int on_start(struct virtio_dev *d)
 {
-	(void)d;
+	struct vcon *v = container_of(d, struct vcon, vdev);
+
+	// A saved state may have brought a window of its own.
+	if (v->cols && v->rows)
+		vcon_resize(v, v->cols, v->rows);
 	return 0;
 }
 
@@ -109,11 +113,13 @@ static void on_stop(struct virtio_dev *d)
 {
 	struct vcon *v = container_of(d, struct vcon, vdev);
 
-	vcon_control_reset(&v->control);
 	for (uint32_t id = 0; id < VCON_MAX_PORTS; id++) {
+		if (vcon_control_is(&v->control, id, VCON_GUEST_OPEN))
+			vcon_tell_python(v, id, VCON_GUEST_CLOSED);
 		if (v->port[id])
 			forget_output(v->port[id]);
 	}
+	vcon_control_reset(&v->control);
 	virtio_stopped(d);
 }
 

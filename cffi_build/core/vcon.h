@@ -76,6 +76,7 @@ struct vcon {
 	// Changed by the loop with dev.lock held, so that others may look with the lock held.
 	struct vcon_port *port[VCON_MAX_PORTS];
 	struct chan *emergency; // of the first console
+	uint16_t cols, rows; // of the window as it is; control has what the driver knows
 	// Guarded by dev.lock.
 	struct vcon_news news;
 	bool news_posted;
@@ -98,6 +99,8 @@ int vcon_remove(struct vcon *v, uint32_t id);
 // Another channel for a live port: what the old one did not take goes to the new one. The driver
 // hears of it only if one of both is connected and the other is not. -ENOENT.
 int vcon_swap(struct vcon *v, uint32_t id, struct chan *chan);
+// Whether somebody in the guest has the port open.
+bool vcon_guest_open(struct vcon *v, uint32_t id);
 // The window of all consoles.
 void vcon_resize(struct vcon *v, uint16_t cols, uint16_t rows);
 

@@ -141,12 +141,6 @@ static void on_tx_ready(void *opaque)
 
 // --- To the guest
 
-static bool guest_listens(const struct vcon_port *p)
-{
-	return vcon_flows(p) &&
-	       (!vcon_many(p->v) || vcon_control_is(&p->v->control, p->id, VCON_GUEST_OPEN));
-}
-
 // Names the guest's next buffer, which on_filled() gives back or completes.
 static int on_room(void *opaque, struct iovec *ret, int max)
 {
@@ -154,7 +148,7 @@ static int on_room(void *opaque, struct iovec *ret, int max)
 	struct vcon *v = p->v;
 	struct vq_chain chain;
 
-	if (!guest_listens(p))
+	if (!vcon_listens(p))
 		return 0;
 	for (uint32_t i = 0; i < VCON_BUDGET_CHAINS;) {
 		if (!vcon_pop(v, p->rx_queue, &chain)) {
@@ -210,7 +204,7 @@ void vcon_rx(struct vcon_port *p)
 	if (!virtio_queue_live(&p->v->vdev, p->rx_queue))
 		return;
 	vq_kicks_off(queue_of(p->v, p->rx_queue)); // until there is input and no buffer
-	if (guest_listens(p))
+	if (vcon_listens(p))
 		chan_rx_now(p->chan);
 }
 

@@ -35,6 +35,15 @@ static inline bool vcon_flows(const struct vcon_port *p)
 	return vcon_many(v) ? v->control.port[p->id].flags & VCON_READY : !p->id;
 }
 
+// Whether input may be given to the guest: somebody there has opened the port.
+static inline bool vcon_listens(const struct vcon_port *p)
+{
+	const struct vcon *v = p->v;
+
+	return vcon_flows(p) && virtio_live(&v->vdev) &&
+	       (!vcon_many(v) || v->control.port[p->id].flags & VCON_GUEST_OPEN);
+}
+
 // Takes the next chain of a queue, its pieces in v->piece. False: none, or the ring is broken and
 // the device asks for a reset.
 bool vcon_pop(struct vcon *v, uint32_t queue, struct vq_chain *ret);
@@ -55,6 +64,7 @@ void vcon_rx(struct vcon_port *p);
 extern const struct chan_front vcon_front;
 
 // vcon_port.c
+void vcon_tell_python(struct vcon *v, uint32_t id, enum vcon_effect effect);
 // What a packet of the driver's means for the port.
 void vcon_port_effect(struct vcon *v, uint32_t id, enum vcon_effect effect);
 void vcon_port_connected(struct vcon_port *p, bool connected);

@@ -7,7 +7,7 @@
 
 // --- News for Python
 
-static void tell_python(struct vcon *v, uint32_t id, enum vcon_effect effect)
+void vcon_tell_python(struct vcon *v, uint32_t id, enum vcon_effect effect)
 {
 	uint64_t bit = UINT64_C(1) << (id % 64);
 	{
@@ -51,11 +51,11 @@ void vcon_port_effect(struct vcon *v, uint32_t id, enum vcon_effect effect)
 		break;
 	case VCON_DEVICE_FAILED:
 		count_own(&v->device_failed, 1);
-		tell_python(v, 0, effect);
+		vcon_tell_python(v, 0, effect);
 		break;
 	case VCON_PORT_FAILED:
 		count_own(&v->port_failed, 1);
-		tell_python(v, id, effect);
+		vcon_tell_python(v, id, effect);
 		break;
 	case VCON_PORT_READY:
 		// The driver may have taken back what it had offered for the port that had the
@@ -65,11 +65,11 @@ void vcon_port_effect(struct vcon *v, uint32_t id, enum vcon_effect effect)
 		vcon_tx(p); // kicks that came too early
 		break;
 	case VCON_GUEST_OPENED:
-		tell_python(v, id, effect);
+		vcon_tell_python(v, id, effect);
 		vcon_rx(p);
 		break;
 	case VCON_GUEST_CLOSED:
-		tell_python(v, id, effect);
+		vcon_tell_python(v, id, effect);
 		break;
 	default:
 		break;
@@ -181,11 +181,18 @@ int vcon_swap(struct vcon *v, uint32_t id, struct chan *chan)
 	return 0;
 }
 
+bool vcon_guest_open(struct vcon *v, uint32_t id)
+{
+	return id < VCON_MAX_PORTS && v->port[id] && vcon_listens(v->port[id]);
+}
+
 void vcon_resize(struct vcon *v, uint16_t cols, uint16_t rows)
 {
 	uint8_t window[] = { (uint8_t)cols, (uint8_t)(cols >> 8), (uint8_t)rows,
 			     (uint8_t)(rows >> 8) };
 
+	v->cols = cols;
+	v->rows = rows;
 	if (v->control.cols == cols && v->control.rows == rows)
 		return;
 	vcon_control_resize(&v->control, cols, rows);

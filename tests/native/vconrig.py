@@ -1,0 +1,62 @@
+"""A virtio console behind PCI with a driver that behaves as Linux; sockets as the host's ends."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from tests.native.virtiorig import VirtioRig
+from tests.vcondriver import GuestConsole, GuestPort
+from vmm.portconfig import PortConfig, read_port
+from vmm.virtio.console import Port, VirtioConsole
+
+PATIENCE = 20
+
+
+class ConsoleRig(VirtioRig):
+    """ports: as `--port` has them. `{dir}` in them is replaced by the folder."""
+
+    def __init__(self, folder: Path, *ports: str, options: dict[str, Any] | None = None) -> None:
+        self.folder = folder
+        settings: dict[str, Any] = {"max_ports": 8, "multiport": True} | (options or {})
+        super().__init__(lambda context: VirtioConsole("console0", context, **settings))
+        self.console: VirtioConsole = self.device
+        for text in ports:
+            self.add(text)
+
+    def port_config(self, text: str) -> PortConfig:
+        return read_port(text.replace("{dir}", str(self.folder)))
+
+    def add(self, text: str) -> Port:
+        return self.console.add(self.port_config(text))
+
+    def guest(self, decline: int = 0) -> GuestConsole:
+        return GuestConsole(self, decline)
+
+    def connect(self, name: str) -> socket.socket:
+        """Calls the socket of the port with that file name."""
+        peer = socket.socket(socket.AF_UNIX)
+        peer.settimeout(PATIENCE)
+        peer.connect(str(self.folder / name))
+        return peer
+
+    def joined(self, guest: GuestConsole, name: str) -> tuple[GuestPort, socket.socket]:
+        """A port whose socket is called NAME.sock, open at both ends."""
+        peer = self.connect(f"{name}.sock")
+        port = guest.open(name)
+        guest.until(lambda: port.host_connected, f"the host at {name}")
+        return port, peer
+
+    def count(self, name: str) -> int:
+        return self.console.counters()[name]
+
+
+def receive(peer: socket.socket, length: int) -> bytes:
+    """Exactly so many bytes."""
+    data = bytearray()
+    while len(data) < length:
+        piece = peer.recv(min(length - len(data), 1 << 20))
+        assert piece, f"ended after {len(data)} of {length} bytes"
+        data += piece
+    return bytes(data)
