@@ -128,7 +128,8 @@ class IoLoop:
         while not question.answered.wait(ALIVE):
             if not thread.is_alive() and not question.answered.is_set():
                 raise VmmError(f"The loop {self.name} has ended; its failure says why")
-        return question.result()
+        result: T = question.result()
+        return result
 
     # --- running
 

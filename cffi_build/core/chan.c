@@ -58,6 +58,7 @@ struct chan *chan_create(struct loop *l, uint64_t limit, enum chan_overflow over
 	c->limit = limit;
 	c->overflow = overflow;
 	c->flush_ns = CHAN_FLUSH_NS;
+	c->told_connected = -1;
 	c->size = CHAN_RING_MIN;
 	c->ring = malloc(c->size);
 	c->peer =

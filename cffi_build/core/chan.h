@@ -46,8 +46,8 @@ struct chan_front {
 	// bytes that had been read before, rx() is called instead.
 	int (*room)(void *opaque, struct iovec *ret, int max);
 	void (*filled)(void *opaque, size_t len);
-	// Optional: chan_connected() has changed. A peer that was followed by another one at once
-	// is told of as gone and as come. A new front-end is told only of a peer that is there.
+	// Optional: chan_connected() has changed, or this front-end is new. A peer that was
+	// followed by another one at once is told of as gone and as come.
 	void (*peer)(void *opaque, bool connected);
 	void *opaque;
 };

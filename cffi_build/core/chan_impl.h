@@ -72,7 +72,7 @@ struct chan {
 	bool out_silent; // OUT_NONE by choice: nothing is counted as dropped
 	int out_error; // see chan_out_error()
 	bool kept; // chan_keep()
-	bool told_connected; // what front.peer() was last told
+	int told_connected; // what front.peer() was last told, -1 if nothing yet
 	uint64_t departures, told_departures; // times that a peer left
 	struct chan_counters counters;
 

@@ -30,7 +30,7 @@ void chan_set_front(struct chan *c, const struct chan_front *f)
 {
 	LOCKED(&c->lock);
 	c->front = f ? *f : (struct chan_front){ 0 };
-	c->told_connected = false;
+	c->told_connected = -1;
 	c->told_departures = c->departures;
 	while (c->front_busy && !pthread_equal(c->front_thread, pthread_self()))
 		pthread_cond_wait(&c->front_idle, &c->lock);

@@ -18,22 +18,23 @@ bool chan_connected(struct chan *c)
 
 void chan_link_tell(struct chan *c)
 {
-	bool was, left, now;
+	bool left, now;
+	int was;
 	{
 		LOCKED(&c->lock);
 		was = c->told_connected;
 		left = c->departures != c->told_departures;
 		now = connected(c);
-		c->told_connected = now;
-		c->told_departures = c->departures;
 		if (was == now && !(was && left))
 			return;
+		c->told_connected = now;
+		c->told_departures = c->departures;
 	}
 	struct chan_front front = chan_front_enter(c);
-	if (front.peer && was)
+	if (front.peer && was == 1 && now)
 		front.peer(front.opaque, false);
-	if (front.peer && now)
-		front.peer(front.opaque, true);
+	if (front.peer)
+		front.peer(front.opaque, now);
 	chan_front_leave(c);
 }
 

@@ -113,8 +113,9 @@ static void take_front(struct vcon_port *p)
 	struct chan_front front = vcon_front;
 
 	front.opaque = p;
-	chan_set_front(p->chan, &front);
-	vcon_control_host(&p->v->control, p->id, p->console || chan_connected(p->chan));
+	chan_set_front(p->chan, &front); // which says soon whether somebody is there
+	if (p->console)
+		vcon_control_host(&p->v->control, p->id, true);
 }
 
 int vcon_add(struct vcon *v, uint32_t id, struct chan *chan, bool console, const char *name)

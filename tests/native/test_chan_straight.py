@@ -53,7 +53,8 @@ class StraightRig(ChanRig):
 
     def _linked(self, _opaque: object, connected: bool) -> None:
         with self.changed:
-            self.links.append(connected)
+            if connected or self.links:  # that nobody is there at first is no news
+                self.links.append(connected)
             self.changed.notify_all()
 
     def on_loop(self, function: Any) -> Any:

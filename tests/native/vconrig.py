@@ -18,12 +18,17 @@ class ConsoleRig(VirtioRig):
     """ports: as `--port` has them. `{dir}` in them is replaced by the folder."""
 
     def __init__(self, folder: Path, *ports: str, options: dict[str, Any] | None = None) -> None:
-        self.folder = folder
+        self.folder, self.closed = folder, False
         settings: dict[str, Any] = {"max_ports": 8, "multiport": True} | (options or {})
         super().__init__(lambda context: VirtioConsole("console0", context, **settings))
         self.console: VirtioConsole = self.device
         for text in ports:
             self.add(text)
+
+    def __exit__(self, *exception: object) -> None:
+        if not self.closed:
+            self.closed = True
+            super().__exit__(*exception)
 
     def port_config(self, text: str) -> PortConfig:
         return read_port(text.replace("{dir}", str(self.folder)))

@@ -21,7 +21,7 @@ TOP = Path(__file__).resolve().parents[2]
 LAYERS = (
     "errors record closing",
     "layout options outcome sentences",
-    "values argv check tomlfile config deviceconfig kinds",
+    "values argv check tomlfile config portconfig deviceconfig kinds",
     "native log stats",
     "host",
     "kvm",
@@ -41,7 +41,7 @@ LAYERS = (
 )
 # Layers whose units are one subject in several files and may import one another, without a circle.
 CONNECTED = {
-    "values argv check tomlfile config deviceconfig kinds",
+    "values argv check tomlfile config portconfig deviceconfig kinds",
     "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
@@ -53,7 +53,7 @@ ONLY = {
     },
     "virtio": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
-        "memory", "backends", "context", "cdevice", "pci", "deviceconfig",
+        "memory", "backends", "context", "cdevice", "pci", "deviceconfig", "portconfig",
     },
     "devices": {
         "errors", "record", "closing", "layout", "values", "native", "log", "bus", "irq", "loop",

@@ -6,6 +6,7 @@ the device in C is done on its loop's thread, what is done on the host on the ca
 
 from __future__ import annotations
 
+from vmm import log
 from vmm.backends.chardev import Chan, open_console
 from vmm.errors import StateError
 from vmm.native import ffi, lib
@@ -192,14 +193,9 @@ class VirtioConsole(VirtioDevice):
                 port.guest_open = bool(lib.vcon_guest_open(self.pointer, number))
                 self.notify("PORT_CHANGE", {"device": self.name, **port.info()})
             if news.failed & bit:
-                self._log("virtio.port_failed", port=port.label)
+                log.limited("virtio.port_failed", dev=self.name, port=port.label)
         if news.device_failed:
-            self._log("virtio.console_failed")
-
-    def _log(self, event: str, **fields: object) -> None:
-        from vmm import log
-
-        log.limited(event, dev=self.name, **fields)
+            log.limited("virtio.console_failed", dev=self.name)
 
     # --- as a device
 
