@@ -42,6 +42,7 @@ class Guest:
     code: int = PASS
     skip: list[str] = field(default_factory=list)
     qemu: dict[str, Any] = field(default_factory=dict)
+    run_by: str = ""
 
     @property
     def path(self) -> Path:

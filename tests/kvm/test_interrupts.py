@@ -12,20 +12,12 @@ from vmm.config import VmConfig
 from vmm.machine import Machine
 from vmm.pci.root import PciRoot
 
-GUEST = guests.Guest(
-    name="pciirq",
-    image="pciirq.elf",
-    tests=[
-        "msix-arrives", "msix-masked-pends", "msix-function-mask", "msix-message-moves",
-        "msix-disabled", "msix-storm", "msi-messages", "msi-masked-pends", "msi-storm",
-        "intx-line", "intx-masked-pends", "intx-storm",
-    ],
-)  # fmt: skip
+GUEST = guests.load()[0]["pciirq"]
 SERVED = 203  # by the pin: 200 in the storm, 3 one by one
 
 
-@pytest.mark.needs("kvm", "probe-long64:interrupt")
-@pytest.mark.parametrize("irqchip", ["kernel", "split"])
+@pytest.mark.needs("kvm", *GUEST.needs)
+@pytest.mark.parametrize("irqchip", GUEST.irqchips)
 def test_every_interrupt_arrives(irqchip: str, tmp_path: Path) -> None:
     guests.build()
     output = tmp_path / "console"
