@@ -31,6 +31,7 @@ CHAN = (
     "chan_opens.c", "chan_straight.c",
 )  # fmt: skip
 VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
+PCI = (*TIMER, "coalesce.c", "pci_config.c", "pci_func.c", "pci_root.c")
 TARGETS = {
     "gmem": ("gmem.c",),
     "uart": (*TIMER, *CHAN, "coalesce.c", "uart.c", "uart_line.c", "uart_life.c"),
@@ -41,14 +42,12 @@ TARGETS = {
     "rtc": (*TIMER, "rtc.c", "rtc_clock.c", "rtc_time.c"),
     "fwcfg": ("fwcfg.c",),
     "vq": VQ,
-    "msix": (
-        "msix.c", "msix_state.c", "msix_cap.c", "router.c", "irq.c", "intx.c", "pci_config.c",
-        "pci_func.c", "pci_root.c",
-    ),
+    "msix": (*PCI, "msix.c", "msix_state.c", "msix_cap.c", "router.c"),
+    "pci": (*PCI, "pcihp.c", "pcitest.c"),
     "virtio": (
-        *VQ, *TIMER, "coalesce.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",
-        "virtio_state.c", "virtio_pci.c", "virtio_pci_caps.c", "virtio_legacy.c", "msix.c",
-        "msix_state.c", "msix_cap.c", "router.c", "pci_config.c", "pci_func.c", "pci_root.c",
+        *VQ, *PCI, "virtio.c", "virtio_loop.c", "virtio_regs.c", "virtio_state.c",
+        "virtio_pci.c", "virtio_pci_caps.c", "virtio_legacy.c", "msix.c", "msix_state.c",
+        "msix_cap.c", "router.c",
     ),
     "vcon": (
         *TIMER, *CHAN, *VQ, "virtio.c", "virtio_loop.c", "virtio_regs.c", "virtio_state.c",
