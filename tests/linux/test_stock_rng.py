@@ -77,3 +77,14 @@ def test_device_works_behind_memory_doorbells_and_with_access_platform(tmp_path:
 
     check(done)
     assert done.answers()["features"][33] == "1"
+
+
+def test_device_without_a_driver_is_named_at_the_end(tmp_path: Path) -> None:
+    done = boot(tmp_path, ["--rng"], append="quiet")
+
+    assert done.code == 0
+    assert done.stderr.strip() == (
+        "vmm: the guest never used virtio-rng0: a Linux guest needs CONFIG_HW_RANDOM_VIRTIO, "
+        "built in or as a loaded module"
+    )
+    assert done.report["unused"] == {"virtio-rng0": "CONFIG_HW_RANDOM_VIRTIO"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import types
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,27 @@ def test_endings_have_codes_and_one_sentence(
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == (1 if words else 0)
+
+
+def test_devices_that_no_driver_used_are_named_with_the_option_they_need(
+    machine: type[FakeMachine], capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs = {"rng0": "CONFIG_HW_RANDOM_VIRTIO", "own": "", "com1": None}
+
+    def script(machine: FakeMachine) -> Outcome:
+        for name, option in needs.items():
+            unused = lambda option=option: option  # noqa: E731
+            machine.hardware.devices.append(types.SimpleNamespace(name=name, unused=unused))
+        return outcome("power-off")
+
+    machine.script = staticmethod(script)
+
+    assert boot() == EXIT_OK
+    assert capsys.readouterr().err.splitlines() == [
+        "vmm: the guest never used rng0: a Linux guest needs CONFIG_HW_RANDOM_VIRTIO, built in or "
+        "as a loaded module",
+        "vmm: the guest never used own",
+    ]
 
 
 @pytest.mark.parametrize(

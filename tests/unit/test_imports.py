@@ -71,7 +71,7 @@ HEAVY = {
 # Beside everything below `control`, `vmm boot` runs these; of `host` it needs the terminal only.
 BOOT_PATH = {
     "", "__main__", "cli", "cli.boot", "control", "control.run", "control.signals",
-    "control.escape", "host", "host.tty",
+    "control.escape", "control.ending", "host", "host.tty",
 }  # fmt: skip
 # Imports by computed name: public names, click's commands, kinds of devices; loaded when used.
 DYNAMIC = {"", "cli.main", "kinds"}

@@ -32,6 +32,7 @@ ENDING = Ending(
     marks=[("running", 0.0123456789)],
     counters={"vcpus": [{"exits": 3}]},
     losses=[Loss(console="com1", bytes=5, reason="disk full")],
+    unused={"virtio-rng0": "CONFIG_HW_RANDOM_VIRTIO"},
 )
 
 
@@ -52,6 +53,7 @@ def test_report_holds_what_is_documented() -> None:
         "sentence": "the guest powered itself off",
         "console": ["one", "two \\xff", "three"],
         "lost": [{"console": "com1", "bytes": 5, "reason": "disk full"}],
+        "unused": {"virtio-rng0": "CONFIG_HW_RANDOM_VIRTIO"},
         "timings": {
             "started": "1970-01-01T00:00:00+00:00",
             "wall": 1.25,

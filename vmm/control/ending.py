@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from vmm.machine import Machine
+
 QUIET = ("power-off", "debug-exit", "stopped")  # the user asked for it, or the code says it all
 
 
@@ -35,3 +37,14 @@ def sentence(cause: str, detail: Mapping[str, Any]) -> str:
             reason = detail.get("reason")
             return f"stopped on request ({reason})" if reason else "stopped on request"
     return f"ended: {cause}"
+
+
+def unused(machine: Machine) -> dict[str, str]:
+    """Devices that no driver of the guest ever made work, each with the Linux option it needs."""
+    found = ((device.name, device.unused()) for device in machine.hardware.devices)
+    return {name: option for name, option in found if option is not None}
+
+
+def unused_sentence(device: str, option: str) -> str:
+    hint = f": a Linux guest needs {option}, built in or as a loaded module" if option else ""
+    return f"the guest never used {device}{hint}"

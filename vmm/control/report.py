@@ -46,6 +46,7 @@ class Ending(Record):
     marks: Sequence[tuple[str, float]] = ()  # (name, seconds since the process started)
     counters: Mapping[str, Any] = {}
     losses: Sequence[Loss] = ()
+    unused: Mapping[str, str] = {}  # devices no driver used, and the kernel option they need
 
 
 def as_json(ending: Ending, name: str) -> dict[str, object]:
@@ -64,6 +65,7 @@ def as_json(ending: Ending, name: str) -> dict[str, object]:
         "sentence": ending.sentence,
         "console": last_lines(ending.console),
         "lost": [as_dict(loss) for loss in ending.losses],
+        "unused": dict(ending.unused),
         "timings": {
             "started": datetime.fromtimestamp(ending.started, UTC).isoformat(),
             "wall": round(ending.wall, 6),

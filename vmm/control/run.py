@@ -9,6 +9,7 @@ from __future__ import annotations
 from time import monotonic_ns, time
 
 from vmm import log
+from vmm.control import ending
 from vmm.errors import EXIT_OK
 
 TYPE_CHECKING = False
@@ -46,6 +47,7 @@ class Run:
         self.facts: dict[str, Any] = {}
         self.consoles: Consoles | None = None
         self.losses: list[Loss] = []
+        self.unused: dict[str, str] = {}
         self.reports: list[str] = []  # where they go: places found usable, and ours
 
     def until_end(self, stop_before: str) -> int:
@@ -97,6 +99,7 @@ class Run:
             outcome = machine.run()
         finally:
             self._gather(machine)
+            self.unused = ending.unused(machine)
             if session is not None:
                 session.hush()
         self.phase = "end"
@@ -157,11 +160,11 @@ class Run:
                 log.error("report.fact_missing", fact=name, error=str(error))
 
     def _tell(self, outcome: Outcome) -> int:
-        from vmm.control.ending import QUIET, sentence
-
         self._show_stats()
-        text = sentence(outcome.cause, outcome.detail)
-        if outcome.cause not in QUIET:
+        for name, option in self.unused.items():
+            _say(ending.unused_sentence(name, option))
+        text = ending.sentence(outcome.cause, outcome.detail)
+        if outcome.cause not in ending.QUIET:
             _say(text)
         return self._report(outcome.cause, outcome.code, text, outcome.detail)
 
@@ -198,7 +201,7 @@ class Run:
 
         from vmm.control import report
 
-        ending = report.Ending(
+        body = report.Ending(
             cause=cause,
             code=code,
             phase=self.phase,
@@ -208,16 +211,16 @@ class Run:
             wall=(monotonic_ns() - self.clock) / 1e9,
             cpu=clock_gettime(CLOCK_PROCESS_CPUTIME_ID),
             losses=self.losses,
+            unused=self.unused,
             **self.facts,
         )
-        body = report.as_json(ending, self.config.name)
         for path in self.reports:
             try:
-                report.write_report(path, body)
+                report.write_report(path, report.as_json(body, self.config.name))
             except report.ReportError as error:
                 _say(str(error))
                 if tell:
-                    _say(f"how it ended: {text} (code {ending.code})")
+                    _say(f"how it ended: {text} (code {body.code})")
                 code = error.exit_code
         return code
 

@@ -55,6 +55,10 @@ class PciDevice:
     def resume(self) -> None:
         """Ends `pause()`."""
 
+    def unused(self) -> str | None:
+        """For a device that needs a driver and never had one: Linux's option for it, or ""."""
+        return None
+
     def counters(self) -> dict[str, int]:
         counters: dict[str, int] = {}
         for part in self.parts.values():

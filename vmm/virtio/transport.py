@@ -166,6 +166,9 @@ class VirtioPci(PciDevice):
         self.core.halt()
         super().reset()
 
+    def unused(self) -> str | None:
+        return None if self.core.driven() else self.device.kernel_option
+
     def counters(self) -> dict[str, int]:
         return super().counters() | self.core.counters()
 
