@@ -5,8 +5,8 @@
     with Machine(VmConfig.of(kernel="bzImage", append="quiet", mem="512M")) as machine:
         print(machine.run().cause)
 
-The names in `__all__` are the public interface; nothing else is promised. They are loaded when they
-are first used, so that a program pays only for what it touches.
+The names in `__all__`, and those of vmm.extend, are the public interface; nothing else is promised.
+They are loaded when they are first used, so that a program pays only for what it touches.
 
 From the bottom up, each module importing only what stands before it:
 
@@ -17,7 +17,8 @@ From the bottom up, each module importing only what stands before it:
 * `host`: what is opened on the host; `kvm`: one class per KVM descriptor, one method per ioctl;
 * `memory` `bus` `irq` `loop` `coalesce`: guest RAM, dispatch of accesses, interrupt lines, the I/O
   thread, writes that KVM queues;
-* `backends` move bytes for `devices`, which see the machine only through `context`;
+* `backends` move bytes for `pci`, `virtio` and `devices`, which see the machine only through
+  `context`; `extend` is what other packages make devices from;
 * `boot`: from image files to guest memory and the boot vCPU's first registers;
 * `machine` with `hardware` `vcpu` `gate` `events` `crash` `inspection`: building, threads, life;
 * `control`: one run from configuration to exit code, control socket, exit report; `lab`: a machine

@@ -8,6 +8,8 @@ is a tuple of options as in a row here; without it every setting is passed on as
 
 from __future__ import annotations
 
+import sys
+
 from vmm.argv import nearest
 from vmm.deviceconfig import parse_address
 from vmm.options import Option
@@ -85,13 +87,23 @@ def find(name: str) -> Kind | None:
     """A kind of ours, or what another package offers by that name."""
     if name in KINDS:
         return KINDS[name]
+    return _of_other_packages(name)
+
+
+def _of_other_packages(name: str) -> Kind | None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return Kind(
             name=name, maker="", help=entry.value, params=_params_of(entry), load=entry.load
         )
-    return None
+    if not sys.flags.no_site:
+        return None
+    import site  # the command leaves it out at start; packages being developed are found by it
+
+    known = len(sys.path)
+    site.main()
+    return _of_other_packages(name) if len(sys.path) > known else None
 
 
 def _params_of(entry: Any) -> tuple[Option, ...] | None:

@@ -13,7 +13,7 @@ from tests.native import sanitize
 from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import DEVICE, NEEDS_RESET, wait_for
 from vmm.context import DeviceContext
-from vmm.native import ffi, lib
+from vmm.native import lib
 from vmm.virtio.chain import Chain, ServedQueue
 from vmm.virtio.served import ServedDevice
 
@@ -358,11 +358,11 @@ def test_queue_is_served_by_somebody_s_own_native_code(tmp_path: Path) -> None:
     import ctypes
 
     address = ctypes.cast(ctypes.CDLL(str(library)).serve, ctypes.c_void_p).value
+    assert address is not None
 
     def build(context: DeviceContext) -> Upper:
         device = Upper("upper", context)
-        kind = ffi.typeof(lib.virtio_py_serve).args[2]
-        device.serve_natively(0, ffi.cast(kind, address), ffi.cast("void *", 1))
+        device.serve_natively(0, address, 1)
         return device
 
     with VirtioRig(build) as rig:

@@ -1,4 +1,4 @@
-"""A virtio device on a PCI root without KVM, its loop running, and a driver for it."""
+"""PCI devices, virtio ones above all, on a root without KVM, and drivers for them."""
 
 from __future__ import annotations
 
@@ -25,40 +25,32 @@ SLOT = 3
 MSIX_ENABLE = 1 << 15
 
 
-class VirtioRig(Rig):
-    """`device` is what `build` made, behind `pci`; `driver` its driver, `events` what it told.
+class PlugRig(Rig):
+    """A PCI device, `pci`, on the bus of a machine without KVM; its loop runs, its clock does not.
 
-    The machine's clock is a manual one. With `msix` the vectors are on: what they got is in their
-    eventfds, since no KVM takes it away.
+    `events` are what devices told.
     """
 
-    def __init__(
-        self,
-        build: Callable[[DeviceContext], VirtioDevice],
-        *,
-        msix: bool = True,
-        transport: TransportConfig | None = None,
-        **settings: Any,
-    ) -> None:
+    def __init__(self, make: Callable[[DeviceContext], Any], **settings: Any) -> None:
         super().__init__(**settings)
         self.memory = GuestMemory(64 * MIB)
+        self.arena = Arena(self.memory)
         self.events: list[tuple[str, dict[str, object]]] = []
         notify = lambda name, fields: self.events.append((name, fields))  # noqa: E731
         self.context = replace(self.context, memory=self.memory, notify=notify)
         self._port = reset_port(legacy=False)
         self.root = PciRoot(self.context, self._port)
         self.root.claim(self.pio, self.mmio)
-        self.device: Any = build(self.context)
-        self.pci = VirtioPci(self.context, self.device, transport)
+        self.pci = make(self.context)
         self.root.plug(self.pci.function, SLOT << 3)
-        self.core = self.pci.core
-        self.arena = Arena(self.memory)
+        self.config_space = PciConfig(self._probes["mmio"], SLOT << 3)
         self.loop.start()
         self.driver: Any = self.make_driver()
-        if msix:
-            self.enable_vectors()
 
-    def make_driver(self) -> object:
+    def make_driver(self) -> Any:
+        return None
+
+    def virtio_driver(self) -> VirtioPciDriver:
         return VirtioPciDriver(self._probes["pio"], self._probes["mmio"], SLOT << 3)
 
     def __enter__(self) -> Self:
@@ -71,13 +63,18 @@ class VirtioRig(Rig):
         self._port.close()
         self.memory.close()
 
+    def bar(self, number: int, offset: int, size: int = 4, value: int | None = None) -> int:
+        """Reads or writes behind a base address register."""
+        space, base = self.config_space.bar(number)
+        probe = self._probes[space]
+        if value is None:
+            return probe.read(base + offset, size)
+        return probe.write(base + offset, size, value)
+
     def enable_vectors(self) -> None:
         """As a driver does; they stay masked."""
-        config = PciConfig(self._probes["mmio"], SLOT << 3)
-        [at] = [at for kind, at in config.capabilities() if kind == CAP_MSIX]
-        config.write(at + 2, MSIX_ENABLE, 2)
-
-    # --- what the driver sees of a working device
+        [at] = [at for kind, at in self.config_space.capabilities() if kind == CAP_MSIX]
+        self.config_space.write(at + 2, MSIX_ENABLE, 2)
 
     def vector_fd(self, vector: int) -> int:
         return int(self.pci.msix.fd(vector))
@@ -118,3 +115,27 @@ class VirtioRig(Rig):
         seen: list[bool] = []
         self.loop.call(lambda: seen.append(True))
         wait_for(lambda: seen, "the loop")
+
+
+class VirtioRig(PlugRig):
+    """`device` is what `build` made, behind `pci`; `driver` its driver.
+
+    With `msix` the vectors are on: what they got is in their eventfds, since no KVM takes it away.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[DeviceContext], VirtioDevice],
+        *,
+        msix: bool = True,
+        transport: TransportConfig | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(lambda context: VirtioPci(context, build(context), transport), **settings)
+        self.device: Any = self.pci.device
+        self.core = self.pci.core
+        if msix:
+            self.enable_vectors()
+
+    def make_driver(self) -> Any:
+        return self.virtio_driver()

@@ -32,6 +32,7 @@ LAYERS = (
     "cdevice",
     "pci",
     "virtio",
+    "extend",
     "devices",
     "boot",
     "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",

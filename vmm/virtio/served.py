@@ -59,7 +59,6 @@ class ServedDevice(VirtioDevice):
         self.loop = context.loop
         self._notes = ffi.new("struct virtio_py_notes *")
         self._token = self.loop.serve(self.pointer.event_fd, lib.EPOLLIN, self._serve)
-        self._native: list[tuple[Any, Any]] = []  # kept alive
         self._resting = False  # the machine waits until no chain is held
 
     # --- what a subclass writes
@@ -90,13 +89,16 @@ class ServedDevice(VirtioDevice):
         """New bytes in configuration space; the driver is told. Any thread."""
         lib.virtio_config_changed(self.core.pointer, offset, data, len(data))
 
-    def serve_natively(self, queue: int, function: Any, opaque: Any = ffi.NULL) -> None:
-        """Has the C function `function` (virtio_native_fn, core/virtio_py.h) serve a queue.
+    def serve_natively(self, queue: int, function: int, opaque: int = 0) -> None:
+        """Has the C function at this address serve a queue, without Python. In the constructor.
 
-        In the constructor. `opaque` is passed on; both live as long as the device.
+        Its type is virtio_native_fn (cffi_build/core/virtio_py.h); `opaque` is passed on to it.
+        Both are the caller's and last as long as the device.
         """
-        self._native.append((function, opaque))
-        lib.virtio_py_serve(self.pointer, queue, function, opaque)
+        kind = ffi.typeof(lib.virtio_py_serve).args[2]
+        lib.virtio_py_serve(
+            self.pointer, queue, ffi.cast(kind, function), ffi.cast("void *", opaque)
+        )
 
     # --- the loop's side
 
