@@ -144,7 +144,7 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(CONFIG, "--dump-config", "flag", "", "",
          "Print the configuration as TOML and stop.", toml=""),
     _row(CONFIG, "--dry-run", "flag", "", "",
-         "Check the configuration and that its files can be read, then stop.", toml=""),
+         "Check the configuration and its images, say what would be booted, and stop.", toml=""),
     _row(CONFIG, "--stop-before", "choice", "run", "",
          "Build the machine, load the images, print what was built, and stop.", toml=""),
     _row(CONFIG, "-h --help", "flag", "", "", "Show this help.", toml=""),

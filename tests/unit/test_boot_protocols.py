@@ -515,12 +515,12 @@ def test_a_read_error_while_loading_becomes_a_sentence(base: BootConfig) -> None
 
 def test_a_plan_equals_what_loading_does(base: BootConfig) -> None:
     memory = bootkit.Memory()
+    with prepare(base) as images:
+        planned = plan(images, memory.size)
 
-    planned = plan(base, memory.size)
-
-    assert replace(load(base, memory), warm=False) == planned
+        assert images.load(memory) == planned
 
 
 def test_a_plan_finds_the_same_faults(base: BootConfig) -> None:
-    with pytest.raises(BootError, match="not RAM in a VM with 16 MiB"):
-        plan(base, 16 * MIB)
+    with prepare(base) as images, pytest.raises(BootError, match="not RAM in a VM with 16 MiB"):
+        plan(images, 16 * MIB)

@@ -76,6 +76,23 @@ def test_an_image_that_cannot_boot_is_named(files: Path, name: str) -> None:
     said = complaint(vmm("boot", "-k", str(files / name)), EXIT_IMAGE)
 
     assert str(files / name) in said
+    assert complaint(vmm("boot", "-k", str(files / name), "--dry-run"), EXIT_IMAGE) == said
+
+
+def test_an_initrd_too_large_is_told_by_a_dry_run_too(tmp_path: Path) -> None:
+    kernel = bootkit.write(tmp_path / "kernel", bootkit.linux_elf())
+    with (tmp_path / "initrd").open("wb") as file:
+        file.truncate(64 << 20)
+    argv = ["boot", "-k", kernel, "-i", str(tmp_path / "initrd"), "-m", "32M", "--dry-run"]
+
+    assert "no room" in complaint(vmm(*argv), EXIT_IMAGE)
+
+
+def test_a_kernel_without_a_clock_is_told_by_a_dry_run_too(tmp_path: Path) -> None:
+    kernel = bootkit.write(tmp_path / "kernel", bootkit.linux_elf())
+    argv = ["boot", "-k", kernel, "--append", "no-kvmclock", "--dry-run"]
+
+    assert "would wait for ever" in complaint(vmm(*argv), EXIT_USAGE)
 
 
 @pytest.mark.parametrize("name", ["missing", "directory"])

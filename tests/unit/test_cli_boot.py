@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import types
 from pathlib import Path
 
 import pytest
 
+from tests import bootkit
 from tests.fakemachine import CRASH, FakeMachine, boot, raising
 from vmm.__main__ import main
 from vmm.errors import (
@@ -30,6 +32,8 @@ from vmm.errors import (
 from vmm.outcome import Outcome, debug_exit, outcome, signalled
 
 pytestmark = pytest.mark.usefixtures("machine")
+
+SECTOR = bytes(510) + b"\x55\xaa"  # what a BIOS would start
 
 
 # --- endings --------------------------------------------------------------------------------------
@@ -178,12 +182,17 @@ def test_dumped_configuration_boots_the_same_machine(
     assert FakeMachine.made[0].config == FakeMachine.made[1].config
 
 
-def test_dry_run_makes_no_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    image = tmp_path / "image"
-    image.write_bytes(b"")
+def test_dry_run_says_what_would_be_booted_and_makes_no_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = bootkit.write(tmp_path / "image", SECTOR)
 
-    assert main(["boot", "-k", str(image), "--dry-run", "-c", "2"]) == EXIT_OK
-    assert capsys.readouterr().out == f"would boot {image} with 2 vCPUs and 512M of memory\n"
+    assert main(["boot", "-k", image, "--dry-run", "-c", "2", "-m", "64M"]) == EXIT_OK
+    first, *pieces = capsys.readouterr().out.splitlines()
+    assert first == (
+        f"would boot {image} (flat, as flat) with 2 vCPUs and 64M of memory, entered at 0x7c00:"
+    )
+    assert "  0x000007c00..0x000007e00 flat image" in pieces
     assert FakeMachine.made == []
 
 
@@ -195,18 +204,28 @@ def test_dry_run_makes_no_machine(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["-k", "{image}", "--module", "/no/module x"], EXIT_IMAGE),
         (["-k", "{image}", "--exit-report", "/no/dir/r.json"], EXIT_HOST),
         (["-k", "{image}", "--console", "file:/no/dir/log"], EXIT_HOST),
+        (["-k", "{image}", "--console", "pipe:/no/dir/log"], EXIT_HOST),
     ],
 )
 def test_dry_run_finds_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], code: int
 ) -> None:
-    image = tmp_path / "image"
-    image.write_bytes(b"")
+    image = bootkit.write(tmp_path / "image", SECTOR)
 
     assert main(["boot", "--dry-run", *(word.format(image=image) for word in argv)]) == code
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "/no/" in said
+
+
+@pytest.mark.parametrize("console", ["connect:/no/socket", "fd:9", "ring:64K", "null"])
+def test_dry_run_asks_for_no_place_where_a_console_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: str
+) -> None:
+    image = bootkit.write(tmp_path / "image", SECTOR)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert main(["boot", "--dry-run", "-k", image, "--console", console]) == EXIT_OK
 
 
 def test_stop_before_run_shows_the_machine_and_does_not_run_it(

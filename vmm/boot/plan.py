@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmm import layout
-from vmm.boot import BootConfig, BootResult, prepare
+from vmm.boot import BootResult, Prepared
 
 
 class PlannedRam:
@@ -28,7 +28,6 @@ class PlannedRam:
         """Forgets."""
 
 
-def plan(config: BootConfig, size: int) -> BootResult:
-    """What `load` would do in a VM with `size` bytes of memory, with the same BootErrors."""
-    with prepare(config) as prepared:
-        return prepared.load(PlannedRam(size))
+def plan(images: Prepared, size: int) -> BootResult:
+    """What `images.load` would do in a VM with `size` bytes of memory, with the same BootErrors."""
+    return images.load(PlannedRam(size))
