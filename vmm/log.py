@@ -36,7 +36,7 @@ class Logger:
         self.threshold = LEVELS[level]
         self.fields: dict[str, object] = {}
         self._writer = _Writer(format, sink)
-        self._limits: dict[tuple[str, int, str], _Limit] = {}
+        self._limits: dict[tuple[str, int, str], Limit] = {}
         self._clock = clock
 
     def bind(self, **fields: object) -> Logger:
@@ -73,7 +73,7 @@ class Logger:
         site = (frame.f_code.co_filename, frame.f_lineno, name)
         limit = self._limits.get(site)
         if limit is None:
-            limit = self._limits.setdefault(site, _Limit(level))
+            limit = self._limits.setdefault(site, Limit(level))
         swallowed = limit.take(self._clock())
         if swallowed is None:
             return
@@ -93,7 +93,7 @@ class Logger:
             self._writer.write(level, name, {**self.fields, **fields})
 
 
-class _Limit:
+class Limit:
     """One call site's allowance. Races between threads can only miscount, never block."""
 
     def __init__(self, level: str) -> None:

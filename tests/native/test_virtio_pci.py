@@ -112,7 +112,10 @@ def test_driver_that_declines_version_1_is_refused_and_told_of_once(
 
     assert driver.status == ACKNOWLEDGE | DRIVER
     wait_for(lambda: rig.events, "the event")
-    assert rig.events == [("DEVICE_REFUSED", {"device": "rng0", "features": [VERSION_1]})]
+    why = "it declined VIRTIO_F_VERSION_1"
+    assert rig.events == [
+        ("DEVICE_REFUSED", {"device": "rng0", "why": why, "features": [VERSION_1]})
+    ]
     lines = [line for line in capfd.readouterr().err.splitlines() if "driver_refused" in line]
     assert len(lines) == 1
     assert "it declined VIRTIO_F_VERSION_1" in lines[0]
@@ -205,6 +208,15 @@ def test_driver_that_gives_up_is_heard(rig: VirtioRig) -> None:
 
     wait_for(lambda: rig.events, "the event")
     assert rig.events == [("DEVICE_FAILED", {"device": "rng0"})]
+
+
+def test_driver_that_gives_up_all_the_time_is_not_heard_all_the_time(rig: VirtioRig) -> None:
+    for _ in range(500):
+        rig.driver.set("device_status", ACKNOWLEDGE | FAILED)
+        rig.driver.reset()
+    rig.settle()
+
+    assert len(rig.events) == 8
 
 
 def test_reset_of_a_device_that_never_ran_needs_no_loop(rig: VirtioRig) -> None:

@@ -6,6 +6,8 @@ it at rest asks the loop and waits, with no lock held.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from vmm import log
 from vmm.cdevice import read_state, write_state
 from vmm.errors import StateError, VmmError
@@ -28,11 +30,17 @@ FAULTS = {
     lib.VIRTIO_FAULT_HOST: "a failure of the host",
 }
 
+NAMES = {
+    lib.VIRTIO_EVENT_NEEDS_RESET: "DEVICE_NEEDS_RESET",
+    lib.VIRTIO_EVENT_REFUSED: "DEVICE_REFUSED",
+    lib.VIRTIO_EVENT_FAILED: "DEVICE_FAILED",
+}
+
 
 class VirtioCore:
     """`pointer` is the `struct virtio_dev *`, `loop` the one that owns it.
 
-    What the driver does wrong is counted, logged through the limiter and passed to
+    What the driver does wrong is counted, and as often as the limiter lets it logged and passed to
     `notify(event, fields)`: DEVICE_NEEDS_RESET, DEVICE_REFUSED, DEVICE_FAILED.
     """
 
@@ -44,6 +52,7 @@ class VirtioCore:
             lib.VIRTIO_EVENT_REFUSED: self._refused,
             lib.VIRTIO_EVENT_FAILED: self._failed,
         }
+        self._limits = {kind: log.Limit("warning") for kind in self._events}
         for kind, callback in self._events.items():
             loop.on(kind, callback, ffi.cast("void *", pointer))
 
@@ -51,8 +60,7 @@ class VirtioCore:
 
     def _needs_reset(self, fault: int, _source: object) -> None:
         why = FAULTS[fault]
-        log.limited("virtio.needs_reset", dev=self.name, why=why)
-        self.notify("DEVICE_NEEDS_RESET", {"device": self.name, "why": why})
+        self._tell(lib.VIRTIO_EVENT_NEEDS_RESET, "virtio.needs_reset", why=why)
 
     def _refused(self, features: int, _source: object) -> None:
         bits = [bit for bit in range(64) if features >> bit & 1]
@@ -60,12 +68,20 @@ class VirtioCore:
         names = ", ".join(feature_name(bit) for bit in declined or bits)
         why = "it declined" if declined else "it accepted what was not offered:"
         why = f"{why} {names}" if bits else "its features do not go together"
-        log.limited("virtio.driver_refused", dev=self.name, why=why)
-        self.notify("DEVICE_REFUSED", {"device": self.name, "features": bits})
+        self._tell(lib.VIRTIO_EVENT_REFUSED, "virtio.driver_refused", why=why, features=bits)
 
     def _failed(self, _value: int, _source: object) -> None:
-        log.limited("virtio.driver_failed", dev=self.name)
-        self.notify("DEVICE_FAILED", {"device": self.name})
+        self._tell(lib.VIRTIO_EVENT_FAILED, "virtio.driver_failed")
+
+    def _tell(self, kind: int, name: str, **fields: object) -> None:
+        """A line in the log and an event, at most as often as the guest may cause either."""
+        swallowed = self._limits[kind].take(monotonic())
+        if swallowed is None:
+            return
+        if swallowed:
+            fields["swallowed"] = swallowed
+        log.warning(name, dev=self.name, **fields)
+        self.notify(NAMES[kind], {"device": self.name, **fields})
 
     # --- rest
 
