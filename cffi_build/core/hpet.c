@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hpet.h"
-
+// The registers of the HPET; its time and events are hpet_event.c.
 #include <stdlib.h>
+
+#include "hpet_impl.h"
 
 enum {
 	// Register offsets (chapter 2.3)
@@ -17,133 +18,6 @@ enum {
 
 #define TIMER_CAPABILITIES (1u << 4 | 1u << 5 | (uint64_t)HPET_ROUTES << 32) // periodic, 64 bits
 #define FEMTOSECONDS (HPET_TICK_NS * 1000000ull)
-#define FAR_AWAY (1ull << 56) // ticks; 22 years
-
-static uint64_t ticks(int64_t ns)
-{
-	return ns < 0 ? 0 : (uint64_t)ns / HPET_TICK_NS;
-}
-
-uint64_t hpet_counter_at(const struct hpet *h, int64_t now)
-{
-	return h->config & HPET_ENABLE ? h->base + ticks(now) : h->base;
-}
-
-static uint64_t width(const struct hpet_timer *t)
-{
-	return t->config & HPET_MODE_32 ? UINT32_MAX : UINT64_MAX;
-}
-
-// Ticks from counter value `from` until the comparator is next reached, at least 1 (0 means 2^64).
-static uint64_t distance(const struct hpet_timer *t, uint64_t from)
-{
-	return ((t->comparator - from - 1) & width(t)) + 1;
-}
-
-static bool raises(const struct hpet *h, uint32_t n)
-{
-	const struct hpet_timer *t = &h->timer[n];
-
-	return (h->config & HPET_ENABLE) && (t->config & HPET_INT_ENABLE) &&
-	       (t->config & HPET_LEVEL) && (h->status >> n & 1);
-}
-
-// A timer's comparator was reached.
-static void fire(struct hpet *h, uint32_t n)
-{
-	struct hpet_timer *t = &h->timer[n];
-
-	if (t->config & HPET_LEVEL) {
-		h->status |= 1ull << n;
-	} else if (t->config & HPET_INT_ENABLE) {
-		irq_line_set(&t->line, 1);
-		irq_line_set(&t->line, 0);
-	}
-}
-
-// Handles events between the last look and `now`. Context: lock held; must come before any change.
-static void catch_up(struct hpet *h, int64_t now)
-{
-	uint64_t from = h->seen, to = hpet_counter_at(h, now);
-
-	h->seen = to;
-	if (!(h->config & HPET_ENABLE))
-		return;
-	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
-		struct hpet_timer *t = &h->timer[n];
-		uint64_t first = distance(t, from);
-		if (!first || first > to - from)
-			continue;
-		fire(h, n);
-		// The next multiple of the period after `to`; missed ones are lost.
-		uint64_t late = to - from - first;
-		uint64_t period = t->period & width(t);
-		if ((t->config & HPET_PERIODIC) && period)
-			t->comparator = (t->comparator + (late / period + 1) * period) & width(t);
-	}
-}
-
-void hpet_update(struct hpet *h, int64_t now)
-{
-	uint64_t next = FAR_AWAY;
-
-	for (uint32_t n = 0; n < HPET_TIMERS; n++) {
-		struct hpet_timer *t = &h->timer[n];
-		uint64_t in = distance(t, h->seen);
-		irq_line_set(&t->line, raises(h, n));
-		if ((h->config & HPET_ENABLE) && (t->config & HPET_INT_ENABLE) && !raises(h, n) &&
-		    in && in < next)
-			next = in;
-	}
-	if (next == FAR_AWAY) {
-		timer_disarm(&h->wake);
-		return;
-	}
-	int64_t when = (int64_t)(ticks(now) + next) * HPET_TICK_NS;
-	int64_t earliest = h->last_ns + HPET_MIN_IRQ_NS;
-	timer_arm(&h->wake, when > earliest ? when : earliest);
-}
-
-static void on_wake(void *opaque)
-{
-	struct hpet *h = opaque;
-
-	LOCKED(&h->dev.lock);
-	int64_t now = vclock_ns(h->clock);
-	h->last_ns = now;
-	catch_up(h, now);
-	hpet_update(h, now);
-}
-
-void hpet_connect(struct hpet *h, uint32_t n)
-{
-	struct hpet_timer *t = &h->timer[n];
-	uint32_t gsi = (uint32_t)(t->config & HPET_ROUTE) >> HPET_ROUTE_SHIFT;
-	struct irq_hub *hub = HPET_ROUTES >> gsi & 1 ? h->hub : NULL;
-
-	if ((h->config & HPET_LEGACY) && n < 2) {
-		gsi = n ? 8 : 0;
-		hub = h->hub;
-	}
-	if (t->line.hub == hub && t->line.gsi == gsi)
-		return;
-	irq_line_deinit(&t->line);
-	irq_line_init(&t->line, hub, gsi);
-}
-
-void hpet_set_config(struct hpet *h, int64_t now, uint64_t value)
-{
-	uint64_t was = h->config, counter = hpet_counter_at(h, now);
-
-	h->config = value & (HPET_ENABLE | HPET_LEGACY);
-	h->base = h->config & HPET_ENABLE ? counter - ticks(now) : counter;
-	if ((was ^ h->config) & HPET_LEGACY) {
-		for (uint32_t n = 0; n < HPET_TIMERS; n++)
-			hpet_connect(h, n);
-		if (h->legacy)
-			h->legacy(h->opaque, h->config & HPET_LEGACY ? 1 : 0);
-	}
-}
 
 static void set_timer_config(struct hpet *h, uint32_t n, uint64_t value)
 {
@@ -156,7 +30,7 @@ static void set_timer_config(struct hpet *h, uint32_t n, uint64_t value)
 	t->config = value;
 	if (!(value & HPET_LEVEL))
 		h->status &= ~(1ull << n);
-	t->comparator &= width(t);
+	t->comparator &= hpet_width(t);
 	hpet_connect(h, n);
 }
 
@@ -197,9 +71,9 @@ static void set_comparator(struct hpet_timer *t, uint64_t value, uint64_t mask)
 	bool periodic = t->config & HPET_PERIODIC;
 
 	if (!periodic || (t->config & HPET_VALUE_SET))
-		t->comparator = ((t->comparator & ~mask) | value) & width(t);
+		t->comparator = ((t->comparator & ~mask) | value) & hpet_width(t);
 	if (periodic)
-		t->period = ((t->period & ~mask) | value) & width(t);
+		t->period = ((t->period & ~mask) | value) & hpet_width(t);
 	t->config &= ~(uint64_t)HPET_VALUE_SET;
 }
 
@@ -217,7 +91,7 @@ static void set_register(struct hpet *h, uint32_t offset, uint64_t value, uint64
 		h->status &= ~value;
 		return;
 	case REG_COUNTER:
-		h->base = h->config & HPET_ENABLE ? whole - ticks(now) : whole;
+		h->base = h->config & HPET_ENABLE ? whole - hpet_ticks(now) : whole;
 		h->seen = whole;
 		return;
 	}
@@ -238,10 +112,10 @@ static int hpet_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 
 	(void)region, (void)size;
 	if ((offset & ~7ull) == REG_STATUS) {
-		catch_up(h, now);
+		hpet_catch_up(h, now);
 		hpet_update(h, now);
 	} else if (offset >= REG_TIMERS) {
-		catch_up(h, now); // a periodic comparator has moved on
+		hpet_catch_up(h, now); // a periodic comparator has moved on
 		hpet_update(h, now);
 	}
 	*ret = get_register(h, (uint32_t)offset & ~7u, now) >> (8 * (offset & 7));
@@ -259,7 +133,7 @@ static int hpet_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 	(void)region;
 	if ((offset & 7) + size > 8)
 		return 0;
-	catch_up(h, now);
+	hpet_catch_up(h, now);
 	set_register(h, (uint32_t)offset & ~7u, (value & bytes) << shift, bytes << shift, now);
 	hpet_update(h, now);
 	return 0;
@@ -273,7 +147,7 @@ struct hpet *hpet_create(struct irq_hub *hub, struct vclock *clock, struct loop 
 
 	if (!h)
 		return NULL;
-	if (timer_init(&h->wake, clock, loop, on_wake, h) < 0) {
+	if (timer_init(&h->wake, clock, loop, hpet_wake, h) < 0) {
 		free(h);
 		return NULL;
 	}

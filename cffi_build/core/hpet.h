@@ -77,14 +77,4 @@ int hpet_load(struct hpet *h, const struct hpet_state *state);
 // owners must fall silent. Called with the HPET's lock held; it may take the PIT's and the RTC's.
 void hpet_set_legacy(struct hpet *h, void (*legacy)(void *opaque, int on), void *opaque);
 
-// For hpet_load(); context: device lock held.
-uint64_t hpet_counter_at(const struct hpet *h, int64_t now);
-// Enable and legacy replacement; the counter goes on from where it is.
-void hpet_set_config(struct hpet *h, int64_t now, uint64_t value);
-// Connects a timer's output to where its configuration says; a route that is not offered leads
-// nowhere.
-void hpet_connect(struct hpet *h, uint32_t n);
-// Sets the level lines and arms the timer for the next interrupt; all events up to now are handled.
-void hpet_update(struct hpet *h, int64_t now);
-
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Saving and restoring the HPET.
-#include "hpet.h"
+#include "hpet_impl.h"
 
 void hpet_save(struct hpet *h, struct hpet_state *ret)
 {
@@ -44,7 +44,7 @@ int hpet_load(struct hpet *h, const struct hpet_state *s)
 	LOCKED(&h->dev.lock);
 	int64_t now = vclock_ns(h->clock);
 	hpet_set_config(h, now, s->config);
-	h->base = h->config & HPET_ENABLE ? s->counter - (uint64_t)now / HPET_TICK_NS : s->counter;
+	h->base = h->config & HPET_ENABLE ? s->counter - hpet_ticks(now) : s->counter;
 	h->status = s->status;
 	h->seen = s->seen;
 	for (uint32_t n = 0; n < HPET_TIMERS; n++) {

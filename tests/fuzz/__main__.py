@@ -54,8 +54,8 @@ TARGETS = {
         "vcon.c", "vcon_control.c", "vcon_data.c", "vcon_port.c", "vcon_state.c",
     ),
     "platform": (
-        *TIMER, "hpet.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c", "acpiregs.c",
-        "pmtimer.c", "testdev.c",
+        *TIMER, "hpet.c", "hpet_event.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c",
+        "acpiregs.c", "pmtimer.c", "testdev.c",
     ),
 }  # fmt: skip
 

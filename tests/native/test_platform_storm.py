@@ -10,7 +10,7 @@ from tests.native import sanitize
 
 PIC = (*sanitize.IRQCHIP, "pic_state.c", "split_sink.c")
 PIT = ("pit.c", "pit_channel.c", "legacy_route.c")
-CLOCKS = ("rtc.c", "rtc_clock.c", "rtc_time.c", "hpet.c", "hpet_state.c")
+CLOCKS = ("rtc.c", "rtc_clock.c", "rtc_time.c", "hpet.c", "hpet_event.c", "hpet_state.c")
 OTHERS = ("acpiregs.c", "pmtimer.c", "i8042.c", "i8042_state.c", "ps2.c", "testdev.c")
 
 
