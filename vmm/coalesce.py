@@ -28,12 +28,15 @@ class Coalesce:
         )
         self._zones: list[Any] = []
 
-    def always(self, port: int, size: int) -> None:
-        """For ports where a write is always followed by an exit soon: index registers."""
+    def always(self, address: int, size: int, *, pio: bool = True) -> None:
+        """For registers whose write is always followed by an exit soon: indices.
+
+        `address` is a port, or guest-physical without `pio`.
+        """
         zone = ffi.new("struct coalesce_zone *")
-        lib.coalesce_zone_init(zone, self.pointer, port, size, True, False)
+        lib.coalesce_zone_init(zone, self.pointer, address, size, pio, False)
         self._zones.append(zone)
-        check(lib.coalesce_zone_set(zone, True), "KVM_REGISTER_COALESCED_MMIO", f"port {port:#x}")
+        check(lib.coalesce_zone_set(zone, True), "KVM_REGISTER_COALESCED_MMIO", f"{address:#x}")
 
     def counters(self) -> dict[str, int]:
         """Timer runs, switches of zones, zones that are on."""

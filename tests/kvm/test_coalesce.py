@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import guests
+from vmm import layout
 from vmm.config import VmConfig
 from vmm.machine import Machine
 
@@ -185,3 +188,25 @@ def test_output_of_a_guest_that_only_writes_arrives_and_then_nothing_wakes_us(
         assert zones.counters()["drains"] == drains
         machine.stop()
         machine.wait(PATIENCE)
+
+
+@pytest.mark.needs("probe-real16:code")
+def test_an_index_of_the_split_ioapic_costs_no_exit_and_comes_before_its_data() -> None:
+    guests.build()
+    guest = guests.load()[0]["ioapic"]
+    settings = guest.settings("split", Path())
+    with Machine(VmConfig.of(consoles=["null"], **settings)) as machine:
+        assert machine.run().code == guest.code, "the guest finds what it wrote"
+        stats = machine.stats()
+
+    exits = [row for vcpu in stats["vcpus"] for row in vcpu["accesses"] if by(row, "mmio-write")]
+    queued = sum(row["count"] for row in stats["coalesced"]["accesses"] if by(row, "mmio-write"))
+    data = [row for row in exits if row["address"] == layout.IOAPIC + 0x10]
+    index = sum(row["count"] for row in exits if row["address"] == layout.IOAPIC)
+    assert queued > 1000
+    assert index < queued / 100, "only a full ring makes an exit of it"
+    assert data
+
+
+def by(row: dict[str, Any], space: str) -> bool:
+    return bool(row["space"] == space)

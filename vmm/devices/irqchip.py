@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmm.context import DeviceContext
 
 PAGE = 0x1000
+INDEX_BYTES = 4  # at the start of the page; an access to the data follows a write there
 
 
 def interval_timer(context: DeviceContext) -> CDevice:
@@ -46,6 +47,7 @@ class IoApic(CDevice):
         pointer = lib.ioapic_create(context.config.ioapic_pins)
         super().__init__("ioapic", pointer, [("mmio", layout.IOAPIC, PAGE, 0)])
         self._context = context
+        context.coalesce.always(layout.IOAPIC, INDEX_BYTES, pio=False)
         lib.ioapic_set_router(self.pointer, context.router.pointer)
         if context.vm_fd >= 0:
             lib.ioapic_use_kvm(self.pointer, context.vm_fd)
