@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
 
 
+def default_command_line(config: VmConfig) -> str:
+    """What a kernel is told if the user says nothing: where its console is, unless that is COM1."""
+    return "console=hvc0" if config.consoles and config.consoles[0].virtio else ""
+
+
 def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
     """The boot request of a configuration. ACPI tells of exactly the devices that are there."""
     legacy = config.machine == "legacy"
@@ -33,7 +38,7 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         kernel=config.kernel,
         initrd=config.initrd,
         modules=tuple((m.path, m.args) for m in config.modules),
-        cmdline=config.append,
+        cmdline=config.append or default_command_line(config),
         protocol=config.boot_protocol,
         kaslr=config.kaslr,
         acpi=acpi,

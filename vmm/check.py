@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from vmm import layout
-from vmm.values import write_size
+from vmm.consoleconfig import host_end
+from vmm.texts import twice, write_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.config import VmConfig
-    from vmm.values import ConsoleConfig
 
 MEM_MIN = layout.HIGH_MEMORY  # boot structures lie below 1 MiB
 MEM_SURE = 32 * layout.GIB  # every CPU with KVM addresses 36 bits, so below this nobody is asked
@@ -100,30 +100,30 @@ def _check_pci(config: VmConfig, problems: list[str]) -> None:
 def _check_devices(config: VmConfig, problems: list[str]) -> None:
     if config.ioapic_pins == 48 and config.irqchip == "kernel":
         problems.append("--ioapic-pins 48 needs --irqchip split: KVM's own IO-APIC has 24 pins")
-    count = len(config.consoles)
-    if not 1 <= count <= CONSOLES_MAX:
+    _check_consoles(config, problems)
+    if config.ports:
+        from vmm import consoleplan
+        from vmm.kinds import ids_of
+
+        problems += consoleplan.problems(config, ids_of(consoleplan.KIND, config))
+
+
+def _check_consoles(config: VmConfig, problems: list[str]) -> None:
+    count = sum(not console.virtio for console in config.consoles)
+    if not config.consoles or count > CONSOLES_MAX:
         problems.append(f"{count} times --console; a machine has 1 to {CONSOLES_MAX} serial ports")
     elif count > 1 and config.machine != "legacy":
         problems.append(
-            "more than one --console needs --machine legacy: the default machine has only COM1"
+            "more than one --console needs --machine legacy: the default machine has only COM1; "
+            "or use --console virtio:..."
         )
-    _check_shared(config, problems)
-
-
-def _check_shared(config: VmConfig, problems: list[str]) -> None:
-    """An input feeds one console, an output takes one's text; stdio has Ctrl-A n for that."""
-    names = [_host_end(console) for console in config.consoles]
-    for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
+    ends = [*config.consoles, *(port.end for port in config.ports)]
+    for name in twice([name for name in map(host_end, ends) if name]):
         problems.append(f"two consoles cannot share {name}")
-
-
-def _host_end(console: ConsoleConfig) -> str:
-    """What a console would not share with another one, "" if there is nothing."""
-    if console.kind == "ring":
-        return ""
-    return {"fd": f"descriptor {console.path}", "pipe": f"pipe:{console.path}"}.get(
-        console.kind, console.path
-    )
+    # Consoles on one terminal take turns at the keyboard (Ctrl-A n); a port has no such manners.
+    if any(port.end.kind == "stdio" for port in config.ports):
+        if sum(end.kind == "stdio" for end in ends) > 1:
+            problems.append("a port on stdio wants it alone; give the consoles another end")
 
 
 def host_address_bits() -> int:

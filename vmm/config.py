@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from vmm import layout
 from vmm.check import find_problems
+from vmm.consoleconfig import ConsoleConfig
 from vmm.errors import ConfigError
 from vmm.options import BOOT_OPTIONS, FIELDS
 from vmm.record import Record
-from vmm.values import ConsoleConfig, CpuConfig, ModuleConfig
+from vmm.values import CpuConfig, ModuleConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.deviceconfig import DeviceConfig
+    from vmm.portconfig import PortConfig
 
 
 class VmConfig(Record):
@@ -44,8 +46,9 @@ class VmConfig(Record):
     cpus: int = 1
     cpu: CpuConfig = CpuConfig()
     tsc_khz: int | None = None
-    consoles: tuple[ConsoleConfig, ...] = (ConsoleConfig(),)  # COM1, then COM2 to COM4
-    console_overflow: str = "block"
+    consoles: tuple[ConsoleConfig, ...] = (ConsoleConfig(),)  # COM1 to COM4, and hvc0, hvc1 ...
+    console_overflow: str = "auto"
+    ports: tuple[PortConfig, ...] = ()  # of virtio consoles
     devices: tuple[DeviceConfig, ...] = ()  # on the PCI bus, in this order
     rng: bool = False
     io_threads: int = 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 
+from vmm import consoleplan
 from vmm.argv import nearest
 from vmm.deviceconfig import parse_address
 from vmm.options import Option
@@ -67,6 +68,23 @@ KINDS: dict[str, Kind] = {
             maker="vmm.pci.testdev:make",
             help="Ports and memory for tests of access and doorbell speed (1b36:0005).",
             params=(param("membar", "size", "", "Size of a third range, with nothing in it."),),
+        ),
+        Kind(
+            name="virtio-console",
+            maker="vmm.virtio.console:make",
+            help="Consoles (hvcN) and named ports; --console virtio and --port fill it.",
+            params=(
+                param("ports", "count", "", "Named ports it has room for, 0 to 62."),
+                param(
+                    "resize-order",
+                    "choice",
+                    "linux",
+                    "linux: rows first; spec: columns first.",
+                    ("linux", "spec"),
+                ),
+                param("legacy", "choice", "off", "The interface of before virtio 1.0.", ON_OFF),
+                *VIRTIO,
+            ),
         ),
         Kind(
             name="virtio-rng",
@@ -178,8 +196,17 @@ def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
     """Every device on the PCI bus that a configuration asks for, by whatever option."""
     from vmm.deviceconfig import DeviceConfig
 
-    extra = [("virtio-rng", config.rng), ("pci-testdev", config.testdev)]
+    extra = [
+        (consoleplan.KIND, consoleplan.implied(config)),
+        ("virtio-rng", config.rng),
+        ("pci-testdev", config.testdev),
+    ]
     return (*config.devices, *(DeviceConfig(kind=kind) for kind, given in extra if given))
+
+
+def ids_of(kind: str, config: VmConfig) -> list[str]:
+    """Names of all devices of one kind that a configuration asks for, in their order."""
+    return [device.id for device in with_names(wanted(config)) if device.kind == kind]
 
 
 def with_names(devices: Iterable[DeviceConfig], used: Iterable[str] = ()) -> list[DeviceConfig]:

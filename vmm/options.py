@@ -111,12 +111,18 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(CPU, "--tsc-khz", "count", "KHZ", "",
          "TSC frequency the guest sees; the host's if not set."),
     _row(CONSOLE, "--console", "console",
-         "stdio|pty|null|file:PATH|socket:PATH|connect:PATH|pipe:PATH|fd:N|ring[:SIZE]",
+         "stdio|pty|null|file:PATH|socket:PATH|connect:PATH|pipe:PATH|fd:N|ring[:SIZE]|virtio[:...]",
          "stdio", "Where COM1 goes; given again, COM2 to COM4 (--machine legacy). socket listens, "
-         "connect calls, pipe is two FIFOs (PATH.in, PATH.out), ring stays in memory.",
+         "connect calls, pipe is two FIFOs (PATH.in, PATH.out), ring stays in memory; virtio:pty "
+         "and the like is hvc0 instead of a serial port, and virtio alone is virtio:stdio.",
          name="consoles", repeat=True),
-    _row(CONSOLE, "--console-overflow", "choice", "block|drop", "block",
-         "Slow reader: hold the guest back after 16 MiB, or drop the oldest and count."),
+    _row(CONSOLE, "--console-overflow", "choice", "auto|block|drop", "auto",
+         "Slow reader: hold the guest back (a serial port after 16 MiB), or drop the oldest and "
+         "count (a virtio console after 1 MiB); auto does that."),
+    _row(CONSOLE, "--port", "port", "name=NAME,socket=PATH|pty|file=PATH|...[,KEY=VALUE...]", "",
+         "Add a named port to the virtio console: /dev/virtio-ports/NAME in the guest. Ends are "
+         "those of --console; nr= numbers it, console makes it an hvcN, device= picks the device.",
+         name="ports", repeat=True),
     _row(DEVICES, "--device", "device", "NAME[,KEY=VALUE...]", "",
          "Add a PCI device; id= names it, addr=SLOT[.FUNCTION] places it.",
          name="devices", repeat=True),

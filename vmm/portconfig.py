@@ -5,15 +5,9 @@
 
 from __future__ import annotations
 
+from vmm.consoleconfig import CONSOLE_KINDS, CONSOLES_WITH_PATH, ConsoleConfig, console_of
 from vmm.record import Record
-from vmm.values import (
-    CONSOLE_KINDS,
-    CONSOLES_WITH_PATH,
-    ConsoleConfig,
-    console_of,
-    read_count,
-    read_text,
-)
+from vmm.texts import read_count, read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +15,7 @@ if TYPE_CHECKING:
 
 PORTS_MAX = 63  # VCON_MAX_PORTS, numbers from 0 on
 NAME_MAX = 255  # bytes, VCON_NAME_MAX
-KEYS = ("name", "nr", "console", "overflow", *CONSOLE_KINDS)
+KEYS = ("name", "nr", "device", "console", "overflow", *CONSOLE_KINDS)
 
 
 class PortConfig(Record):
@@ -29,11 +23,13 @@ class PortConfig(Record):
 
     A serial port has a name, which the guest finds as /dev/virtio-ports/NAME; a console port is
     hvcN there. overflow: of a console, "drop" or "block"; a serial port always blocks its writer.
+    device: the id of the virtio-console it belongs to, "" for the first.
     """
 
     end: ConsoleConfig
     name: str = ""
     number: int | None = None
+    device: str = ""
     console: bool = False
     overflow: str = "drop"
 
@@ -79,9 +75,23 @@ def port_of(words: Mapping[str, str | None]) -> PortConfig:
         end=_read_end(ends[0], words[ends[0]]),
         name=_read_name(words["name"] or "") if "name" in words else "",
         number=_read_number(words["nr"] or "", console) if "nr" in words else None,
+        device=read_text(words.get("device") or ""),
         console=console,
         overflow=overflow or "drop",
     )
+
+
+def port_of_table(table: Mapping[str, object]) -> PortConfig:
+    """A TOML table with the same keys; those that stand alone are true."""
+    words: dict[str, str | None] = {}
+    for key, value in table.items():
+        if value is True:
+            words[key] = None
+        elif isinstance(value, str | int) and value is not False:
+            words[key] = str(value)
+        else:
+            raise ValueError(f"has a table whose {key} is neither a text, a number nor true")
+    return port_of(words)
 
 
 def _read_end(kind: str, value: str | None) -> ConsoleConfig:
@@ -112,6 +122,7 @@ def write_port(port: PortConfig) -> str:
     """The text that `read_port` turns into `port`."""
     parts = [f"name={port.name}"] if port.name else []
     parts += [f"nr={port.number}"] if port.number is not None else []
+    parts += [f"device={port.device}"] if port.device else []
     parts += ["console"] if port.console else []
     parts += [f"overflow={port.overflow}"] if port.console and port.overflow != "drop" else []
     parts.append(f"{port.end.kind}={port.end.path}" if port.end.path else port.end.kind)

@@ -102,6 +102,10 @@ def _convert(option: Option, value: object) -> object:
         from vmm.deviceconfig import device_of_table
 
         return device_of_table(value)
+    if isinstance(value, dict) and option.kind == "port":
+        from vmm.portconfig import port_of_table
+
+        return port_of_table(value)
     if isinstance(value, int) and not isinstance(value, bool) and option.kind in ("count", "size"):
         return read(option, str(value))
     if isinstance(value, int | float) and not isinstance(value, bool) and option.kind == "seconds":

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from vmm.backends.chardev import Chan, open_console
+from vmm.consoleconfig import ConsoleConfig
 from vmm.control.consoles import loss_reason
 from vmm.errors import HostError
 from vmm.loop import IoLoop
 from vmm.native import ffi, lib
-from vmm.values import ConsoleConfig
 
 PATIENCE = 20
 
@@ -244,7 +244,7 @@ from vmm.__main__ import reserve_descriptors
 reserve_descriptors()
 from vmm.backends.chardev import open_console
 from vmm.loop import IoLoop
-from vmm.values import ConsoleConfig
+from vmm.consoleconfig import ConsoleConfig
 loop = IoLoop()
 loop.start()
 chan = open_console(ConsoleConfig(kind="stdio"), loop)

@@ -29,10 +29,12 @@ LEAN = {
     "vmm.cli",
     "vmm.cli.boot",
     "vmm.config",
+    "vmm.consoleconfig",
     "vmm.errors",
     "vmm.layout",
     "vmm.options",
     "vmm.record",
+    "vmm.texts",
     "vmm.values",
 }
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from vmm import layout
 from vmm.check import MEM_MAX, find_problems, host_address_bits
 from vmm.config import VmConfig, checked
+from vmm.consoleconfig import ConsoleConfig
 from vmm.errors import EXIT_USAGE, ConfigError
 from vmm.record import replace
 from vmm.tomlfile import read_toml
-from vmm.values import ConsoleConfig, CpuConfig, ModuleConfig
+from vmm.values import CpuConfig, ModuleConfig
 
 
 def problems_of(**values: object) -> tuple[str, ...]:
@@ -106,7 +107,7 @@ def test_one_value_may_stand_for_a_list_in_toml() -> None:
         (
             "console = [1]",
             "console wants stdio|pty|null|file:PATH|socket:PATH|connect:PATH|"
-            "pipe:PATH|fd:N|ring[:SIZE], not 1",
+            "pipe:PATH|fd:N|ring[:SIZE]|virtio[:...], not 1",
         ),
         ("timeout = true", "timeout wants SECONDS, not True"),
         ("config = 'x'", "there is no key 'config'"),

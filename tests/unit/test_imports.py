@@ -21,7 +21,8 @@ TOP = Path(__file__).resolve().parents[2]
 LAYERS = (
     "errors record closing",
     "layout options outcome sentences",
-    "values argv check tomlfile config portconfig deviceconfig kinds",
+    "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
+    "kinds",
     "native log stats",
     "host",
     "kvm",
@@ -42,7 +43,8 @@ LAYERS = (
 )
 # Layers whose units are one subject in several files and may import one another, without a circle.
 CONNECTED = {
-    "values argv check tomlfile config portconfig deviceconfig kinds",
+    "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
+    "kinds",
     "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
@@ -55,10 +57,12 @@ ONLY = {
     "virtio": {
         "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
         "memory", "backends", "context", "cdevice", "pci", "deviceconfig", "portconfig",
+        "consoleconfig", "consoleplan", "kinds",
     },
     "devices": {
         "errors", "record", "closing", "layout", "values", "native", "log", "bus", "irq", "loop",
         "coalesce", "backends", "doorbell", "context", "cdevice", "pci", "deviceconfig", "kinds",
+        "consoleconfig",
     },
 }  # fmt: skip
 

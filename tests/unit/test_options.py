@@ -6,26 +6,27 @@ import pytest
 
 from vmm.argv import parse_boot, scan
 from vmm.config import VmConfig
+from vmm.consoleconfig import ConsoleConfig, read_console
 from vmm.errors import ConfigError
 from vmm.options import BOOT_OPTIONS, FIELDS, GROUPS, Option
 from vmm.record import as_dict
-from vmm.values import (
-    READERS,
-    ConsoleConfig,
-    CpuConfig,
-    ModuleConfig,
-    read,
-    read_console,
+from vmm.texts import (
     read_count,
-    read_cpu,
-    read_module,
     read_path,
-    read_rtc,
     read_seconds,
     read_size,
     read_text,
-    write,
     write_size,
+)
+from vmm.values import (
+    READERS,
+    CpuConfig,
+    ModuleConfig,
+    read,
+    read_cpu,
+    read_module,
+    read_rtc,
+    write,
 )
 
 
@@ -221,6 +222,8 @@ def test_seconds_refuses(text: str) -> None:
         ("fd:7", ConsoleConfig(kind="fd", path="7")),
         ("ring", ConsoleConfig(kind="ring")),
         ("ring:64K", ConsoleConfig(kind="ring", path="64K")),
+        ("virtio:stdio", ConsoleConfig(virtio=True)),
+        ("virtio:file:log", ConsoleConfig(kind="file", path="log", virtio=True)),
     ],
 )
 def test_console(text: str, console: ConsoleConfig) -> None:
@@ -232,7 +235,17 @@ def test_console(text: str, console: ConsoleConfig) -> None:
     "text",
     [
         *("", "tty", "file", "file:", "socket:", "stdio:x", "null:", "PTY", "pipe", "fd", "fd:x"),
-        *("fd:2", "fd:-1", "ring:", "ring:4095B", "ring:2G", "ring:x"),
+        *(
+            "fd:2",
+            "fd:-1",
+            "ring:",
+            "ring:4095B",
+            "ring:2G",
+            "ring:x",
+            "virtio:",
+            "virtio:file",
+            "virtiopty",
+        ),
     ],
 )
 def test_console_refuses(text: str) -> None:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from vmm.consoleconfig import ConsoleConfig
     from vmm.host.tty import RawTerminal
     from vmm.loop import IoLoop
     from vmm.native import Fd
-    from vmm.values import ConsoleConfig
 
 LIMIT = 16 << 20  # bytes of output kept for a slow reader
 STDIN, STDOUT = 0, 1

@@ -11,7 +11,7 @@ import stat
 
 from vmm.errors import HostError
 from vmm.native import Fd
-from vmm.values import read_size
+from vmm.texts import read_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from vmm.bootplan import boot_config, check_clock
 from vmm.config import VmConfig
 from vmm.errors import EXIT_OK, HostError
 from vmm.kvm import topology
-from vmm.values import write_size
+from vmm.texts import write_size
 
 CONSOLE_FILES = ("file", "socket", "pipe")  # kinds that make one at their path
 

@@ -8,9 +8,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from vmm.consoleconfig import CONSOLE_KINDS, CONSOLES_WITH_PATH, VIRTIO
 from vmm.kinds import KINDS
 from vmm.options import GROUPS, Option
-from vmm.values import CONSOLE_KINDS, CONSOLES_WITH_PATH, read
+from vmm.values import read
 
 
 class OptionType(click.ParamType):  # type: ignore[type-arg]
@@ -36,6 +37,7 @@ class OptionType(click.ParamType):  # type: ignore[type-arg]
         words: Sequence[str] = self.row.choices
         if self.row.kind == "console":
             words = [f"{kind}:" if kind in CONSOLES_WITH_PATH else kind for kind in CONSOLE_KINDS]
+            words.append(VIRTIO)
         elif self.row.kind == "device":
             words = [*KINDS]
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]

@@ -84,7 +84,8 @@ def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
     yield bridge
     root.plug(bridge.function, 0)
     config = context.config
-    if not (config.devices or config.rng or config.testdev):
+    virtio = config.ports or any(console.virtio for console in config.consoles)
+    if not (config.devices or config.rng or config.testdev or virtio):
         return
     from vmm import kinds
     from vmm.pci import slots

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 def serial_ports(context: DeviceContext) -> Iterator[CDevice]:
     """COM1, with `--machine legacy` COM2 to COM4, and the debug console on COM1's channel."""
     from vmm.backends.chardev import open_console
-    from vmm.values import ConsoleConfig
+    from vmm.consoleconfig import ConsoleConfig
 
     config = context.config
     count = len(layout.PORT_COM) if config.machine == "legacy" else 1
     null = ConsoleConfig(kind="null")
-    specs = (*config.consoles, *([null] * count))[:count]
+    serial = [console for console in config.consoles if not console.virtio]
+    specs = (*serial, *([null] * count))[:count]
+    overflow = "drop" if config.console_overflow == "drop" else "block"
     gsis = (layout.GSI_COM1_3, layout.GSI_COM2_4) * 2
     for number, spec in enumerate(specs):
-        chan = open_console(spec, context.loop, config.console_overflow)
+        chan = open_console(spec, context.loop, overflow)
         if number == 0:
             chan.watch_panic(True)
             yield DebugConsole("debugcon", chan, layout.PORT_DEBUGCON, context.coalesce)

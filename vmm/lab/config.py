@@ -6,7 +6,7 @@ import os
 
 from vmm.errors import ConfigError
 from vmm.record import Record
-from vmm.values import write_size
+from vmm.texts import write_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from vmm import log
 from vmm.backends.chardev import Chan, open_console
+from vmm.consoleplan import KIND, implied, ports_of, room
 from vmm.errors import StateError
+from vmm.kinds import ids_of
 from vmm.native import ffi, lib
 from vmm.portconfig import PortConfig
 from vmm.record import replace
 from vmm.virtio.device import VirtioDevice
+from vmm.virtio.make import behind_pci, on_its_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from vmm.consoleconfig import ConsoleConfig
     from vmm.context import DeviceContext
-    from vmm.values import ConsoleConfig
+    from vmm.deviceconfig import DeviceConfig
+    from vmm.virtio.transport import VirtioPci
 
 CONSOLE_LIMIT = 1 << 20  # bytes of output kept for a console's slow reader
 PORT_LIMIT = 4 << 10  # a serial port's output stays with the guest
@@ -232,3 +237,26 @@ class VirtioConsole(VirtioDevice):
             self.remove(port)
         self.loop.off(lib.VCON_EVENT_NEWS, self._source)
         super().close()
+
+
+def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:
+    """`--device virtio-console`, with the ports that the configuration gives it."""
+    wanted = ids_of(KIND, context.config)
+    ports = ports_of(context.config, config.id, first=wanted[:1] == [config.id])
+    numbers = room(ports, settings["ports"], alone=implied(context.config))
+    # Keys and escapes are the first loop's, unless somebody wants it otherwise.
+    context = on_its_loop(context, {**settings, "io-thread": settings["io-thread"] or 0})
+    console = VirtioConsole(
+        config.id,
+        context,
+        max_ports=numbers,
+        multiport=numbers > 1,
+        resize_order=settings["resize-order"],
+    )
+    try:
+        for port in ports:
+            console.add(port)
+    except BaseException:
+        console.close()
+        raise
+    return behind_pci(context, console, settings)
