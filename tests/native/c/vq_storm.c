@@ -147,7 +147,7 @@ static void serve(struct vq *q)
 static void *device(void *opaque)
 {
 	struct gmem_dev dev = { 0 };
-	static struct vq q;
+	struct vq q = { 0 };
 	struct vq_config config = {
 		.desc = DESC,
 		.avail = AVAIL,
