@@ -54,8 +54,8 @@ struct virtio_pci_setup {
 	struct virtio_dev *d;
 	struct pci_func *func; // not plugged yet
 	struct msix *msix;
-	// Base address registers with the four regions, and with notifications alone; the same
-	// number: notifications are where the other regions are.
+	// Base address registers with the four regions, and with notifications alone, which drivers
+	// then prefer; the same number: there is no such register.
 	uint32_t window_bar, notify_bar;
 	// Instead of all that the ports of the legacy interface, VIRTIO_PCI_LEGACY_PORTS bytes and
 	// the device's configuration: one region of `ports`.

@@ -80,13 +80,12 @@ static int add(struct pci_func *f, const struct place *place, uint32_t len,
 	return at;
 }
 
-static int add_notify(struct virtio_pci *p, uint32_t bar)
+static int add_notify(struct virtio_pci *p, uint32_t bar, uint32_t offset)
 {
-	bool alone = bar != p->window_bar;
 	const struct place place = {
 		VIRTIO_PCI_CAP_NOTIFY_CFG,
 		bar,
-		alone ? 0 : VIRTIO_PCI_NOTIFY_REGION * VIRTIO_PCI_PART,
+		offset,
 		p->d->queue_count * VIRTIO_PCI_NOTIFY_STEP,
 	};
 	int at = add(p->func, &place, sizeof(struct virtio_pci_notify_cap), NULL, NULL);
@@ -127,8 +126,11 @@ static int add_capabilities(struct virtio_pci *p, uint32_t notify_bar)
 
 	for (size_t i = 0; i < count && err >= 0; i++)
 		err = add(p->func, &places[i], sizeof(struct virtio_pci_cap), NULL, NULL);
+	// Drivers take the first place of a kind that they can use (4.1.4.1).
+	if (err >= 0 && notify_bar != p->window_bar)
+		err = add_notify(p, notify_bar, 0);
 	if (err >= 0)
-		err = add_notify(p, notify_bar);
+		err = add_notify(p, p->window_bar, VIRTIO_PCI_NOTIFY_REGION * VIRTIO_PCI_PART);
 	return err < 0 ? err : add_window(p);
 }
 

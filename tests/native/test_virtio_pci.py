@@ -11,6 +11,7 @@ from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import (
     ACCESS_PLATFORM,
     ACKNOWLEDGE,
+    CAP_VENDOR,
     COMMON,
     DRIVER,
     DRIVER_OK,
@@ -79,6 +80,21 @@ def test_registers_start_with_their_defaults(rig: VirtioRig) -> None:
     assert driver.get("queue_size") == 8
     assert driver.get("queue_msix_vector") == NO_VECTOR
     assert driver.get("queue_enable") == driver.get("queue_reset") == driver.get("queue_desc") == 0
+
+
+def test_notifications_are_ports_first_and_memory_second(rig: VirtioRig) -> None:
+    config = rig.driver.config
+    structures = [at for kind, at in config.capabilities() if kind == CAP_VENDOR]
+    notify = [at for at in structures if config.read(at + 3, 1) == NOTIFY]
+
+    assert [config.bar(config.read(at + 4, 1))[0] for at in notify] == ["pio", "mmio"]
+    [ring] = rig.driver.probe(rig.arena)
+    for place in notify:
+        ring.add([], [8])
+        ring.publish()
+        space, base = config.bar(config.read(place + 4, 1))
+        rig.bar(config.read(place + 4, 1), config.read(place + 8), 2, 0)
+        wait_for(ring.collect, f"what was announced by {space} {base:#x}")
 
 
 @pytest.mark.parametrize("notify", ["pio", "mmio"])
