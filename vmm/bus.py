@@ -7,11 +7,11 @@ with the table it began with, so what was released stays alive until the last su
 
 from __future__ import annotations
 
-import threading
 import time
 
 from vmm.errors import StateError, VmmError
 from vmm.native import check, ffi, lib, made
+from vmm.threads import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Bus:
     def __init__(self, name: str, limit: int) -> None:
         self.name = name
         self.pointer = made(lib.bus_create(limit), lib.bus_destroy, f"the {name} bus")
-        self._lock = threading.Lock()  # guards the two below; held over no upcall and no wait
+        self._lock = Lock()  # guards the two below; held over no upcall and no wait
         self._keep: dict[int, Any] = {}  # devices stay alive as long as C may call them
         self._leaving: list[tuple[int, Any]] = []  # ... those released, with the table without them
 

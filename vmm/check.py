@@ -129,7 +129,7 @@ def _check_consoles(config: VmConfig, problems: list[str]) -> None:
 def host_address_bits() -> int:
     """Width of physical addresses in bits; 52, the architecture's limit, if nobody says."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.startswith("address sizes"):
                     return int(line.split(":")[1].split()[0])

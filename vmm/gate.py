@@ -6,7 +6,7 @@ the machine can resolve (a reset, a crash) holds itself at the gate until it is 
 
 from __future__ import annotations
 
-import threading
+from vmm.threads import Condition, Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ class Gate:
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self._lock = threading.Lock()
+        self._lock = Lock()
         # Who closes waits for the last vCPU to park, and each vCPU for what concerns itself: 255 of
         # them on one condition variable would wake one another for nothing.
-        self._full = threading.Condition(self._lock)
-        self._waits: dict[int, threading.Condition] = {}
+        self._full = Condition(self._lock)
+        self._waits: dict[int, Condition] = {}
         self._closed = 1  # the machine opens it when everything is built
         self._stopped = False
         self._parked = 0
@@ -34,7 +34,7 @@ class Gate:
         with self._lock:
             self._closed += 1
         kick()
-        with self._full:
+        with self._lock:
             while self._parked < self.total and not self._stopped:
                 self._full.wait()
 
@@ -69,7 +69,7 @@ class Gate:
         """Waits until the vCPU may run; False when it must end. Runs `commands` while parked."""
         with self._lock:
             self._parked += 1
-            changed = self._waits.setdefault(vcpu_id, threading.Condition(self._lock))
+            changed = self._waits.setdefault(vcpu_id, Condition(self._lock))
             if self._parked == self.total:
                 self._full.notify_all()
         while True:
@@ -79,7 +79,7 @@ class Gate:
                     return not self._stopped
                 seen = self._nudges.get(vcpu_id, 0)
             commands()
-            with changed:
+            with self._lock:
                 while self._blocked(vcpu_id) and self._nudges.get(vcpu_id, 0) == seen:
                     changed.wait()
 

@@ -7,10 +7,9 @@ the vectors whose EOI it reports), and no irqfd may use them. The GSIs above are
 
 from __future__ import annotations
 
-import threading
-
 from vmm.errors import HostError, VmmError
 from vmm.native import check, ffi, lib, made
+from vmm.threads import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class IrqRouter:
         self.pins = pins if split else KERNEL_PINS
         vm_fd = -1 if vm is None else vm.fd.number
         self.pointer = made(lib.router_create(vm_fd), lib.router_destroy, "the interrupt router")
-        self._lock = threading.Lock()  # guards _used; a leaf
+        self._lock = Lock()  # guards _used; a leaf
         self._used = set(range(self.pins))
         if not split:
             self._route_chips()

@@ -6,7 +6,6 @@ vCPUs are at the gate for each.
 
 from __future__ import annotations
 
-import threading
 import time
 
 from vmm import log
@@ -15,6 +14,7 @@ from vmm.gate import Gate
 from vmm.kvm import clock
 from vmm.mailbox import Mailbox
 from vmm.native import lib
+from vmm.threads import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Lifecycle:
         self.on_event: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
         self.mail = Mailbox()
         self.gate = Gate(config.cpus)
-        self.moving = threading.RLock()  # one move at a time, and no device comes or goes meanwhile
+        self.moving = RLock()  # one move at a time, and no device comes or goes meanwhile
         self._token: object = None
 
     def mark(self, name: str) -> None:

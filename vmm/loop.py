@@ -7,10 +7,9 @@ run on the loop's thread, one at a time, and the C side waits meanwhile, so they
 
 from __future__ import annotations
 
-import threading
-
 from vmm.errors import VmmError
 from vmm.native import check, ffi, lib, made
+from vmm.threads import Event, RLock, Thread
 
 ALIVE = 1.0  # s between looks whether a thread that owes an answer still lives
 
@@ -34,7 +33,7 @@ class _Question:
         self._function = function
         self._value: Any = None
         self._error: BaseException | None = None
-        self.answered = threading.Event()
+        self.answered = Event()
 
     def answer(self) -> None:
         try:
@@ -61,13 +60,13 @@ class IoLoop:
         self.on_failure: Callable[[BaseException], None] = _raise
         # Held over a callback and over every change of the tables: what was removed cannot run
         # any more. Never remove a source while holding a lock that its callback takes.
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._events: dict[tuple[int, Any], EventCallback] = {}
         self._served: dict[int, tuple[int, Callable[[], object]]] = {}  # token -> handle, callback
         self._next_token = 1
         self._calls: list[Callable[[], object]] = []
-        self._thread: threading.Thread | None = None
-        self._life = threading.RLock()  # starting, stopping, and asking while neither happens
+        self._thread: Thread | None = None
+        self._life = RLock()  # starting, stopping, and asking while neither happens
 
     # --- registering, from any thread
 
@@ -117,7 +116,7 @@ class IoLoop:
         While nobody is inside the loop, on the calling thread.
         """
         thread = self._thread
-        if threading.current_thread() is thread:
+        if thread is not None and thread.is_current():
             return function()
         with self._life:
             thread = self._thread
@@ -138,7 +137,7 @@ class IoLoop:
         with self._life:
             if self._thread is not None:
                 raise VmmError(f"The loop {self.name} runs already")
-            thread = threading.Thread(target=self._thread_body, name=self.name)
+            thread = Thread(target=self._thread_body, name=self.name)
             thread.start()
             self._thread = thread  # only now: one that could not start cannot be joined
 
@@ -184,7 +183,7 @@ class IoLoop:
     def stop(self) -> None:
         """Ends run(); waits for the thread of start(). Queued events are served first."""
         lib.loop_stop(self.pointer)
-        if self._thread is threading.current_thread():
+        if self._thread is not None and self._thread.is_current():
             self._thread = None
             return
         with self._life:

@@ -9,9 +9,7 @@ gate until it is done.
 from __future__ import annotations
 
 import os
-import threading
 
-from vmm import crash
 from vmm.boot import prepare
 from vmm.bootplan import boot_config, check_clock
 from vmm.closing import close_all, raise_together
@@ -23,6 +21,7 @@ from vmm.lifecycle import Lifecycle
 from vmm.native import lib
 from vmm.outcome import Outcome, outcome
 from vmm.record import replace
+from vmm.threads import Thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Machine(Lifecycle):
     def __init__(self, config: VmConfig) -> None:
         super().__init__(config)
         self.result: Outcome | None = None
-        self._manager: threading.Thread | None = None
+        self._manager: Thread | None = None
 
     # --- building and closing
 
@@ -77,7 +76,7 @@ class Machine(Lifecycle):
         """Stops the machine if it runs, and gives everything back."""
         if self.state in ("new", "closed"):
             return
-        if self._manager is not None and self._manager is not threading.current_thread():
+        if self._manager is not None and not self._manager.is_current():
             self.stop()
             self._manager.join()
         if self.state != "stopped":
@@ -104,7 +103,7 @@ class Machine(Lifecycle):
     def start(self) -> None:
         """Like run(), on a thread; see wait()."""
         self._launch()
-        manager = threading.Thread(target=self._manage_quietly, name="manager")
+        manager = Thread(target=self._manage_quietly, name="manager")
         manager.start()
         self._manager = manager
 
@@ -112,7 +111,7 @@ class Machine(Lifecycle):
         """The outcome of a started machine. TimeoutError if it still runs after `timeout` s."""
         if self._manager is None:
             raise StateError("The machine was not started; use run() or start()")
-        self._manager.join(timeout)
+        self._manager.join(-1 if timeout is None else timeout)
         if self._manager.is_alive():
             raise TimeoutError(f"{self.config.name} still runs after {timeout} s")
         self.mail.raise_errors()
@@ -157,6 +156,8 @@ class Machine(Lifecycle):
 
     def _where(self) -> list[dict[str, object]]:
         """Where each vCPU stood when time ran out: registers, instruction bytes, last exits."""
+        from vmm import crash
+
         memory = self.hardware.memory
         return [crash.position(vcpu, memory) for vcpu in self.hardware.vcpus]
 

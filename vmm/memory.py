@@ -237,7 +237,7 @@ class GuestMemory(Accessor):
 def _shmem_policy() -> str:
     """The chosen word of shmem_enabled; "never" where the file cannot be read."""
     try:
-        with open(SHMEM_ENABLED, encoding="ascii") as file:
+        with open(SHMEM_ENABLED, encoding="utf-8") as file:
             return file.read().partition("[")[2].partition("]")[0]
     except OSError:
         return "never"

@@ -7,11 +7,11 @@ parked.
 
 from __future__ import annotations
 
-import threading
 from _queue import Empty, SimpleQueue
 
 from vmm.errors import StateError
 from vmm.native import check, ffi, lib, made
+from vmm.threads import Event, Thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Command:
         self.function = function
         self.result: Any = None
         self.error: BaseException | None = None
-        self._done = threading.Event()
+        self._done = Event()
 
     def run(self) -> None:
         try:
@@ -60,13 +60,13 @@ class Vcpu:
         pointer = lib.vcpu_create(core, kvm.fd.number, self.id, run_size, ring_page)
         self.pointer = made(pointer, lib.vcpu_destroy, f"vCPU {self.id}", core)
         self._commands: SimpleQueue[Command] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._ended = False
         self.on_event: Callable[[Vcpu, Any], None] = lambda _vcpu, _event: None
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
 
     def start(self, gate: Gate) -> None:
-        thread = threading.Thread(target=self._body, args=(gate,), name=f"vcpu{self.id}")
+        thread = Thread(target=self._body, args=(gate,), name=f"vcpu{self.id}")
         thread.start()
         self._thread = thread  # only now: one that could not start cannot be joined
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.threadkit import thread_name
 from vmm.boot import EntryState
 from vmm.bus import MMIO_LIMIT, PIO_LIMIT, Bus
 from vmm.gate import Gate
@@ -104,7 +105,7 @@ def test_commands_run_on_the_vcpu_thread_in_order(rig: Rig) -> None:
     seen: list[tuple[int, str]] = []
 
     def note(n: int) -> None:
-        seen.append((n, threading.current_thread().name))
+        seen.append((n, thread_name()))
 
     commands = [rig.vcpu.post(lambda n=n: note(n), rig.gate) for n in range(500)]
     for command in commands:

@@ -16,6 +16,7 @@ from vmm.kvm import clock
 from vmm.lifecycle import RESETS_MARKED
 from vmm.machine import Machine
 from vmm.native import lib
+from vmm.threads import Thread
 
 pytestmark = pytest.mark.needs("kvm")
 
@@ -46,22 +47,23 @@ def test_leaving_a_started_machine_that_nobody_stopped_ends_it() -> None:
 def test_a_thread_that_cannot_start_takes_the_others_down(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = threading.Thread.start
+    start = Thread.start
+    started: list[Thread] = []
 
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(thread: Thread) -> None:
         if thread.name == name:
             raise RuntimeError("can't start new thread")
         start(thread)
+        started.append(thread)
 
-    before = set(threading.enumerate())
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(Thread, "start", refuse)
     with (
         pytest.raises(RuntimeError, match="can't start new thread"),
         Machine(config("kick.elf", cpus=2, append="cpus=2")) as machine,
     ):
         machine.start()
 
-    left = set(threading.enumerate()) - before
+    left = [thread.name for thread in started if thread.is_alive()]
     for vcpu in machine.hardware.vcpus:  # let the interpreter end if the assertion does not hold
         machine.gate.stop()
         vcpu.join()

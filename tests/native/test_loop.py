@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.threadkit import thread_name
 from vmm.errors import KvmError
 from vmm.loop import IoLoop
 from vmm.native import ffi, lib
@@ -169,7 +170,7 @@ def test_calls_run_on_the_loop_thread_in_order(loop: IoLoop) -> None:
     order: list[tuple[int, str]] = []
     loop.start()
     for n in range(100):
-        loop.call(lambda n=n: order.append((n, threading.current_thread().name)))
+        loop.call(lambda n=n: order.append((n, thread_name())))
     settle(loop)
     assert order == [(n, "io0") for n in range(100)]
 

@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import socket
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakemachine import CRASH, LIB, FakeMachine, boot, raising
+from tests.threadkit import thread_count
 from vmm import log
 from vmm.config import VmConfig
 from vmm.control import signals
@@ -186,7 +186,7 @@ def test_control_socket_serves_while_the_machine_runs(
         "reason": "control socket"
     }
     assert VmConfig.from_toml((tmp_path / "config.toml").read_text()) == FakeMachine.made[0].config
-    assert threading.active_count() == 1
+    assert thread_count(at_most=1) == 1
 
 
 def test_control_socket_is_gone_before_the_machine_is(

@@ -13,11 +13,8 @@ HEAVY = (
     "argparse", "ast", "asyncio", "cffi", "click", "collections", "concurrent", "contextlib",
     "dataclasses", "difflib", "enum", "functools", "hashlib", "inspect", "json", "logging",
     "pathlib", "pyroute2", "re", "select", "selectors", "shutil", "signal", "socket", "structlog",
-    "subprocess", "tempfile", "tomllib", "traceback", "typing",
+    "subprocess", "tempfile", "threading", "tomllib", "traceback", "typing",
 )  # fmt: skip
-
-# `threading` needs these two; nothing else of ours may come with them.
-WITH_THREADING = {"collections", "functools"}
 
 # Everything that stands between the interpreter and `VmConfig`, besides what it loads by itself.
 LEAN = {
@@ -106,4 +103,4 @@ def test_nothing_heavy_is_loaded_when_the_guest_starts() -> None:
     names = loaded(body)
 
     assert "vmm.devices.platform" in names
-    assert names.isdisjoint(set(HEAVY) - WITH_THREADING), sorted(names & set(HEAVY))
+    assert names.isdisjoint(HEAVY), sorted(names & set(HEAVY))

@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 # Lowest first. A unit is a module or a package directly in vmm/; it may import lower units only.
 LAYERS = (
-    "errors record closing",
+    "errors record closing threads",
     "layout options outcome sentences",
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
     "kinds",
@@ -51,12 +51,12 @@ CONNECTED = {
 ONLY = {
     "boot": {"errors", "record", "layout", "memory", "kvm.regs"},
     "pci": {
-        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
-        "context", "cdevice", "deviceconfig", "kinds",
+        "errors", "threads", "record", "layout", "values", "native", "log", "bus", "irq", "loop",
+        "doorbell", "context", "cdevice", "deviceconfig", "kinds",
     },
     "virtio": {
-        "errors", "record", "layout", "values", "native", "log", "bus", "irq", "loop", "doorbell",
-        "memory", "backends", "context", "cdevice", "pci", "deviceconfig", "portconfig",
+        "errors", "threads", "record", "layout", "values", "native", "log", "bus", "irq", "loop",
+        "doorbell", "memory", "backends", "context", "cdevice", "pci", "deviceconfig", "portconfig",
         "consoleconfig", "consoleplan", "kinds",
     },
     "devices": {
@@ -71,7 +71,7 @@ HEAVY = {
     "argparse", "asyncio", "cffi", "click", "collections", "concurrent", "contextlib",
     "dataclasses", "difflib", "enum", "functools", "hashlib", "inspect", "json", "logging",
     "pathlib", "pyroute2", "re", "select", "selectors", "shutil", "signal", "socket", "structlog",
-    "subprocess", "tempfile", "tomllib", "traceback", "typing",
+    "subprocess", "tempfile", "threading", "tomllib", "traceback", "typing",
 }  # fmt: skip
 # Beside everything below `control`, `vmm boot` runs these; of `host` it needs the terminal only.
 BOOT_PATH = {

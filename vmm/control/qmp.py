@@ -14,12 +14,12 @@ import json
 import os
 import selectors
 import socket
-import threading
 from collections import deque
 
 from vmm.control.framing import FramingError, Splitter
 from vmm.control.verbs import VERBS, ArgumentError, Target, call, version
 from vmm.errors import HostError, VmmError
+from vmm.threads import Lock, Thread
 
 CLIENTS_MAX = 16
 UNREAD_MAX = 1 << 20  # bytes a client may leave unread before it is dropped
@@ -52,13 +52,13 @@ class ControlServer:
         self._events: deque[dict[str, object]] = deque(maxlen=1024)
         self._listener = _listen(path)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._lock = threading.Lock()  # guards _stopping against a late event; nothing waits in it
+        self._lock = Lock()  # guards _stopping against a late event; nothing waits in it
         self._stopping = False
         self._deaf = False  # out of fds: stop listening for RETRY seconds
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._serve, name="qmp")
+        self._thread = Thread(target=self._serve, name="qmp")
 
     def start(self) -> None:
         self._target.events.listener = self._announce

@@ -6,6 +6,7 @@ socket only with --state-dir.
 
 from __future__ import annotations
 
+import gc
 from time import monotonic_ns, time
 
 from vmm import log
@@ -95,6 +96,9 @@ class Run:
 
     def _run(self, machine: Machine, session: StateSession | None) -> Outcome:
         self.phase = "run"
+        if not gc.isenabled():  # vmm/bin/vmm: till now nothing was garbage, and what is there stays
+            gc.freeze()
+            gc.enable()
         try:
             outcome = machine.run()
         finally:

@@ -11,6 +11,7 @@ import os
 import termios
 
 from vmm.errors import HostError
+from vmm.threads import in_main_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,9 +114,8 @@ class RawTerminal:
 
     def _watch_signals(self) -> None:
         import signal
-        import threading
 
-        if self._handlers or threading.current_thread() is not threading.main_thread():
+        if self._handlers or not in_main_thread():
             return
         ours = (
             (signal.SIGTERM, self._on_end),
@@ -130,9 +130,8 @@ class RawTerminal:
 
     def _unwatch_signals(self) -> None:
         import signal
-        import threading
 
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main_thread():
             return
         for number, handler in self._handlers.items():
             if signal.getsignal(number) == handler:

@@ -9,13 +9,12 @@ left unmapped, keeps what the guest wrote, and is tried again when a place becom
 
 from __future__ import annotations
 
-import threading
-
 from vmm import layout, log
 from vmm.cdevice import CDevice
 from vmm.errors import VmmError
 from vmm.native import PyDevice, check, ffi, lib
 from vmm.pci.windows import Windows
+from vmm.threads import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class PciRoot(CDevice):
         self.blocked = 0  # times that a register could not be mapped
         # The topology lock: guards all above and every Mapping. Taken inside accesses, so never
         # held over a wait for one (Bus.quiesce).
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.changes = PyDevice(_Changes(self))
         context.upcalls.append(self.changes)
         reset = ffi.addressof(reset_port.pointer, "dev")
