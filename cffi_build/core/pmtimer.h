@@ -23,7 +23,9 @@ struct pmtimer_state {
 // Ticks since the start of virtual time.
 static inline uint64_t pmtimer_ticks(int64_t ns)
 {
-	return ns < 0 ? 0 : (uint64_t)((unsigned __int128)ns * PMTIMER_HZ / 1000000000u);
+	uint64_t seconds = (uint64_t)ns / 1000000000u, rest = (uint64_t)ns % 1000000000u;
+
+	return ns < 0 ? 0 : seconds * PMTIMER_HZ + rest * PMTIMER_HZ / 1000000000u;
 }
 
 // The first moment, in ns of virtual time, at which pmtimer_ticks() gives `ticks`.

@@ -183,6 +183,7 @@ int rtc_load(struct rtc *r, const struct rtc_state *s)
 	c->weekday_shift = s->weekday_shift;
 	c->seconds = s->seconds;
 	c->phase = s->phase;
+	c->shown = RTC_STALE;
 	c->flags_ns = s->flags_ns;
 	memcpy(c->cmos, s->cmos, sizeof(c->cmos));
 	update_irq(r, vclock_ns(r->clock));

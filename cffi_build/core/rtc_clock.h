@@ -8,6 +8,7 @@
 
 #define RTC_NS 1000000000
 #define RTC_CMOS_BYTES 128
+#define RTC_STALE INT64_MIN // no second of any calendar
 
 // Indices.
 enum {
@@ -47,6 +48,7 @@ enum {
 
 struct rtc_clock {
 	uint8_t cmos[RTC_CMOS_BYTES]; // time registers: valid while frozen only
+	int64_t shown; // the second that the time registers hold, RTC_STALE if any other time
 	int64_t seconds; // calendar seconds since 1970 = seconds + whole seconds of (now + phase)
 	int64_t phase; // ns, 0 to 10^9 - 1: where in a second virtual time 0 lies
 	uint32_t weekday_shift; // what the guest's day of the week is ahead of the calendar's
