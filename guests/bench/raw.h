@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rawvmm: what its two files share. */
+/* rawvmm: what its files share. */
 #ifndef RAW_H
 #define RAW_H
 
@@ -8,7 +8,7 @@
 
 struct options {
 	uint64_t mem;
-	int cpus, doorbell, ring;
+	int cpus, doorbell, ring, pm;
 	const char *cmdline, *protocol, *image;
 	bool irqchip, times;
 };
@@ -23,4 +23,10 @@ int call(int fd, unsigned long request, const char *name, uintptr_t arg);
 uint64_t raw_load(void);
 /* Puts a vCPU at `entry` in the state opt.protocol promises. */
 void raw_enter(int fd, uint64_t entry);
+
+enum { DEBUGCON = 0xe9, COM1 = 0x3f8 };
+/* What each byte read from `port` is. */
+int raw_answer(uint16_t port);
+/* The 4 bytes of the PM timer. */
+void raw_pm_timer(unsigned char *ret);
 #endif

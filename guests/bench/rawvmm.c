@@ -4,11 +4,13 @@
  * the 1.00 that vmm and others are compared with, so the loop has no table, no lock and no counter.
  * Also runs the tiny guests on their own. It trusts its image.
  *
- * usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p PROTOCOL] [-i] [-d PORT] [-r PORT] [-t] IMAGE
+ * usage: rawvmm [OPTION]... IMAGE
+ *   -m  MiB of memory; -c number of vCPUs; -a command line
  *   -p  real16, multiboot, pvh or long64; otherwise the image's format decides
  *   -i  in-kernel irqchip and PIT (always with -c above 1)
  *   -d  ioeventfd on this port, 16 bits wide
  *   -r  coalesced ring for bytes written to this port
+ *   -k  an ACPI PM timer at this port
  *   -t  CPU time and peak memory on stderr at the end
  */
 #include <err.h>
@@ -29,7 +31,9 @@
 
 #include "raw.h"
 
-struct options opt = { .mem = 64 << 20, .cpus = 1, .doorbell = -1, .ring = -1, .cmdline = "" };
+struct options opt = {
+	.mem = 64 << 20, .cpus = 1, .doorbell = -1, .ring = -1, .pm = -1, .cmdline = ""
+};
 
 static int kvm, vm, vcpus[256];
 static size_t run_size;
@@ -37,7 +41,7 @@ unsigned char *ram;
 static struct kvm_coalesced_mmio_ring *ring;
 static uint32_t ring_size;
 
-enum { DEBUGCON = 0xe9, DEBUG_EXIT = 0xf4, COM1 = 0x3f8, COM1_LSR = 0x3fd };
+enum { DEBUG_EXIT = 0xf4 };
 
 int call(int fd, unsigned long request, const char *name, uintptr_t arg)
 {
@@ -102,19 +106,14 @@ static void out(struct kvm_run *run)
 		finish(p[0] << 1 | 1);
 }
 
-// Transmitter empty; the debug port's name for itself; nobody there.
-static int answer(uint16_t port)
-{
-	if (port == COM1_LSR)
-		return 0x60;
-	return port == DEBUGCON ? DEBUGCON : 0xff;
-}
-
 static void in(struct kvm_run *run)
 {
 	unsigned char *p = (unsigned char *)run + run->io.data_offset;
 
-	memset(p, answer(run->io.port), (size_t)run->io.size * run->io.count);
+	if (run->io.size == 4 && run->io.port == opt.pm)
+		raw_pm_timer(p);
+	else
+		memset(p, raw_answer(run->io.port), (size_t)run->io.size * run->io.count);
 }
 
 static void loop(int fd, struct kvm_run *run)
@@ -228,7 +227,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "m:c:a:p:id:r:t")) != -1) {
+	while ((c = getopt(argc, argv, "m:c:a:p:id:r:k:t")) != -1) {
 		switch (c) {
 		case 'm':
 			opt.mem = strtoull(optarg, NULL, 0) << 20;
@@ -251,6 +250,9 @@ static void parse(int argc, char **argv)
 		case 'r':
 			opt.ring = (int)strtol(optarg, NULL, 0);
 			break;
+		case 'k':
+			opt.pm = (int)strtol(optarg, NULL, 0);
+			break;
 		case 't':
 			opt.times = true;
 			break;
@@ -260,8 +262,7 @@ static void parse(int argc, char **argv)
 	}
 	if (optind != argc - 1 || opt.cpus < 1 || opt.cpus > 255 || opt.mem < 2 << 20 ||
 	    opt.mem > 3ull << 30 || strlen(opt.cmdline) >= 0x10000)
-		errx(2, "usage: rawvmm [-m MiB] [-c CPUS] [-a CMDLINE] [-p PROTOCOL] [-i] [-d "
-			"PORT] [-r PORT] [-t] IMAGE");
+		errx(2, "usage: rawvmm [OPTION]... IMAGE; its source says more");
 	opt.image = argv[optind];
 	opt.irqchip |= opt.cpus > 1;
 }
