@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.benchmarks import exits
 from tests.benchmarks.results import Measures
 from vmm.record import Record
 
@@ -21,13 +22,14 @@ def against_qemu(what: str, limit: float, figure: str, subject: str = "vmm") -> 
     return Bar(what=what, limit=limit, over=f"boot/{figure}/{subject}", under=under)
 
 
-def exit_bar(op: str) -> Bar:
-    return Bar(what=f"{op}, x raw", limit=1.05, over=f"exits/{op}/vmm", under=f"exits/{op}/raw")
+def exit_bar(op: str, subject: str = "vmm") -> Bar:
+    under = f"exits/{op}/raw"
+    return Bar(what=f"exit, {op}: x raw", limit=1.05, over=f"exits/{op}/{subject}", under=under)
 
 
 BARS = (
-    *(exit_bar(op) for op in ("in-lsr", "out80", "in80", "out-nobody", "in-nobody")),
-    *(exit_bar(op) for op in ("mmio-write-nobody", "mmio-read-nobody")),
+    *(exit_bar(op) for op in exits.PLAIN),
+    *(exit_bar(op, "vmm legacy") for op in exits.CLOCKS),
     against_qemu("boot, same bzImage: CPU x QEMU microvm", 0.97, "cpu", "vmm --kaslr"),
     against_qemu("boot, default path: CPU x QEMU microvm", 0.68, "cpu"),
     against_qemu("boot: VM exits x QEMU microvm", 0.75, "exits"),

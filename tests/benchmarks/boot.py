@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from tests.benchmarks import guest, tools
-from tests.benchmarks.process import Watched
+from tests.benchmarks.process import Watched, say
 from tests.benchmarks.results import Measures
 
 APPEND = "console=ttyS0 quiet"
@@ -30,8 +31,9 @@ def measure(rounds: int) -> Measures:
     prefer_reader()
     for argv in subjects().values():
         warm_up(argv)
-    for _ in range(rounds - 1):
+    for number in range(1, rounds):
         for name, argv in subjects().items():
+            say(f"boot: {name}, round {number}")
             for what, value in booted(argv).items():
                 found.add(f"boot/{what}/{name}", value)
     return found
@@ -43,6 +45,7 @@ def prefer_reader() -> None:
 
 
 def warm_up(argv: list[str]) -> None:
+    say(f"warming up {Path(argv[0]).name}")
     with Watched(argv) as run:
         while run.cpu_ns() < WARM_UP * 1e9:
             time.sleep(0.05)

@@ -1,76 +1,101 @@
 """What one exit costs: guests/bench under the bare loop, vmm and QEMU, by the guest's own TSC.
 
 In the counted lab the TSC advances once an instruction, so ticks are instructions of guest, kernel
-and monitor. "raw" has the in-kernel irqchip, as the others; "raw bare" does without.
+and monitor. "raw" has the in-kernel irqchip, as the others; "raw bare" does without. It answers the
+PM timer and the RTC from the clock, since no monitor can spare itself that.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 
 from tests.benchmarks import tools
-from tests.benchmarks.process import Failed, cpu_of
+from tests.benchmarks.process import Failed, cpu_of, say
 from tests.benchmarks.results import Measures
 from vmm import layout
+from vmm.record import Record
 
 ELF, MULTIBOOT = str(tools.BUILD / "bench.elf"), str(tools.BUILD / "bench.mb")
 DOORBELL, RING, DEVICE = 0x1600, 0x1602, 0x1604
 PIIX4_PM_TIMER = 0x608
 RESULT = re.compile(r"# bench op=(\S+) n=(\d+) ticks=(\d+)")
-PLAIN = (
-    "in-lsr",
-    "out80",
-    "in80",
-    "out-nobody",
-    "in-nobody",
-    "mmio-write-nobody",
-    "mmio-read-nobody",
-)
-CLOCKS = ("in-rtc", "rtc-indexed", "pmtimer")
+PORTS = ("in-lsr", "out80", "in80", "out-nobody", "in-nobody")
+PLAIN = (*PORTS, "mmio-write-nobody", "mmio-read-nobody")
+CLOCKS = ("pmtimer", "in-rtc", "rtc-indexed")
 WITH_PYTHON = ("out-port", "in-port", "doorbell", "ring")
 DONE = (1,)
 
 
-def told(ops: tuple[str, ...], n: int, **ports: int) -> str:
-    """The guest's command line."""
-    words = [f"{name}={port:#x}" for name, port in ports.items()]
-    return " ".join((f"n={n}", f"ops={','.join(ops)}", *words))
+class Subject(Record):
+    """A monitor: how it is started with a command line for the guest, and what it can be asked."""
+
+    command: Callable[[str], list[str]]
+    ops: tuple[str, ...]
+    pm_timer: int = layout.PORT_PM_TIMER
+
+    def argv(self, ops: tuple[str, ...], n: int, rounds: int = 3) -> list[str]:
+        words = f"n={n} rounds={rounds} ops={','.join(ops)} pm={self.pm_timer:#x}"
+        return self.command(f"{words} port={DEVICE:#x} doorbell={DOORBELL:#x} ring={RING:#x}")
 
 
-def subjects(n: int) -> dict[str, tuple[list[str], tuple[str, ...]]]:
-    """Command and operations by name. vmm has RTC and PM timer in its legacy machine only."""
-    ports = {"port": DEVICE, "doorbell": DOORBELL, "ring": RING, "pm": layout.PORT_PM_TIMER}
-    everything = (*PLAIN, *CLOCKS, *WITH_PYTHON)
-    raw = ["-d", f"{DOORBELL:#x}", "-r", f"{RING:#x}", "-a", told(everything, n, **ports)]
-    device = [f"{number:#x}" for number in (DEVICE, DOORBELL, RING)]
-    legacy = ("--machine", "legacy", "--append", told(CLOCKS, n, pm=layout.PORT_PM_TIMER))
-    python = ["-m", "tests.benchmarks.pyguest", ELF, told(WITH_PYTHON, n, **ports), *device]
-    pc = ("-append", told((*PLAIN, *CLOCKS), n, pm=PIIX4_PM_TIMER))
-    microvm = ("-append", told((*PLAIN, "in-rtc", "rtc-indexed"), n))
-    qemu = (*tools.EXIT, "-debugcon", "stdio", "-serial", "null")
-    vmm = tools.vmm_boot("--kernel", ELF, "--debug-exit")
+def raw(*options: str) -> Subject:
+    fast = ["-d", hex(DOORBELL), "-r", hex(RING), "-k", hex(layout.PORT_PM_TIMER)]
+    argv = [*tools.RAW, *options, *fast]
+    return Subject(
+        command=lambda append: [*argv, "-a", append, ELF], ops=(*PLAIN, *CLOCKS, *WITH_PYTHON)
+    )
+
+
+def vmm(ops: tuple[str, ...], *options: str) -> Subject:
+    argv = tools.vmm_boot("--kernel", ELF, "--debug-exit", *options, "--append")
+    return Subject(command=lambda append: [*argv, append], ops=ops)
+
+
+def vmm_python() -> Subject:
+    places = [hex(port) for port in (DEVICE, DOORBELL, RING)]
+    argv = [sys.executable, "-m", "tests.benchmarks.pyguest", ELF]
+    return Subject(command=lambda append: [*argv, append, *places], ops=WITH_PYTHON)
+
+
+def qemu(machine: Callable[..., list[str]], image: str, ops: tuple[str, ...]) -> Subject:
+    said = (*tools.EXIT, "-debugcon", "stdio", "-serial", "null")
+    argv = machine("-kernel", image, *said, "-append")
+    return Subject(command=lambda append: [*argv, append], ops=ops, pm_timer=PIIX4_PM_TIMER)
+
+
+def subjects() -> dict[str, Subject]:
+    """By name. vmm has RTC and PM timer in its legacy machine only, QEMU's microvm no PM timer."""
     return {
-        "raw": ([*tools.RAW, "-i", *raw, ELF], everything),
-        "raw bare": ([*tools.RAW, *raw, ELF], everything),
-        "vmm": ([*vmm, "--append", told(PLAIN, n)], PLAIN),
-        "vmm legacy": ([*vmm, *legacy], CLOCKS),
-        "vmm python": ([sys.executable, *python], WITH_PYTHON),
-        "qemu pc": (tools.pc("-kernel", MULTIBOOT, *pc, *qemu), (*PLAIN, *CLOCKS)),
-        "qemu microvm": (tools.microvm("-kernel", ELF, *microvm, *qemu), PLAIN),
+        "raw": raw("-i"),
+        "raw bare": raw(),
+        "vmm": vmm(PLAIN),
+        "vmm legacy": vmm(CLOCKS, "--machine", "legacy"),
+        "vmm python": vmm_python(),
+        "qemu pc": qemu(tools.pc, MULTIBOOT, (*PLAIN, *CLOCKS)),
+        "qemu microvm": qemu(tools.microvm, ELF, (*PLAIN, *CLOCKS[1:])),
     }
 
 
-def measure(rounds: int, n: int = 3000, prefix: str = "exits") -> Measures:
+def measure(rounds: int, n: int = 3000) -> Measures:
     """Ticks per operation; the first of `rounds` does not count."""
     found = Measures()
     for number in range(rounds):
-        for subject, (argv, ops) in subjects(n).items():
-            _seconds, said = cpu_of(argv, DONE)
-            results = RESULT.findall(said)
-            if {op for op, _n, _ticks in results} < set(ops):
-                raise Failed(f"{subject} measured {len(results)} of {len(ops)} operations\n{said}")
-            for op, count, ticks in results:
+        for name, subject in subjects().items():
+            say(f"exits: {name}, round {number}")
+            for op, ticks in measured(subject, n):
                 if number:
-                    found.add(f"{prefix}/{op}/{subject}", int(ticks) / int(count))
+                    found.add(f"exits/{op}/{name}", ticks)
     return found
+
+
+def measured(subject: Subject, n: int) -> Iterator[tuple[str, float]]:
+    """One run of all its operations: each with its ticks."""
+    argv = subject.argv(subject.ops, n)
+    _seconds, said = cpu_of(argv, DONE)
+    results = RESULT.findall(said)
+    if {op for op, _n, _ticks in results} < set(subject.ops):
+        raise Failed(f"{argv}: only {len(results)} of {len(subject.ops)} operations\n{said}")
+    for op, count, ticks in results:
+        yield op, int(ticks) / int(count)

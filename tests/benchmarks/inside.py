@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.benchmarks.process import say
 from tests.benchmarks.stage import stage
 
 SUITES = ("startup", "exits", "boot", "reasons", "serial")
@@ -16,6 +17,7 @@ def main(argv: list[str]) -> int:
     suite, rounds, place = argv
     if suite not in SUITES:
         raise ValueError(f"there is no suite {suite}")
+    say("copying to memory what is measured")
     stage()
     os.chdir(os.getcwd())  # into the copy
     module = importlib.import_module(f"tests.benchmarks.{suite}")

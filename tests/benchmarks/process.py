@@ -7,6 +7,7 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,6 +16,11 @@ from pathlib import Path
 KVM_DEBUG = Path("/sys/kernel/debug/kvm")
 CPUCLOCK_SCHED = 2  # clock ids of other processes: include/linux/posix-timers.h
 PRINTED_MAX = 2000  # characters of output shown when something went wrong
+
+
+def say(text: str) -> None:
+    """Progress on stderr; silence there is taken for a freeze of the lab (lab.py)."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 class Failed(Exception):
@@ -39,12 +45,16 @@ class Watched:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGKILL)
-            self._child.wait()
+        self.end(signal.SIGKILL)
         assert self._child.stdout is not None
         self._child.stdout.close()
         self._errors.close()
+
+    def end(self, signum: int) -> None:
+        """Ends it, if it still runs, and waits."""
+        if self._child.poll() is None:
+            self._child.send_signal(signum)
+            self._child.wait()
 
     def until(self, mark: bytes, patience: float) -> None:
         """Reads up to the first `mark` from here on; Failed if the process ends or takes longer."""

@@ -11,6 +11,8 @@ REFERENCES = {
     "boot": "qemu microvm",
     "reasons": "qemu microvm",
     "serial": "qemu microvm",
+    "host-startup": "qemu pc",
+    "host-exits": "raw",
 }
 
 

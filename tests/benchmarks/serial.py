@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.benchmarks import guest, tools
 from tests.benchmarks.boot import APPEND, PATIENCE, prefer_reader, warm_up
-from tests.benchmarks.process import Watched
+from tests.benchmarks.process import Watched, say
 from tests.benchmarks.results import Measures
 
 
@@ -19,8 +19,9 @@ def measure(rounds: int) -> Measures:
     }
     for argv in subjects.values():
         warm_up(argv)
-    for _ in range(rounds - 1):
+    for number in range(1, rounds):
         for name, argv in subjects.items():
+            say(f"serial: {name}, round {number}")
             for what, value in poured(argv).items():
                 found.add(f"serial/{what}/{name}", value)
     return found

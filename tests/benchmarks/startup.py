@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.benchmarks import tools
-from tests.benchmarks.process import cpu_of
+from tests.benchmarks.process import cpu_of, say
 from tests.benchmarks.results import Measures
 
 NULL = tools.BUILD / "null.elf"
@@ -23,12 +23,13 @@ def subjects() -> dict[str, tuple[list[str], tuple[int, ...]]]:
     }
 
 
-def measure(rounds: int, prefix: str = "startup") -> Measures:
+def measure(rounds: int) -> Measures:
     """CPU seconds of each subject; the first of `rounds` does not count."""
     found = Measures()
     for number in range(rounds):
+        say(f"startup: round {number}")
         for name, (argv, codes) in subjects().items():
             seconds, _said = cpu_of(argv, codes)
             if number:
-                found.add(f"{prefix}/{name}", seconds)
+                found.add(f"startup/{name}", seconds)
     return found
