@@ -19,7 +19,6 @@ from vmm.errors import EXIT_SIGNAL
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import NoReturn
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,19 +77,6 @@ def guarded(command: Callable[[], int], debug: bool = False, who: str = "vmm") -
         from vmm.sentences import explain
 
         return explain(error, who)
-
-
-def leave(code: int) -> NoReturn:
-    """Ends the process at once. By now all is closed; to take the interpreter apart, module by
-    module, would cost half as much as to start it.
-    """
-    import os
-
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-    finally:
-        os._exit(code)
 
 
 def _silence_stdout() -> None:
