@@ -66,6 +66,37 @@ def test_devices_are_found_where_they_were_put(machine: str, irqchip: str, tmp_p
     assert not [line for line in lines if line.startswith("<")]
 
 
+PINS = {
+    "default": ("default", "kernel", "pci=nomsi", "IO-APIC", 17),
+    "legacy": ("legacy", "split", "pci=nomsi", "IO-APIC", 17),
+    "legacy-pic": ("legacy", "kernel", "pci=nomsi noapic", "XT-PIC", 11),
+    "legacy-pic-split": ("legacy", "split", "pci=nomsi noapic", "XT-PIC", 11),
+}
+DRAWN = 64 << 10
+INTERRUPTS = f"""
+/bin/busybox dd if=/dev/hwrng bs=4096 count={DRAWN >> 12} 2>/dev/null | wc -c
+grep virtio /proc/interrupts
+dmesg -r | grep '^<[0-3]>'
+"""
+
+
+@pytest.mark.parametrize("how", PINS)
+def test_a_pin_arrives_where_the_tables_say(how: str, tmp_path: Path) -> None:
+    machine, irqchip, append, chip, line = PINS[how]
+    options = ["--machine", machine, "--irqchip", irqchip, "--device", "virtio-rng,addr=1"]
+    modules = ["virtio_pci", "virtio_rng"]
+
+    run = boot(tmp_path, options, script=INTERRUPTS, append=f"quiet {append}", modules=modules)
+
+    assert run.code == 0, run.stderr
+    assert str(DRAWN) in run.console.split()
+    (row,) = [row.split() for row in run.console.splitlines() if row.endswith("virtio0")]
+    assert row[2] == chip
+    assert row[3] == f"{line}-fasteoi" if chip == "IO-APIC" else row[0] == f"{line}:"
+    assert int(row[1]) > 0
+    assert not [row for row in run.console.splitlines() if row.startswith("<")]
+
+
 @pytest.mark.parametrize(("machine", "irqchip"), MACHINES)
 def test_a_device_comes_and_goes_again_and_again(
     machine: str, irqchip: str, tmp_path: Path
