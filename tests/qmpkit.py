@@ -40,6 +40,13 @@ class FakeMachine:
     def reset(self) -> None:
         raise ZeroDivisionError("broken on purpose")
 
+    def attach_device(self, device: str) -> dict[str, object]:
+        self.calls.append(f"attach {device}")
+        return {"id": "new", "address": "00:01.0"}
+
+    def detach_device(self, name: str) -> None:
+        self.calls.append(f"detach {name}")
+
     def power_button(self) -> None:
         self.calls.append("power button")
 

@@ -59,6 +59,19 @@ def test_each_command_reaches_the_machine(setup: Setup) -> None:
     ]  # fmt: skip
 
 
+def test_devices_come_and_go_by_command(setup: Setup) -> None:
+    peer = setup.connect()
+    wanted = {"device": "pci-testdev,id=new"}
+
+    made = peer.ask({"execute": "attach-device", "arguments": wanted})
+    for command in ("detach-device", "device_del"):
+        assert peer.ask({"execute": command, "arguments": {"id": "new"}}) == {"return": {}}
+        assert peer.fail({"execute": command})[0] == "GenericError"
+
+    assert made == {"return": {"id": "new", "address": "00:01.0"}}
+    assert setup.machine.calls == ["attach pci-testdev,id=new", "detach new", "detach new"]
+
+
 def test_status_follows_the_machine(setup: Setup) -> None:
     peer = setup.connect()
 
