@@ -54,9 +54,8 @@ def check(run: Boot) -> None:
     assert counters["starts"] == 4
 
 
-@pytest.mark.parametrize("irqchip", ["kernel", "split"])
-@pytest.mark.parametrize("machine", ["default", "legacy"])
-def test_hwrng_reads_from_the_device(irqchip: str, machine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("machine", "irqchip"), [("default", "kernel"), ("legacy", "split")])
+def test_hwrng_reads_from_the_device(machine: str, irqchip: str, tmp_path: Path) -> None:
     done = run(tmp_path, "--rng", "--irqchip", irqchip, "--machine", machine)
 
     check(done)
@@ -67,13 +66,14 @@ def test_hwrng_reads_from_the_device(irqchip: str, machine: str, tmp_path: Path)
 
 
 def test_device_works_on_its_pin(tmp_path: Path) -> None:
-    done = run(tmp_path, "--rng", append="pci=nomsi")
+    done = run(tmp_path, "--rng", "--irqchip", "split", append="pci=nomsi")
 
     check(done)
 
 
 def test_device_works_behind_memory_doorbells_and_with_access_platform(tmp_path: Path) -> None:
-    done = run(tmp_path, "--device", "virtio-rng,notify=mmio,access-platform=on")
+    device = "virtio-rng,id=virtio-rng0,notify=mmio,access-platform=on"
+    done = run(tmp_path, "--device", device, "--machine", "legacy")
 
     check(done)
     assert done.answers()["features"][33] == "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmm.errors import ConfigError
 from vmm.record import replace
 from vmm.virtio.transport import TransportConfig, VirtioPci
 
@@ -32,6 +33,11 @@ def behind_pci(
         legacy=settings.get("legacy") == "on",
     )
     try:
+        if transport.legacy and transport.platform:
+            raise ConfigError(
+                f"{device.name} cannot have both legacy=on and access-platform=on: drivers of the "
+                "legacy interface do not know VIRTIO_F_ACCESS_PLATFORM"
+            )
         return VirtioPci(context, device, transport)
     except BaseException:
         device.close()
