@@ -12,13 +12,20 @@ void virtio_connect(struct virtio_dev *d, const struct virtio_transport *t, void
 	d->legacy = legacy;
 }
 
+// A device that is given up before it has a transport is reset like any other.
+static void reset_transport(struct virtio_dev *d, int queue)
+{
+	if (d->transport)
+		d->transport->reset(d->transport_opaque, queue);
+}
+
 void virtio_reset_queue(struct virtio_queue *q)
 {
 	q->size = q->max_size;
 	q->desc = q->avail = q->used = 0;
 	q->enabled = q->resetting = q->start_asked = false;
 	q->last_avail = q->used_idx = 0;
-	q->d->transport->reset(q->d->transport_opaque, (int)q->index);
+	reset_transport(q->d, (int)q->index);
 }
 
 void virtio_reset_registers(struct virtio_dev *d)
@@ -30,7 +37,7 @@ void virtio_reset_registers(struct virtio_dev *d)
 	atomic_store(&d->broken, false);
 	for (uint32_t i = 0; i < d->queue_count; i++)
 		virtio_reset_queue(&d->queue[i]);
-	d->transport->reset(d->transport_opaque, -1);
+	reset_transport(d, -1);
 	if (d->ops->reset)
 		d->ops->reset(d);
 }
