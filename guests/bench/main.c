@@ -4,9 +4,9 @@
  * operation. The same image runs under rawvmm, vmm and QEMU. Command line: ops=a,b,... (default:
  * all but those that need an address), n=N operations a round, rounds=R of which the quickest
  * counts (the others were disturbed), and where the device at hand sits: port= mmio= doorbell=
- * ring= pm=.
+ * ring= pm= entropy= (entropy.c).
  */
-#include "guest.h"
+#include "entropy.h"
 
 #define NOBODY_PORT 0x5f00
 #define NOBODY_MMIO 0xd0000000
@@ -76,6 +76,7 @@ static const struct op {
 	{ "mmio-read-at", op_read_at, "mmio" },
 	{ "doorbell", op_doorbell, "doorbell" },
 	{ "ring", op_ring, "ring" },
+	{ "entropy", op_entropy, "entropy" },
 };
 
 static bool wanted(const struct op *op)

@@ -9,6 +9,7 @@
 struct options {
 	uint64_t mem;
 	int cpus, doorbell, ring, pm;
+	uint64_t vring;
 	const char *cmdline, *protocol, *image;
 	bool irqchip, times;
 };
@@ -19,6 +20,8 @@ extern unsigned char *ram; /* opt.mem bytes at guest-physical 0 */
 int call(int fd, unsigned long request, const char *name, uintptr_t arg);
 #define CALL(fd, request, arg) call(fd, request, #request, (uintptr_t)(arg))
 
+/* Serves the split ring at opt.vring on a thread of its own, rung by `doorbell`. */
+void raw_ring(int vm, int doorbell);
 /* Loads opt.image, writes the info block of its protocol, settles opt.protocol; the entry point. */
 uint64_t raw_load(void);
 /* Puts a vCPU at `entry` in the state opt.protocol promises. */

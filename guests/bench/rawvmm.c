@@ -10,6 +10,7 @@
  *   -i  in-kernel irqchip and PIT (always with -c above 1)
  *   -d  ioeventfd on this port, 16 bits wide
  *   -r  coalesced ring for bytes written to this port
+ *   -v  a split ring for random bytes at this address, rung by the doorbell (rawring.c); with -i
  *   -k  an ACPI PM timer at this port
  *   -t  CPU time and peak memory on stderr at the end
  */
@@ -208,8 +209,10 @@ static void make_fast_ports(void)
 	int pages = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
 
 	if (opt.doorbell >= 0) {
-		doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		doorbell.fd = eventfd(0, EFD_CLOEXEC);
 		CALL(vm, KVM_IOEVENTFD, &doorbell);
+		if (opt.vring)
+			raw_ring(vm, doorbell.fd);
 	}
 	if (opt.ring >= 0) {
 		char *p = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpus[0], 0);
@@ -227,7 +230,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "m:c:a:p:id:r:k:t")) != -1) {
+	while ((c = getopt(argc, argv, "m:c:a:p:id:r:k:v:t")) != -1) {
 		switch (c) {
 		case 'm':
 			opt.mem = strtoull(optarg, NULL, 0) << 20;
@@ -252,6 +255,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'k':
 			opt.pm = (int)strtol(optarg, NULL, 0);
+			break;
+		case 'v':
+			opt.vring = strtoull(optarg, NULL, 0);
 			break;
 		case 't':
 			opt.times = true;

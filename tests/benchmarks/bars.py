@@ -30,6 +30,12 @@ def exit_bar(op: str, subject: str = "vmm") -> Bar:
 BARS = (
     *(exit_bar(op) for op in exits.PLAIN),
     *(exit_bar(op, "vmm legacy") for op in exits.CLOCKS),
+    Bar(
+        what="doorbell, ring, irqfd, x raw",
+        limit=1.05,
+        over="exits/entropy/vmm",
+        under="exits/entropy/raw ring",
+    ),
     against_qemu("boot, same bzImage: CPU x QEMU microvm", 0.97, "cpu", "vmm --kaslr"),
     against_qemu("boot, default path: CPU x QEMU microvm", 0.68, "cpu"),
     against_qemu("boot: VM exits x QEMU microvm", 0.75, "exits"),

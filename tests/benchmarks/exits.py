@@ -2,7 +2,8 @@
 
 In the counted lab the TSC advances once an instruction, so ticks are instructions of guest, kernel
 and monitor. "raw" has the in-kernel irqchip, as the others; "raw bare" does without. It answers the
-PM timer and the RTC from the clock, since no monitor can spare itself that.
+PM timer and the RTC from the clock, since no monitor can spare itself that. "raw ring" has an I/O
+thread, which does the least for a request of random bytes: what virtio-rng does elsewhere.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from vmm.record import Record
 
 ELF, MULTIBOOT = str(tools.BUILD / "bench.elf"), str(tools.BUILD / "bench.mb")
 DOORBELL, RING, DEVICE = 0x1600, 0x1602, 0x1604
+VRING = 0x300_0000  # where the bare loop looks for one
 PIIX4_PM_TIMER = 0x608
 RESULT = re.compile(r"# bench op=(\S+) n=(\d+) ticks=(\d+)")
 PORTS = ("in-lsr", "out80", "in80", "out-nobody", "in-nobody")
 PLAIN = (*PORTS, "mmio-write-nobody", "mmio-read-nobody")
 CLOCKS = ("pmtimer", "in-rtc", "rtc-indexed")
 WITH_PYTHON = ("out-port", "in-port", "doorbell", "ring")
+ENTROPY = ("entropy",)
 DONE = (1,)
 
 
@@ -34,18 +37,18 @@ class Subject(Record):
     command: Callable[[str], list[str]]
     ops: tuple[str, ...]
     pm_timer: int = layout.PORT_PM_TIMER
+    vring: int = 0  # 0: a virtio device
 
     def argv(self, ops: tuple[str, ...], n: int, rounds: int = 3) -> list[str]:
-        words = f"n={n} rounds={rounds} ops={','.join(ops)} pm={self.pm_timer:#x}"
-        return self.command(f"{words} port={DEVICE:#x} doorbell={DOORBELL:#x} ring={RING:#x}")
+        words = f"n={n} rounds={rounds} ops={','.join(ops)}"
+        places = f"pm={self.pm_timer:#x} entropy={self.vring:#x} port={DEVICE:#x}"
+        return self.command(f"{words} {places} doorbell={DOORBELL:#x} ring={RING:#x}")
 
 
-def raw(*options: str) -> Subject:
+def raw(ops: tuple[str, ...], *options: str) -> Subject:
     fast = ["-d", hex(DOORBELL), "-r", hex(RING), "-k", hex(layout.PORT_PM_TIMER)]
     argv = [*tools.RAW, *options, *fast]
-    return Subject(
-        command=lambda append: [*argv, "-a", append, ELF], ops=(*PLAIN, *CLOCKS, *WITH_PYTHON)
-    )
+    return Subject(command=lambda append: [*argv, "-a", append, ELF], ops=ops, vring=VRING)
 
 
 def vmm(ops: tuple[str, ...], *options: str) -> Subject:
@@ -59,21 +62,26 @@ def vmm_python() -> Subject:
     return Subject(command=lambda append: [*argv, append, *places], ops=WITH_PYTHON)
 
 
-def qemu(machine: Callable[..., list[str]], image: str, ops: tuple[str, ...]) -> Subject:
+def qemu(
+    machine: Callable[..., list[str]], image: str, ops: tuple[str, ...], *options: str
+) -> Subject:
     said = (*tools.EXIT, "-debugcon", "stdio", "-serial", "null")
-    argv = machine("-kernel", image, *said, "-append")
+    argv = machine("-kernel", image, *said, *options, "-append")
     return Subject(command=lambda append: [*argv, append], ops=ops, pm_timer=PIIX4_PM_TIMER)
 
 
 def subjects() -> dict[str, Subject]:
     """By name. vmm has RTC and PM timer in its legacy machine only, QEMU's microvm no PM timer."""
+    bare = (*PLAIN, *CLOCKS, *WITH_PYTHON)
+    rng = ("-device", "virtio-rng-pci,disable-legacy=on")
     return {
-        "raw": raw("-i"),
-        "raw bare": raw(),
-        "vmm": vmm(PLAIN),
+        "raw": raw(bare, "-i"),
+        "raw bare": raw(bare),
+        "raw ring": raw(ENTROPY, "-i", "-v", hex(VRING)),
+        "vmm": vmm((*PLAIN, *ENTROPY), "--device", "virtio-rng"),
         "vmm legacy": vmm(CLOCKS, "--machine", "legacy"),
         "vmm python": vmm_python(),
-        "qemu pc": qemu(tools.pc, MULTIBOOT, (*PLAIN, *CLOCKS)),
+        "qemu pc": qemu(tools.pc, MULTIBOOT, (*PLAIN, *CLOCKS, *ENTROPY), *rng),
         "qemu microvm": qemu(tools.microvm, ELF, (*PLAIN, *CLOCKS[1:])),
     }
 
