@@ -11,36 +11,28 @@ ZERO, ONE, ONES = b"\x00", b"\x01", b"\xff"
 ROOT, PARENT = "\\", "^"
 ANY_ACCESS, BYTE_ACCESS, WORD_ACCESS, DWORD_ACCESS = range(4)
 SYSTEM_MEMORY, SYSTEM_IO, PCI_CONFIG = range(3)
+NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")  # of which names are made
+_MANY = {0: "\0", 1: "", 2: "\x2e"}  # what stands before a name of so many segments
 
 
 def name_string(path: str) -> bytes:
     """NameString (20.2.2): prefix characters, then one, two or many four-character segments."""
     rest = path.lstrip("\\^")
-    prefix = path[: len(path) - len(rest)].encode("ascii")
-    segments = [part.ljust(4, "_").encode("ascii") for part in rest.split(".") if part]
-    for segment in segments:
-        if len(segment) != 4 or segment[0] in b"0123456789" or not _is_name(segment):
+    segments = [part for part in rest.split(".") if part]
+    for part in segments:
+        if len(part) > 4 or part[0].isdigit() or not NAME.issuperset(part):
             raise ValueError(f"{path!r} is not an ACPI name")
-    if not segments:
-        return prefix + b"\0"
-    if len(segments) == 1:
-        return prefix + segments[0]
-    if len(segments) == 2:
-        return prefix + b"\x2e" + segments[0] + segments[1]
-    return prefix + b"\x2f" + bytes([len(segments)]) + b"".join(segments)
-
-
-def _is_name(segment: bytes) -> bool:
-    return all(c in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_" for c in segment)
+    prefix = path[: len(path) - len(rest)] + _MANY.get(len(segments), f"\x2f{chr(len(segments))}")
+    return (prefix + "".join([part.ljust(4, "_") for part in segments])).encode("ascii")
 
 
 def with_length(body: bytes) -> bytes:
     """PkgLength (20.2.4), which counts itself, followed by `body`."""
-    for extra, limit in ((0, 0x3F), (1, 0xFFF), (2, 0xF_FFFF), (3, 0xFFF_FFFF)):
+    if len(body) < 0x3F:
+        return bytes((len(body) + 1,)) + body
+    for extra, limit in ((1, 0xFFF), (2, 0xF_FFFF), (3, 0xFFF_FFFF)):
         total = len(body) + 1 + extra
         if total <= limit:
-            if extra == 0:
-                return bytes([total]) + body
             head = bytes([extra << 6 | total & 0xF])
             return head + (total >> 4).to_bytes(extra, "little") + body
     raise ValueError(f"{len(body)} bytes do not fit into an AML package")
@@ -50,9 +42,11 @@ def integer(value: int) -> bytes:
     """ConstObj or the shortest of ByteConst to QWordConst; `value` is unsigned 64-bit."""
     if value < 2:
         return ONE if value else ZERO
+    if value < 0x100:
+        return bytes((0x0A, value))
     if value == (1 << 64) - 1:
         return ONES
-    for prefix, size in ((b"\x0a", 1), (b"\x0b", 2), (b"\x0c", 4), (b"\x0e", 8)):
+    for prefix, size in ((b"\x0b", 2), (b"\x0c", 4), (b"\x0e", 8)):
         if value < 1 << 8 * size:
             return prefix + value.to_bytes(size, "little")
     raise ValueError(f"{value:#x} does not fit into 64 bits")
