@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from _signal import (  # type: ignore[import-not-found]
     SIG_DFL,
+    SIG_IGN,
     SIGINT,
     default_int_handler,
     getsignal,
@@ -19,6 +20,7 @@ from vmm.errors import EXIT_SIGNAL
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +31,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--")] if "--" in words else "--debug" in words
     return guarded(lambda: _dispatch(words), debug, "vmm lab" if "lab" in words[:2] else "vmm")
+
+
+def command() -> NoReturn:
+    """`vmm` as a process of its own, from its launcher: `boot` starts lean, and all end at once.
+
+    By then everything is closed; to take the interpreter apart, module by module, would cost half
+    of what starting it did.
+    """
+    from posix import _exit
+
+    code = _lean_boot() if sys.argv[1:2] == ["boot"] else main()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    finally:
+        _exit(code)
+
+
+def _lean_boot() -> int:
+    import gc
+
+    from vmm.bundle import Bundle
+
+    gc.disable()  # until the guest runs (vmm/control/run.py)
+    here = __file__.rpartition("/")[0]
+    bundle = Bundle("vmm", f"{here}/__pycache__/boot.{sys.implementation.cache_tag}.bundle")
+    sys.meta_path.insert(0, bundle)
+    code = main()
+    signal(SIGINT, SIG_IGN)  # all is told: nothing is left that could be interrupted
+    bundle.update()
+    return code
 
 
 def reserve_descriptors() -> None:

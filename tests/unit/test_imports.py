@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 # Lowest first. A unit is a module or a package directly in vmm/; it may import lower units only.
 LAYERS = (
-    "errors record closing threads",
+    "errors record closing threads bundle",
     "layout options outcome sentences",
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
     "kinds",

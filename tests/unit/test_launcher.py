@@ -29,7 +29,7 @@ class Installed:
         python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         python.chmod(0o755)
 
-    def package(self, text: str, main: str = "def main(): return 0\n") -> None:
+    def package(self, text: str, main: str = "def command(): pass\n") -> None:
         """A package `vmm` of this content."""
         (self.packages / "vmm").mkdir()
         (self.packages / "vmm/__init__.py").write_text(text)
@@ -47,7 +47,7 @@ def installed(tmp_path: Path) -> Installed:
 
 
 def test_it_runs_the_package_beside_it(installed: Installed) -> None:
-    installed.package("", "import sys\ndef main():\n    print(sys.argv[1:])\n    return 7\n")
+    installed.package("", "import sys\ndef command():\n    print(sys.argv[1:])\n    sys.exit(7)\n")
 
     done = installed.run("a b", "-c")
 

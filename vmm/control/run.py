@@ -96,7 +96,7 @@ class Run:
 
     def _run(self, machine: Machine, session: StateSession | None) -> Outcome:
         self.phase = "run"
-        if not gc.isenabled():  # vmm/bin/vmm: till now nothing was garbage, and what is there stays
+        if not gc.isenabled():  # till now nothing was garbage, and what is there stays
             gc.freeze()
             gc.enable()
         try:

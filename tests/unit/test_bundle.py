@@ -1,0 +1,160 @@
+"""The bundle of bytecode: what comes from it, what does not, and that nothing depends on it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vmm.bundle import Bundle
+
+
+class Started:
+    """A package `parcel` in `folder`, imported anew by each start as a process would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.package = folder / "parcel"
+        self.file = folder / "parcel.bundle"
+        self.package.mkdir()
+        self.write("__init__", "")
+        self.write("one", "value = 1\ndef where(): raise ValueError\n")
+
+    def write(self, module: str, text: str) -> None:
+        (self.package / f"{module}.py").write_text(text)
+
+    def start(self, *names: str) -> list[ModuleType]:
+        """The modules `names`, and the file brought up to date afterwards."""
+        bundle = Bundle("parcel", str(self.file))
+        sys.meta_path.insert(0, bundle)
+        try:
+            modules = [importlib.import_module(name) for name in ("parcel", *names)][1:]
+            bundle.update()
+        finally:
+            sys.meta_path.remove(bundle)
+            self.forget()
+        return modules
+
+    def forget(self) -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "parcel"]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return Started(tmp_path)
+
+
+def comes_from_bundle(module: ModuleType) -> bool:
+    assert module.__spec__ is not None
+    return isinstance(module.__spec__.loader, Bundle)
+
+
+def test_what_one_start_imported_the_next_takes_from_the_bundle(started: Started) -> None:
+    (first,) = started.start("parcel.one")
+    (second,) = started.start("parcel.one")
+
+    assert (comes_from_bundle(first), comes_from_bundle(second)) == (False, True)
+    assert first.value == second.value == 1
+    assert second.__file__ == str(started.package / "one.py")
+    assert second.__package__ == "parcel"
+
+
+def test_packages_keep_their_place(started: Started) -> None:
+    started.start()
+    (started.package / "late.py").write_text("")
+    package, late = started.start("parcel", "parcel.late")
+
+    assert comes_from_bundle(package)
+    assert list(package.__path__) == [str(started.package)]
+    assert not comes_from_bundle(late)
+
+
+def test_a_traceback_shows_the_source(started: Started) -> None:
+    started.start("parcel.one")
+    (module,) = started.start("parcel.one")
+
+    with pytest.raises(ValueError) as caught:
+        module.where()
+
+    assert caught.traceback[-1].path == started.package / "one.py"
+    assert "raise ValueError" in str(caught.traceback[-1].statement)
+
+
+@pytest.mark.parametrize("text", ["value = 22\n", "value = 2\ndef where(): raise ValueError\n"])
+def test_a_changed_source_counts_at_once(started: Started, text: str) -> None:
+    """Of another size, or of the same but younger."""
+    started.start("parcel.one")
+    started.write("one", text)
+    source = started.package / "one.py"
+    os.utime(source, ns=(0, source.stat().st_mtime_ns + 1))
+
+    (changed,) = started.start("parcel.one")
+    (again,) = started.start("parcel.one")
+
+    assert changed.value == again.value == int(text.split()[2])
+    assert (comes_from_bundle(changed), comes_from_bundle(again)) == (False, True)
+
+
+def test_a_source_that_is_gone_is_not_imported(started: Started) -> None:
+    started.start("parcel.one")
+    (started.package / "one.py").unlink()
+
+    with pytest.raises(ModuleNotFoundError):
+        started.start("parcel.one")
+
+
+def test_nothing_new_leaves_the_file_alone(started: Started) -> None:
+    started.start("parcel.one")
+    before = started.file.stat().st_ino
+
+    started.start("parcel.one")
+
+    assert started.file.stat().st_ino == before
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\xe9\x00\x00\x00\x05", b"N", b"i\0\0\0\0"])
+def test_a_damaged_file_is_written_anew(started: Started, content: bytes) -> None:
+    started.file.write_bytes(content)
+
+    (module,) = started.start("parcel.one")
+    (again,) = started.start("parcel.one")
+
+    assert (comes_from_bundle(module), comes_from_bundle(again)) == (False, True)
+
+
+def test_another_pythons_bytecode_is_not_taken(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("vmm.bundle.MAGIC_NUMBER", b"old!")
+        started.start("parcel.one")
+
+    assert not comes_from_bundle(started.start("parcel.one")[0])
+
+
+def test_where_nobody_can_write_all_goes_on_without(started: Started) -> None:
+    started.file = started.package / "missing" / "bundle"
+
+    assert started.start("parcel.one")[0].value == 1
+    assert started.start("parcel.one")[0].value == 1
+
+
+def test_a_full_disk_leaves_nothing_unfinished(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_source: str, _target: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vmm.bundle.rename", refuse)
+    before = sorted(os.listdir(started.file.parent))
+
+    started.start("parcel.one")
+
+    assert sorted(os.listdir(started.file.parent)) == before
