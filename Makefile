@@ -50,8 +50,8 @@ lint: $(STAMPS)/native $(STAMPS)/clang ## ruff, mypy --strict, clang-format, the
 		$$cc $(CORE_WARNINGS) -isystem $$VMM_UAPI_INCLUDE cffi_build/core/*.c || exit 1; \
 	done
 
-check: lint ## lint and the tests that need no KVM; under a minute
-	@$(MAKE) --no-print-directory -j2 --output-sync check-python check-native
+check: $(STAMPS)/native $(STAMPS)/clang ## lint and the tests that need no KVM; under a minute
+	@$(MAKE) --no-print-directory -j2 --output-sync check-native lint check-python
 
 check-python:
 	$(BIN)/python -m pytest -q tests/unit tests/golden

@@ -6,18 +6,26 @@ report ends the program with status 66 and is shown as the failure.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import subprocess
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CORE = HERE.parent.parent / "cffi_build" / "core"
+TOP = HERE.parent.parent
+CORE = TOP / "cffi_build" / "core"
+BUILD = TOP / "build" / "sanitizers"
+CC = os.environ.get("CC", "gcc")
 FLAGS = ["-std=gnu11", "-O1", "-g", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Werror"]
+FLAGS += ["-Wno-unused-parameter"]
 SANITIZERS = {
     "thread": "-fsanitize=thread",
     "address": "-fsanitize=address,undefined",
 }
 REPORT = 66
+STALE_SECONDS = 3600  # no run of the tests still wants what was made for sources of that time
 
 # What each unit needs beside itself.
 LOOP = ("loop.c", "loop_event.c")
@@ -34,29 +42,44 @@ IRQCHIP = ("irq.c", "intx.c", "pic.c", "pic_chip.c", "ioapic.c", "ioapic_life.c"
 UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "intx.c", "uart.c", "uart_line.c", "uart_life.c")
 
 
-def build(program: str, units: tuple[str, ...], sanitizer: str, folder: Path) -> Path:
-    """The executable for tests/native/c/`program`.c."""
-    binary = folder / f"{program}-{sanitizer}"
-    subprocess.run(
-        [
-            os.environ.get("CC", "gcc"),
-            *FLAGS,
-            SANITIZERS[sanitizer],
-            "-fno-sanitize-recover=all",
-            f"-I{CORE}",
-            f"-I{CORE.parent}",
-            str(HERE / "c" / f"{program}.c"),
-            *(str(CORE / unit) for unit in units),
-            "-lpthread",
-            "-o",
-            str(binary),
-        ],
-        check=True,
-    )
-    return binary
+def build(source: Path, units: tuple[str, ...], sanitizer: str, *also: Path) -> Path:
+    """The executable for `source` and `also`, which may include any file of the core.
+
+    Objects and programs are kept in build/sanitizers, by what they are made of: a unit is compiled
+    once for all programs, and nothing that has not changed is compiled again.
+    """
+    flags = [*FLAGS, SANITIZERS[sanitizer], "-fno-sanitize-recover=all"]
+    flags += [f"-I{folder}" for folder in (CORE, CORE.parent, source.parent)]
+    headers = (*CORE.glob("*.h"), *CORE.parent.glob("*.h"), *source.parent.glob("*.h"))
+    parts = []
+    for path in (*(CORE / unit for unit in units), source, *also):
+        reads = headers if path.parent == CORE else (*headers, *CORE.glob("*.c"))
+        words = [*flags, "-c", str(path)]
+        parts.append(_made(f"{sanitizer}-{path.stem}.o", words, (path, *sorted(reads))))
+    return _made(f"{sanitizer}-{source.stem}", [*flags, *map(str, parts), "-lpthread"])
 
 
-def run(program: str, units: tuple[str, ...], sanitizer: str, folder: Path) -> str:
+def _made(name: str, words: list[str], reads: tuple[Path, ...] = ()) -> Path:
+    """The compiler's output for `words`, which may be that of an earlier time."""
+    key = hashlib.sha256("\0".join([*words, *map(_content, reads)]).encode()).hexdigest()[:16]
+    path = BUILD / f"{key}-{name}"
+    if path.exists():
+        return path
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for stale in BUILD.glob(f"*-{name}"):
+        if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+            stale.unlink(missing_ok=True)
+    unfinished = path.with_name(f"{os.getpid()}-{path.name}")
+    subprocess.run([CC, *words, "-o", str(unfinished)], check=True)
+    return unfinished.replace(path)  # in one step: another run may be making the same
+
+
+@functools.cache
+def _content(path: Path) -> str:
+    return path.read_text()
+
+
+def run(program: str, units: tuple[str, ...], sanitizer: str) -> str:
     """Builds and runs; what the program printed. AssertionError with its report if it failed."""
     options = f"exitcode={REPORT}:halt_on_error=1:detect_leaks=1"
     environment = {
@@ -65,7 +88,7 @@ def run(program: str, units: tuple[str, ...], sanitizer: str, folder: Path) -> s
         "ASAN_OPTIONS": options,
     }
     # Without address randomization: mappings may lie where thread sanitizer has its shadow.
-    command = ["setarch", "-R", str(build(program, units, sanitizer, folder))]
+    command = ["setarch", "-R", str(build(HERE / "c" / f"{program}.c", units, sanitizer))]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.native import sanitize
@@ -28,7 +26,5 @@ STORMS = {
 
 @pytest.mark.parametrize("sanitizer", sanitize.SANITIZERS)
 @pytest.mark.parametrize("program", STORMS)
-def test_storm_on_the_core_leaves_the_sanitizer_silent(
-    program: str, sanitizer: str, tmp_path: Path
-) -> None:
-    assert sanitize.run(program, STORMS[program], sanitizer, tmp_path)
+def test_storm_on_the_core_leaves_the_sanitizer_silent(program: str, sanitizer: str) -> None:
+    assert sanitize.run(program, STORMS[program], sanitizer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +11,9 @@ from tests.native import sanitize
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
-def test_target_keeps_its_promises_on_random_inputs(target: str, tmp_path: Path) -> None:
-    binary = tmp_path / target
-    sources = [fuzz.HERE / f"{target}.c", fuzz.HERE / "replay.c"]
-    sources += [fuzz.CORE / unit for unit in fuzz.TARGETS[target]]
-    folders = [f"-I{folder}" for folder in (fuzz.CORE, fuzz.CORE.parent, fuzz.HERE)]
-    command = ["gcc", *fuzz.FLAGS, sanitize.SANITIZERS["address"], "-fno-sanitize-recover=all"]
-    subprocess.run(
-        [*command, *folders, *map(str, sources), "-lpthread", "-o", str(binary)], check=True
-    )
+def test_target_keeps_its_promises_on_random_inputs(target: str) -> None:
+    replay = fuzz.HERE / "replay.c"
+    binary = sanitize.build(fuzz.HERE / f"{target}.c", fuzz.TARGETS[target], "address", replay)
 
     done = subprocess.run([str(binary)], capture_output=True, text=True, check=False, timeout=300)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.native import sanitize
@@ -15,7 +13,7 @@ OTHERS = ("acpiregs.c", "pmtimer.c", "i8042.c", "i8042_state.c", "ps2.c", "testd
 
 
 @pytest.mark.parametrize("sanitizer", sanitize.SANITIZERS)
-def test_storm_on_the_platform_leaves_the_sanitizer_silent(sanitizer: str, tmp_path: Path) -> None:
+def test_storm_on_the_platform_leaves_the_sanitizer_silent(sanitizer: str) -> None:
     units = (*sanitize.TIMER, *PIC, *PIT, *CLOCKS, *OTHERS)
 
-    sanitize.run("platform_storm", units, sanitizer, tmp_path)
+    sanitize.run("platform_storm", units, sanitizer)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.native import sanitize
@@ -19,11 +17,11 @@ STORMS = {
 
 @pytest.mark.parametrize("sanitizer", sanitize.SANITIZERS)
 @pytest.mark.parametrize("program", STORMS)
-def test_storm_leaves_the_sanitizer_silent(program: str, sanitizer: str, tmp_path: Path) -> None:
-    assert sanitize.run(program, STORMS[program], sanitizer, tmp_path)
+def test_storm_leaves_the_sanitizer_silent(program: str, sanitizer: str) -> None:
+    assert sanitize.run(program, STORMS[program], sanitizer)
 
 
 @pytest.mark.parametrize(("program", "sanitizer"), [("race", "thread"), ("stale", "address")])
-def test_sanitizer_reports_what_it_is_for(program: str, sanitizer: str, tmp_path: Path) -> None:
+def test_sanitizer_reports_what_it_is_for(program: str, sanitizer: str) -> None:
     with pytest.raises(AssertionError, match=f"status {sanitize.REPORT}"):
-        sanitize.run(program, (), sanitizer, tmp_path)
+        sanitize.run(program, (), sanitizer)

@@ -146,9 +146,11 @@ def test_deadline_at_the_end_of_time_never_comes(real: Clock) -> None:
 
 
 def test_disarmed_timer_does_not_fire(real: Clock) -> None:
+    lib.vclock_stop(real.pointer)
     real.arm(0, real.ns + 2 * MS)
     lib.timer_disarm(real.timers[0])
     real.arm(1, real.ns + 20 * MS)
+    lib.vclock_run(real.pointer)
     assert real.any_fired.wait(10)
     assert [number for number, _ns in real.fired] == [1]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.native import sanitize
@@ -12,7 +10,7 @@ UNITS = (*sanitize.VIRTIO, "virtio_rng.c")
 
 
 @pytest.mark.parametrize("sanitizer", sanitize.SANITIZERS)
-def test_vcpus_in_each_others_way_lose_no_request(sanitizer: str, tmp_path: Path) -> None:
-    output = sanitize.run("virtio_storm", UNITS, sanitizer, tmp_path)
+def test_vcpus_in_each_others_way_lose_no_request(sanitizer: str) -> None:
+    output = sanitize.run("virtio_storm", UNITS, sanitizer)
 
     assert " starts, " in output
