@@ -79,9 +79,10 @@ int chan_watch_opens(struct chan *c, const char *path)
 {
 	if (c->opens_fd >= 0)
 		return -EBUSY;
-	if (strlen(path) >= CHAN_SLAVE)
+	size_t length = strlen(path);
+	if (length >= CHAN_SLAVE)
 		return -ENAMETOOLONG;
-	strcpy(c->slave, path);
+	memcpy(c->slave, path, length + 1);
 	int err = keep_settings(c);
 	if (err)
 		return err;

@@ -111,11 +111,9 @@ static int hpet_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t s
 	int64_t now = vclock_ns(h->clock);
 
 	(void)region, (void)size;
-	if ((offset & ~7ull) == REG_STATUS) {
+	// A timer may have fired, a periodic comparator have moved on.
+	if ((offset & ~7ull) == REG_STATUS || offset >= REG_TIMERS) {
 		hpet_catch_up(h, now);
-		hpet_update(h, now);
-	} else if (offset >= REG_TIMERS) {
-		hpet_catch_up(h, now); // a periodic comparator has moved on
 		hpet_update(h, now);
 	}
 	*ret = get_register(h, (uint32_t)offset & ~7u, now) >> (8 * (offset & 7));

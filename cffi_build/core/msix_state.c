@@ -43,7 +43,7 @@ void msix_save(struct msix *m, struct msix_state *ret)
 	ret->enabled = m->enabled;
 	ret->function_mask = m->function_mask;
 	for (uint32_t i = 0; i < m->vectors; i++)
-		memcpy(&ret->table[i * MSIX_ENTRY_WORDS], m->vector[i].word, ENTRY_BYTES);
+		memcpy(&ret->table[(size_t)i * MSIX_ENTRY_WORDS], m->vector[i].word, ENTRY_BYTES);
 	for (uint32_t i = 0; i < m->vectors; i += 8)
 		ret->pending[i / 8] = msix_pending_byte(m, i);
 }
@@ -54,7 +54,7 @@ static bool fits(const struct msix *m, const struct msix_state *s)
 	    s->function_mask > 1)
 		return false;
 	for (uint32_t i = 0; i < MSIX_MAX_VECTORS; i++) {
-		const uint32_t *word = &s->table[i * MSIX_ENTRY_WORDS];
+		const uint32_t *word = &s->table[(size_t)i * MSIX_ENTRY_WORDS];
 		bool used = i < m->vectors, pending = s->pending[i / 8] >> i % 8 & 1;
 		if (word[WORD_LOW] & 3 || word[WORD_CONTROL] & ~MSIX_CONTROL_MASKED)
 			return false;
@@ -74,7 +74,7 @@ int msix_load(struct msix *m, const struct msix_state *state)
 	m->enabled = state->enabled;
 	m->function_mask = state->function_mask;
 	for (uint32_t i = 0; i < m->vectors; i++) {
-		memcpy(m->vector[i].word, &state->table[i * MSIX_ENTRY_WORDS], ENTRY_BYTES);
+		memcpy(m->vector[i].word, &state->table[(size_t)i * MSIX_ENTRY_WORDS], ENTRY_BYTES);
 		if (state->pending[i / 8] >> i % 8 & 1)
 			msix_fire(m, i);
 	}

@@ -62,7 +62,7 @@ static int pcitest_write(struct dev *d, uint32_t region, uint64_t offset, uint32
 	if (offset == HDR_TEST) {
 		// GUEST: any number; those that are no test end the present one.
 		bool known = value < PCITEST_TESTS;
-		t->current = known ? (int32_t)(region * PCITEST_TESTS + value) : -1;
+		t->current = known ? (int32_t)((uint64_t)region * PCITEST_TESTS + value) : -1;
 		t->count = 0;
 		return 0;
 	}

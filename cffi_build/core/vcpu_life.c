@@ -60,7 +60,7 @@ struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_si
 	if (!vm->boot_vcpu)
 		vm->boot_vcpu = v;
 	if (ring_page && !vm->ring && run_size >= (ring_page + 1) * PAGE_BYTES) {
-		vm->ring = (void *)((uint8_t *)run + ring_page * PAGE_BYTES);
+		vm->ring = (void *)((uint8_t *)run + (size_t)ring_page * PAGE_BYTES);
 		vm->ring_max = (PAGE_BYTES - sizeof(*vm->ring)) / sizeof(struct kvm_coalesced_mmio);
 	}
 	return v;

@@ -64,7 +64,7 @@ static void set_address(struct virtio_pci *p, uint32_t pfn)
 		q->desc = (uint64_t)pfn * RING_ALIGN;
 		q->avail = q->desc + sizeof(struct vring_desc) * q->max_size;
 		// Flags, index, entries and the used event.
-		q->used = q->avail + 2 * (3u + q->max_size) + RING_ALIGN - 1;
+		q->used = q->avail + 2 * (3ull + q->max_size) + RING_ALIGN - 1;
 		q->used -= q->used % RING_ALIGN;
 		virtio_queue_enable(q);
 	}
