@@ -19,6 +19,9 @@ class FakeConsoles:
     def __init__(self, _machine: FakeMachine) -> None:
         self.ports: list[object] = []
 
+    def terminals(self) -> list[tuple[str, str]]:
+        return []
+
     def lead(self) -> str:
         return ""
 
@@ -52,7 +55,9 @@ class FakeMachine:
         self.config = config
         self.state = "new"
         self.timeline = [("start", 10**9), ("running", 2 * 10**9)]
-        self.hardware = types.SimpleNamespace(loop=FakeLoop(), devices=[])
+        loop = FakeLoop()
+        loops = types.SimpleNamespace(all=(loop,))
+        self.hardware = types.SimpleNamespace(loop=loop, loops=loops, devices=[])
         self.on_event: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
         self.posted: list[Outcome] = []
         self.closed = False

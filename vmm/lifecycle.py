@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.deviceconfig import DeviceConfig
     from vmm.hardware import Hardware
+    from vmm.ports import Ports
 
 RESETS_MARKED = 64  # the first ones; a guest that resets itself for ever would fill the memory
 
@@ -145,6 +146,13 @@ class Lifecycle:
             finally:
                 self.gate.release(vcpu_id)
                 self.gate.open()
+
+    @property
+    def ports(self) -> Ports:
+        """The ports of virtio consoles."""
+        from vmm.ports import Ports
+
+        return Ports(self)
 
     def attach_device(self, device: str | DeviceConfig) -> dict[str, object]:
         """Adds what `--device` would have and tells the guest; its `id` and its `address`."""

@@ -121,7 +121,8 @@ class Machine(Lifecycle):
     def _launch(self) -> None:
         self.need("start", "ready")
         events = EventDecoder(self)
-        events.watch_loop(self.hardware.loop)
+        for loop in self.hardware.loops.all:
+            events.watch_loop(loop)
         self.hardware.on_notify = lambda name, fields: self.post(
             lambda: self.on_event(name, fields)
         )
@@ -222,5 +223,7 @@ class Machine(Lifecycle):
 
     def console_tail(self) -> bytes:
         """The last bytes the guest wrote to its first console."""
+        if self.config.consoles[0].virtio:
+            return b"".join(port.chan.tail() for port in self.ports.consoles()[:1])
         com1: Any = self.hardware.device("com1")
         return bytes(com1.tail()) if com1 is not None else b""

@@ -118,6 +118,14 @@ def _read_number(text: str, console: bool) -> int:
     return number
 
 
+def read_end(text: str) -> ConsoleConfig:
+    """The part of `--port` that says where a port leads: `socket=PATH`, `pty` ..."""
+    kind, equals, value = text.partition("=")
+    if kind not in CONSOLE_KINDS:
+        raise ValueError(f"wants one of {', '.join(CONSOLE_KINDS)}, not {text!r}")
+    return _read_end(kind, value if equals else None)
+
+
 def write_port(port: PortConfig) -> str:
     """The text that `read_port` turns into `port`."""
     parts = [f"name={port.name}"] if port.name else []

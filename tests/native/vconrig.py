@@ -9,7 +9,8 @@ from typing import Any
 from tests.native.virtiorig import VirtioRig
 from tests.vcondriver import GuestConsole, GuestPort
 from vmm.portconfig import PortConfig, read_port
-from vmm.virtio.console import Port, VirtioConsole
+from vmm.virtio.console import VirtioConsole
+from vmm.virtio.consoleport import Port
 
 PATIENCE = 20
 

@@ -36,7 +36,7 @@ LAYERS = (
     "extend",
     "devices",
     "boot",
-    "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",
+    "gate vcpu crash mailbox events bootplan hardware plugging ports lifecycle inspection machine",
     "control lab",
     "cli",
     "__main__",
@@ -45,7 +45,7 @@ LAYERS = (
 CONNECTED = {
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
     "kinds",
-    "gate vcpu crash mailbox events bootplan hardware plugging lifecycle inspection machine",
+    "gate vcpu crash mailbox events bootplan hardware plugging ports lifecycle inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
 ONLY = {

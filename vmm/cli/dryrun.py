@@ -51,4 +51,5 @@ def places(config: VmConfig) -> list[tuple[str, str]]:
     """(option, path) of every file that is made."""
     named = [("--exit-report", config.exit_report)]
     named += [("--console", c.path) for c in config.consoles if c.kind in CONSOLE_FILES]
+    named += [("--port", p.end.path) for p in config.ports if p.end.kind in CONSOLE_FILES]
     return [(option, path) for option, path in named if path]

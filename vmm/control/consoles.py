@@ -1,4 +1,4 @@
-"""The serial ports of a machine as its user sees them: who hears the keyboard, what was lost.
+"""The consoles of a machine as its user sees them: who hears the keyboard, what was lost.
 
 Several `--console stdio` share one terminal: all of them write to it, one at a time reads from it.
 """
@@ -17,26 +17,45 @@ if TYPE_CHECKING:
 
     from vmm.backends.chardev import Chan
     from vmm.machine import Machine
+    from vmm.virtio.consoleport import Port
+
+    Console = SerialPort | Port
 
 
 STDERR = 2
 
 
-def serial_ports(machine: Machine) -> list[SerialPort]:
-    """In the order of their names."""
-    return [port for port in machine.hardware.devices if isinstance(port, SerialPort)]
+def consoles(machine: Machine) -> list[Console]:
+    """Serial ports and virtio consoles in the order of `--console`, then those nobody named."""
+    serial: list[Console] = [d for d in machine.hardware.devices if isinstance(d, SerialPort)]
+    if not any(console.virtio for console in machine.config.consoles):
+        return serial
+    virtio: list[Console] = [*machine.ports.consoles()]
+    named = []
+    for console in machine.config.consoles:
+        kind = virtio if console.virtio else serial
+        named += [kind.pop(0)] if kind else []
+    return [*named, *serial, *virtio]
 
 
 class Consoles:
-    """All serial ports. I/O thread only once it runs, `lead` apart."""
+    """All of them. I/O thread only once it runs, `lead` apart."""
 
     def __init__(self, machine: Machine) -> None:
-        self.ports = serial_ports(machine)
+        self._machine = machine
+        self.ports = consoles(machine)
         self.sharing = [port for port in self.ports if port.chan.kind == "stdio"]
         for port in self.sharing[1:]:
             _give_keyboard(port, False)
 
-    def port(self, source: Any) -> SerialPort:
+    def terminals(self) -> list[tuple[str, str]]:
+        """(name, path) of each pseudo-terminal, those of named ports too."""
+        ports = [*self.ports]
+        if self._machine.config.ports:
+            ports += [port for port in self._machine.ports.all() if port not in ports]
+        return [(port.name, port.chan.path) for port in ports if port.chan.kind == "pty"]
+
+    def port(self, source: Any) -> Console:
         """The port whose channel is `source`, a pointer that the loop posted."""
         for port in self.ports:
             if port.chan.pointer == source:
@@ -66,7 +85,7 @@ class Consoles:
         return "\n" if any([port.chan.leaves_line_open() for port in self.sharing]) else ""
 
 
-def _give_keyboard(port: SerialPort, on: bool) -> None:
+def _give_keyboard(port: Console, on: bool) -> None:
     port.chan.attach_shared(chardev.STDIN if on else -1, chardev.STDOUT)
 
 
@@ -85,7 +104,7 @@ def losses(machine: Machine) -> list[Loss]:
     """What the consoles of a closed machine could not deliver. A ring's bytes end with it."""
     return [
         Loss(console=port.name, bytes=port.chan.lost, reason=loss_reason(port.chan))
-        for port in serial_ports(machine)
+        for port in consoles(machine)
         if port.chan.lost and port.chan.kind != "ring"
     ]
 

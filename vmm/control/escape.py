@@ -101,5 +101,6 @@ def listen(machine: Machine, consoles: Consoles, write: Callable[[str], None]) -
     from vmm.native import lib
 
     keys = Keys(machine, consoles, lambda text: write(consoles.lead() + text))
-    machine.hardware.loop.on(lib.LOOP_ESCAPE, keys.press)
-    machine.hardware.loop.on(lib.LOOP_PEER_LOST, keys.reader_left)
+    for loop in machine.hardware.loops.all:
+        loop.on(lib.LOOP_ESCAPE, keys.press)
+        loop.on(lib.LOOP_PEER_LOST, keys.reader_left)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.control.consoles import Consoles, Loss
     from vmm.control.session import StateSession
+    from vmm.control.signals import Signals
     from vmm.machine import Machine
     from vmm.outcome import Outcome
 
@@ -88,7 +89,7 @@ class Run:
                 if session is not None:
                     session.serve(machine)
                 signals.end(machine)
-                self._connect_user(machine)
+                self._connect_user(machine, signals)
                 outcome = self._run(machine, session)
         finally:
             self._tell_losses(machine)
@@ -109,21 +110,24 @@ class Run:
         self.phase = "end"
         return outcome
 
-    def _connect_user(self, machine: Machine) -> None:
+    def _connect_user(self, machine: Machine, signals: Signals) -> None:
         """Keys of the terminal work; pseudo-terminals, whose names nobody can know, are named."""
-        kinds = {console.kind for console in self.config.consoles}
-        if kinds.isdisjoint(("stdio", "pty")):
+        ends = (*self.config.consoles, *(port.end for port in self.config.ports))
+        if {end.kind for end in ends}.isdisjoint(("stdio", "pty")):
             return
         from vmm.control.consoles import Consoles
 
         self.consoles = Consoles(machine)
-        for port in self.consoles.ports:
-            if port.chan.kind == "pty":
-                _say(f"{port.name} is {port.chan.path}")
-        if "stdio" in kinds:
+        for name, path in self.consoles.terminals():
+            _say(f"{name} is {path}")
+        if any(console.kind == "stdio" for console in self.config.consoles):
             from vmm.control.escape import listen
 
             listen(machine, self.consoles, _write_stderr)
+        if any(console.virtio for console in self.config.consoles):
+            from vmm.control.window import follow
+
+            follow(machine, signals)
 
     def _lead(self) -> str:
         """What a log line must begin with."""

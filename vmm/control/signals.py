@@ -18,6 +18,7 @@ from _signal import (  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vmm.machine import Machine
@@ -52,6 +53,10 @@ class Signals:
                 os.close(fd)
         for number, handler in self._before.items():
             signal(number, handler)
+
+    def on(self, number: int, action: Callable[[], None]) -> None:
+        """`action()` on the main thread at each signal of that number, until the end."""
+        self._before[number] = signal(number, lambda _number, _frame: action())
 
     def end(self, machine: Machine) -> None:
         """From now on a signal ends `machine`.

@@ -7,6 +7,7 @@ or an underscore are QMP's own; the others are ours. One name differs in meaning
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,35 @@ def _detach_device(target: Target, arguments: Arguments) -> None:
     target.machine.detach_device(arguments["id"])
 
 
+def _add_port(target: Target, arguments: Arguments) -> object:
+    return target.machine.ports.add(arguments["port"])
+
+
+def _remove_port(target: Target, arguments: Arguments) -> None:
+    target.machine.ports.remove(arguments["name"])
+
+
+def _swap_port(target: Target, arguments: Arguments) -> object:
+    return target.machine.ports.swap(arguments["name"], arguments["end"])
+
+
+def _query_ports(target: Target, _arguments: Arguments) -> object:
+    return target.machine.ports.info()
+
+
+def _read_port(target: Target, arguments: Arguments) -> object:
+    data = target.machine.ports.read(arguments["name"], arguments.get("bytes", 1 << 16))
+    return {"data": b64encode(data).decode()}
+
+
+def _write_port(target: Target, arguments: Arguments) -> object:
+    try:
+        data = b64decode(arguments["data"], validate=True)
+    except ValueError:
+        raise ArgumentError("write-port: data must be base64") from None
+    return {"bytes": target.machine.ports.write(arguments["name"], data)}
+
+
 def _stats(target: Target, _arguments: Arguments) -> object:
     return target.machine.stats()
 
@@ -144,6 +174,7 @@ def version(numbers: tuple[int, int, int]) -> dict[str, object]:
     }
 
 
+PORT = Argument(name="name", kind=str, required=True, help="Its name, or hvc0, port3 ...")
 # fmt: off
 _ROWS = (
     Verb(name="qmp_capabilities", run=_capabilities, help="End the negotiation; comes first.",
@@ -165,6 +196,18 @@ _ROWS = (
          arguments=(Argument(name="id", kind=str, required=True, help="Its name."),)),
     Verb(name="device_del", run=_detach_device, help="QMP's name for detach-device.",
          arguments=(Argument(name="id", kind=str, required=True, help="Its name."),)),
+    Verb(name="add-port", run=_add_port, help="Add a port to a virtio console; tell the guest.",
+         arguments=(Argument(name="port", kind=str, required=True, help="As for --port."),)),
+    Verb(name="remove-port", run=_remove_port, help="Take a port away from the guest.",
+         arguments=(PORT,)),
+    Verb(name="swap-port", run=_swap_port, help="Give a live port another end on the host.",
+         arguments=(PORT, Argument(name="end", kind=str, required=True,
+                                   help="socket=PATH, pty ..., as for --port."))),
+    Verb(name="query-ports", run=_query_ports, help="Every port, and who has it open."),
+    Verb(name="read-port", run=_read_port, help="Take what the guest wrote to a ring, in base64.",
+         arguments=(PORT, Argument(name="bytes", kind=int, help="At most so many; 65536."))),
+    Verb(name="write-port", run=_write_port, help="Input for a port whose end is a ring.",
+         arguments=(PORT, Argument(name="data", kind=str, required=True, help="In base64."))),
     Verb(name="stats", run=_stats, help="Counters, as --stats prints them."),
     Verb(name="info", run=_info, help="What the machine is made of."),
     Verb(name="events", run=_events, help="Events of the past, oldest first.",

@@ -7,13 +7,13 @@ the device in C is done on its loop's thread, what is done on the host on the ca
 from __future__ import annotations
 
 from vmm import log
-from vmm.backends.chardev import Chan, open_console
 from vmm.consoleplan import KIND, implied, ports_of, room
 from vmm.errors import StateError
 from vmm.kinds import ids_of
 from vmm.native import ffi, lib
 from vmm.portconfig import PortConfig
 from vmm.record import replace
+from vmm.virtio.consoleport import Port, open_end
 from vmm.virtio.device import VirtioDevice
 from vmm.virtio.make import behind_pci, on_its_loop
 
@@ -26,39 +26,7 @@ if TYPE_CHECKING:
     from vmm.deviceconfig import DeviceConfig
     from vmm.virtio.transport import VirtioPci
 
-CONSOLE_LIMIT = 1 << 20  # bytes of output kept for a console's slow reader
-PORT_LIMIT = 4 << 10  # a serial port's output stays with the guest
 COMMUNICATION_OTHER = 0x078000  # PCI class
-
-
-class Port:
-    """One port of a console; `config.number` is known by now."""
-
-    def __init__(self, config: PortConfig, chan: Chan) -> None:
-        self.config, self.chan = config, chan
-        self.guest_open = False
-
-    @property
-    def number(self) -> int:
-        assert self.config.number is not None
-        return self.config.number
-
-    @property
-    def label(self) -> str:
-        """The name, or what stands for it."""
-        return self.config.name or f"{'hvc' if self.config.console else 'port'}{self.number}"
-
-    def info(self) -> dict[str, object]:
-        """What it is and who is there, as plain data."""
-        return {
-            "name": self.config.name,
-            "nr": self.number,
-            "console": self.config.console,
-            "backend": self.chan.kind,
-            "path": self.chan.path,
-            "host-open": self.config.console or self.chan.connected,
-            "guest-open": self.guest_open,
-        }
 
 
 class VirtioConsole(VirtioDevice):
@@ -113,7 +81,7 @@ class VirtioConsole(VirtioDevice):
         StateError if there cannot be such a port, HostError if the host refuses its end.
         """
         config = replace(config, number=self._number(config))
-        port = Port(config, self._open(config, config.end))
+        port = Port(config, open_end(config, config.end, self.loop))
         try:
             self._call(lambda: lib.vcon_add(self.pointer, port.number, port.chan.pointer,
                                             config.console, config.name.encode()))  # fmt: skip
@@ -149,15 +117,6 @@ class VirtioConsole(VirtioDevice):
             "(number 0 is a console's)"
         )
 
-    def _open(self, config: PortConfig, end: ConsoleConfig) -> Chan:
-        if config.console:
-            chan = open_console(end, self.loop, config.overflow, CONSOLE_LIMIT, config.said())
-            chan.watch_panic(True)
-            return chan
-        chan = open_console(end, self.loop, "block", PORT_LIMIT, config.said())
-        chan.follow_opens()
-        return chan
-
     def remove(self, port: Port) -> None:
         """The guest is told; what it has on its way out is thrown away."""
         self._call(lambda: lib.vcon_remove(self.pointer, port.number))
@@ -166,7 +125,7 @@ class VirtioConsole(VirtioDevice):
 
     def swap(self, port: Port, end: ConsoleConfig) -> None:
         """Gives a live port another end. The guest hears of it only if one of them has nobody."""
-        old, new = port.chan, self._open(port.config, end)
+        old, new = port.chan, open_end(port.config, end, self.loop)
         try:
             self._call(lambda: lib.vcon_swap(self.pointer, port.number, new.pointer))
         except BaseException:
@@ -233,8 +192,9 @@ class VirtioConsole(VirtioDevice):
         if self.pointer is None:
             return
         self.core.close()
-        for port in list(self.ports.values()):
-            self.remove(port)
+        for port in self.ports.values():  # kept for those who ask what was lost
+            lib.vcon_remove(self.pointer, port.number)
+            port.chan.close()
         self.loop.off(lib.VCON_EVENT_NEWS, self._source)
         super().close()
 
