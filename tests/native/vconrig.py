@@ -18,10 +18,12 @@ PATIENCE = 20
 class ConsoleRig(VirtioRig):
     """ports: as `--port` has them. `{dir}` in them is replaced by the folder."""
 
-    def __init__(self, folder: Path, *ports: str, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *ports: str, options: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         self.folder, self.closed = folder, False
         settings: dict[str, Any] = {"max_ports": 8, "multiport": True} | (options or {})
-        super().__init__(lambda context: VirtioConsole("console0", context, **settings))
+        super().__init__(lambda context: VirtioConsole("console0", context, **settings), **more)
         self.console: VirtioConsole = self.device
         for text in ports:
             self.add(text)
