@@ -198,3 +198,45 @@ def test_closed_loop_leaves_no_descriptor(pipe: tuple[int, int]) -> None:
     loop.serve(pipe[0], lib.EPOLLIN, lambda: None)
     ffi.release(loop.pointer)
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+# --- asking
+
+
+def test_question_is_answered_on_the_loops_thread(loop: IoLoop) -> None:
+    assert loop.ask(threading.current_thread) is threading.current_thread()
+    loop.start()
+    assert loop.ask(threading.current_thread) is not threading.current_thread()
+    assert loop.ask(lambda: loop.ask(lambda: 7)) == 7
+    loop.stop()
+    assert loop.ask(threading.current_thread) is threading.current_thread()
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_failure_is_the_askers(loop: IoLoop, running: bool) -> None:
+    if running:
+        loop.start()
+    with pytest.raises(ZeroDivisionError):
+        loop.ask(lambda: 1 // 0)
+    assert loop.ask(lambda: "goes on") == "goes on"
+
+
+def test_every_question_is_answered_while_the_loop_starts_and_stops(loop: IoLoop) -> None:
+    done = threading.Event()
+    answers: list[int] = []
+
+    def ask() -> None:
+        while not done.is_set():
+            answers.append(loop.ask(lambda: 1))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for _ in range(200):
+        loop.start()
+        loop.stop()
+    done.set()
+    for asker in askers:
+        asker.join(20)
+        assert not asker.is_alive()
+    assert answers
