@@ -29,9 +29,10 @@ class Terminal:
             os.login_tty(self.slave)
             os.execv(words[0], words)
         self.seen = b""
+        self.patience = PATIENCE
 
     def wait_for(self, words: bytes) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while words not in self.seen:
             assert time.monotonic() < end, self.seen
             self.read()
@@ -53,7 +54,7 @@ class Terminal:
 
     def end(self) -> int:
         """The exit code, once the process has ended."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while True:
             assert time.monotonic() < end, self.seen
             self.read()
