@@ -44,6 +44,12 @@ BARS = (
     against_qemu("private dirty beside the guest x QEMU microvm", 0.5, "private dirty"),
     Bar(what="exec to end of a null guest, M", limit=100, over="startup/vmm boot", scale=1e3),
     Bar(what="ttyS0, per byte", limit=2500, over="serial/per byte/vmm", scale=1e9),
+    Bar(
+        what="hvc0, per byte: x QEMU",
+        limit=0.8,
+        over="hvc/per byte/vmm",
+        under="hvc/per byte/qemu pc",
+    ),
 )
 
 

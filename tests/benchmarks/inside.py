@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.benchmarks.process import say
 from tests.benchmarks.stage import stage
 
-SUITES = ("startup", "exits", "boot", "reasons", "serial")
+SUITES = ("startup", "exits", "boot", "reasons", "serial", "hvc")
 
 
 def main(argv: list[str]) -> int:
