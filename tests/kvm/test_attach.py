@@ -128,13 +128,14 @@ def test_a_device_can_come_in_every_state(idle: Machine) -> None:
 def test_a_device_that_cannot_come_changes_nothing(
     device: str, kind: type[VmmError], reason: str, idle: Machine
 ) -> None:
-    before, descriptors = idle.info(), len(os.listdir("/proc/self/fd"))
+    # Threads may still be opening and closing files of their start: only more is a leak.
+    before, descriptors = idle.info(), set(os.listdir("/proc/self/fd"))
 
     with pytest.raises(kind, match=reason):
         idle.attach_device(device)
 
     assert idle.info() == before
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert set(os.listdir("/proc/self/fd")) <= descriptors
 
 
 @pytest.mark.parametrize("name", ["nobody", "com1", "host-bridge", "pci", ""])
