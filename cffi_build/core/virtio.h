@@ -85,6 +85,9 @@ struct virtio_transport {
 	void (*reset)(void *opaque, int queue);
 	// Whether the device may use guest memory now. NULL: always. Any thread.
 	bool (*may_dma)(void *opaque);
+	// The eventfd whose write does what interrupt() does for a queue, for vhost; -1: there is
+	// none as things are. NULL: there never is. On the loop's thread.
+	int (*interrupt_fd)(void *opaque, uint32_t queue);
 };
 
 struct virtio_queue {
@@ -103,7 +106,7 @@ struct virtio_queue {
 	struct vq vq;
 	bool live; // the ring may be used
 	bool stopping; // queue_stop() was called
-	int handle; // the loop's source for kick_fd
+	int handle; // the loop's source for kick_fd; -1 while it is lent
 
 	_Atomic uint64_t kicks, interrupts;
 };
@@ -194,6 +197,10 @@ void virtio_config_changed(struct virtio_dev *d, uint32_t offset, const void *by
 void virtio_needs_reset(struct virtio_dev *d, enum virtio_fault why);
 // Gives the queue another kick(), after whatever else the loop has to do. Any thread.
 void virtio_again(struct virtio_dev *d, uint32_t queue);
+// Leaves a live queue's kicks to somebody else (vhost, with kick_fd), and takes them back: -errno
+// if the loop refuses. On the loop's thread.
+void virtio_queue_lend(struct virtio_dev *d, uint32_t queue);
+int virtio_queue_reclaim(struct virtio_dev *d, uint32_t queue);
 // Ends of stop() and queue_stop(), and of quiesce(). On the loop's thread.
 void virtio_stopped(struct virtio_dev *d);
 void virtio_queue_stopped(struct virtio_dev *d, uint32_t queue);

@@ -43,6 +43,23 @@ void virtio_forget_queue(struct virtio_queue *q)
 	q->live = q->stopping = false;
 }
 
+void virtio_queue_lend(struct virtio_dev *d, uint32_t queue)
+{
+	loop_remove(d->loop, d->queue[queue].handle);
+	d->queue[queue].handle = -1;
+}
+
+static int watch_kicks(struct virtio_queue *q)
+{
+	q->handle = loop_add(q->d->loop, q->kick_fd, EPOLLIN | EPOLLET, on_kick, q);
+	return q->handle < 0 ? q->handle : 0;
+}
+
+int virtio_queue_reclaim(struct virtio_dev *d, uint32_t queue)
+{
+	return watch_kicks(&d->queue[queue]);
+}
+
 // What the driver set, if the queue is to be started. GUEST: vq_start() checks all of it.
 static bool queue_wanted(struct virtio_queue *q, struct vq_config *ret)
 {
@@ -75,11 +92,10 @@ static int start_queue(struct virtio_queue *q)
 		return 0;
 	int err = vq_start(&q->vq, d->mem, &d->gdev, &config);
 	if (!err) {
-		q->handle = loop_add(d->loop, q->kick_fd, EPOLLIN | EPOLLET, on_kick, q);
+		err = watch_kicks(q);
 		q->live = true;
-		if (q->handle >= 0)
+		if (!err)
 			return 0;
-		err = q->handle;
 		virtio_forget_queue(q);
 	}
 	virtio_needs_reset(d, err == -EINVAL || err == -EFAULT ? VIRTIO_FAULT_ADDRESS

@@ -220,8 +220,16 @@ static bool may_dma(void *opaque)
 	return p->d->legacy || pci_bus_master(p->func); // not all old drivers turn it on
 }
 
+static int interrupt_fd(void *opaque, uint32_t queue)
+{
+	struct virtio_pci *p = opaque;
+
+	return virtio_pci_msix_on(p) ? msix_fd(p->msix, atomic_load(&p->queue_vector[queue])) : -1;
+}
+
 const struct virtio_transport virtio_pci_transport = {
 	.interrupt = interrupt,
 	.reset = reset_registers,
 	.may_dma = may_dma,
+	.interrupt_fd = interrupt_fd,
 };

@@ -97,6 +97,19 @@ void vq_look_again(struct vq *q)
 	q->avail_idx = q->last_avail;
 }
 
+int vq_rings(struct vq *q, struct vq_rings *ret)
+{
+	if (!vq_usable(q))
+		return q->broken;
+	*ret = (struct vq_rings){ q->desc, q->avail, q->used, q->mask + 1, q->last_avail };
+	return 0;
+}
+
+void vq_seek(struct vq *q, uint16_t index)
+{
+	q->last_avail = q->avail_idx = q->used_idx = q->flushed = index;
+}
+
 void vq_push(struct vq *q, uint16_t head, uint32_t written)
 {
 	if (unlikely(!vq_usable(q)))

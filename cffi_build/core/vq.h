@@ -47,6 +47,14 @@ struct vq_counts {
 	uint64_t interrupts; // flushes that asked for one
 };
 
+struct vq_rings {
+	const struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	uint32_t size;
+	uint16_t next; // entry of the available ring
+};
+
 struct vq {
 	const struct vring_desc *desc;
 	struct vring_avail *avail;
@@ -92,6 +100,8 @@ void vq_stop(struct vq *q, struct vq_config *ret);
 int vq_pop(struct vq *q, struct vq_chain *ret);
 // Gives back the chain popped last; nothing was popped since, and it was not pushed.
 void vq_unpop(struct vq *q);
+// The same for several, the one popped last first: what vq_pop() said of each.
+void vq_unpop_chain(struct vq *q, uint16_t head, uint64_t out_len);
 // The driver may have taken back chains that were not popped, as its protocol with the device
 // allows it (a console's port that was removed): what was seen of its index counts no more.
 void vq_look_again(struct vq *q);
@@ -105,6 +115,10 @@ bool vq_kicks_on(struct vq *q);
 // It need not notify; it may.
 void vq_kicks_off(struct vq *q);
 bool vq_empty(struct vq *q);
+// Where the rings are in this process: 0, or why the queue is broken.
+int vq_rings(struct vq *q, struct vq_rings *ret);
+// Somebody else (vhost) has served the rings up to this entry of both; no chain is in flight.
+void vq_seek(struct vq *q, uint16_t index);
 // Callable on any thread.
 void vq_counts(struct vq *q, struct vq_counts *ret);
 

@@ -158,10 +158,15 @@ int vq_pop(struct vq *q, struct vq_chain *ret)
 	return 1;
 }
 
-void vq_unpop(struct vq *q)
+void vq_unpop_chain(struct vq *q, uint16_t head, uint64_t out_len)
 {
-	q->in_flight[q->popped_head] = false;
+	q->in_flight[head] = false;
 	q->last_avail--;
 	count_own(&q->chains, -1ull);
-	count_own(&q->bytes, -q->popped_bytes);
+	count_own(&q->bytes, -out_len);
+}
+
+void vq_unpop(struct vq *q)
+{
+	vq_unpop_chain(q, q->popped_head, q->popped_bytes);
 }
