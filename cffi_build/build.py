@@ -35,6 +35,7 @@ TOPICS = (
     "msix",
     "virtio",
     "vcon",
+    "vnet",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extension's C side: every header the cdef speaks of, and the one place where C meets Python.
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
+#include <linux/sockios.h>
 #include <linux/virtio_console.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -49,6 +52,7 @@
 #include "virtio_pci.h"
 #include "virtio_py.h"
 #include "virtio_rng.h"
+#include "vnet.h"
 #include "vq.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.

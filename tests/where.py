@@ -4,8 +4,9 @@ A test says what it needs with `@pytest.mark.needs("kvm", ...)`. What this host 
 in the lab: all such tests run there in one boot, and their reports appear here as they come in. The
 same tests are collected everywhere; the summary tells what ran where.
 
-Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `root`, or the
-name of a probe guest (tests/guests.py).
+Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `root`, `tap`
+and `vhost-net` (the host makes network interfaces, serves them), or the name of a probe guest
+(tests/guests.py).
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Host:
             return None if os.geteuid() == 0 else "not root"
         if need == "kvm":
             return _kvm_problem()
+        if need in ("tap", "vhost-net"):
+            return _network_problem(need)
         if need == "stock-kernel":
             from vmm.host.kvm import stock_kernel_problem
 
@@ -83,6 +86,18 @@ def _kvm_problem() -> str | None:
     try:
         with System() as system:
             system.create_vm().close()
+    except VmmError as error:
+        return str(error)
+    return None
+
+
+def _network_problem(need: str) -> str | None:
+    from vmm.backends.tap import TapConfig, open_tap
+    from vmm.backends.vhost import VhostNet
+    from vmm.errors import VmmError
+
+    try:
+        (open_tap(TapConfig()) if need == "tap" else VhostNet(1)).close()
     except VmmError as error:
         return str(error)
     return None

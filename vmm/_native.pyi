@@ -174,6 +174,11 @@ class struct_i8042_state(Struct):
     keyboard_queue: Array[int]
     mouse_queue: Array[int]
 
+class struct_ifreq(Struct):
+    ifr_name: Array[bytes]
+    ifr_flags: int
+    ifr_mtu: int
+
 class struct_intx(Struct):
     trigger_fd: int
     resample_fd: int
@@ -1325,6 +1330,45 @@ class struct_vmcore(Struct):
     coalesced: int
     coalesced_hist: struct_hist
 
+class struct_vnet(Struct):
+    vdev: struct_virtio_dev
+
+class struct_vnet_counters(Struct):
+    all: struct_vnet_pair_counters
+    control: int
+    control_refused: int
+    lost: int
+    vhost_rings: int
+
+class struct_vnet_pair_counters(Struct):
+    rx_packets: int
+    rx_bytes: int
+    tx_packets: int
+    tx_bytes: int
+    rx_dropped: int
+    rx_waits: int
+    tx_dropped: int
+    tx_bad_header: int
+    tx_waits: int
+
+class struct_vnet_setup(Struct):
+    mem: struct_gmem
+    loop: struct_loop
+    pairs: int
+    fd: Array[int]
+    vhost_fd: Array[int]
+    tap: bool
+    offloads: int
+    allowed: int
+    vhost_features: int
+    mac: Array[int]
+    mtu: int
+
+class struct_vnet_state(Struct):
+    version: int
+    active: int
+    offloads: int
+
 class struct_vq(Struct):
     broken: int
 
@@ -1410,6 +1454,12 @@ class Lib:
     HPET_TICK_NS: int
     I8042_COMMAND: int
     I8042_DATA: int
+    IFF_MULTI_QUEUE: int
+    IFF_NO_PI: int
+    IFF_TAP: int
+    IFF_UP: int
+    IFF_VNET_HDR: int
+    IFNAMSIZ: int
     IOMMU_DESTROY: int
     IOMMU_GET_HW_INFO: int
     IOMMU_HWPT_ALLOC: int
@@ -1717,6 +1767,9 @@ class Lib:
     RESETPORT_CF9: int
     ROUTER_MAX_GSI: int
     ROUTER_MAX_ROUTES: int
+    SIOCGIFFLAGS: int
+    SIOCSIFFLAGS: int
+    SIOCSIFMTU: int
     TESTDEV_BYTES: int
     TESTDEV_GSI: int
     TESTDEV_GSIS: int
@@ -1727,6 +1780,15 @@ class Lib:
     TRACE_COALESCED: int
     TRACE_RECORDS: int
     TRACE_WRITE: int
+    TUNGETIFF: int
+    TUNSETIFF: int
+    TUNSETOFFLOAD: int
+    TUNSETVNETHDRSZ: int
+    TUN_F_CSUM: int
+    TUN_F_TSO4: int
+    TUN_F_TSO6: int
+    TUN_F_TSO_ECN: int
+    TUN_F_UFO: int
     UART_PORTS: int
     UART_STATE_VERSION: int
     UART_TIMEOUT_NS: int
@@ -1951,6 +2013,7 @@ class Lib:
     VIRTIO_F_VERSION_1: int
     VIRTIO_ID_RNG: int
     VIRTIO_MAX_QUEUES: int
+    VIRTIO_NET_F_MRG_RXBUF: int
     VIRTIO_PCI_COMMON_REGION: int
     VIRTIO_PCI_DEVICE_REGION: int
     VIRTIO_PCI_ISR_REGION: int
@@ -1962,6 +2025,9 @@ class Lib:
     VIRTIO_RING_F_EVENT_IDX: int
     VIRTIO_RING_F_INDIRECT_DESC: int
     VIRTIO_STATE_VERSION: int
+    VNET_HEADER: int
+    VNET_MAX_PAIRS: int
+    VNET_QUEUE_SIZE: int
     VQ_MAX_SIZE: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
@@ -2315,6 +2381,11 @@ class Lib:
     vmcore_destroy: Callable[[struct_vmcore], None]
     vmcore_drain: Callable[[struct_vmcore], int]
     vmcore_set_split_irqchip: Callable[[struct_vmcore, struct_pic, struct_ioapic], None]
+    vnet_counters: Callable[[struct_vnet, struct_vnet_counters], None]
+    vnet_create: Callable[[struct_vnet_setup], struct_vnet]
+    vnet_destroy: Callable[[struct_vnet], None]
+    vnet_load: Callable[[struct_vnet, struct_vnet_state], int]
+    vnet_save: Callable[[struct_vnet, struct_vnet_state], None]
     vq_counts: Callable[[struct_vq, struct_vq_counts], None]
     vq_empty: Callable[[struct_vq], bool]
     vq_flush: Callable[[struct_vq], bool]
@@ -2407,6 +2478,8 @@ class FFI:
     def new(self, cdecl: Literal["struct i8042 *"], init: Any = ...) -> struct_i8042: ...
     @overload
     def new(self, cdecl: Literal["struct i8042_state *"], init: Any = ...) -> struct_i8042_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct ifreq *"], init: Any = ...) -> struct_ifreq: ...
     @overload
     def new(self, cdecl: Literal["struct intx *"], init: Any = ...) -> struct_intx: ...
     @overload
@@ -2773,6 +2846,16 @@ class FFI:
     def new(self, cdecl: Literal["struct virtio_state *"], init: Any = ...) -> struct_virtio_state: ...
     @overload
     def new(self, cdecl: Literal["struct vmcore *"], init: Any = ...) -> struct_vmcore: ...
+    @overload
+    def new(self, cdecl: Literal["struct vnet *"], init: Any = ...) -> struct_vnet: ...
+    @overload
+    def new(self, cdecl: Literal["struct vnet_counters *"], init: Any = ...) -> struct_vnet_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct vnet_pair_counters *"], init: Any = ...) -> struct_vnet_pair_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct vnet_setup *"], init: Any = ...) -> struct_vnet_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct vnet_state *"], init: Any = ...) -> struct_vnet_state: ...
     @overload
     def new(self, cdecl: Literal["struct vq *"], init: Any = ...) -> struct_vq: ...
     @overload

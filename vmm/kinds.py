@@ -87,6 +87,26 @@ KINDS: dict[str, Kind] = {
             ),
         ),
         Kind(
+            name="virtio-net",
+            maker="vmm.virtio.net:make",
+            help="A network card on a tap; --net makes one.",
+            params=(
+                param("tap", "interface", "", "Its name; made if there is none, any if not given."),
+                param("fd", "fds", "", "N[:N...]: a tap or datagram socket that is open already."),
+                param(
+                    "vhost", "choice", "auto", "Let the kernel move packets.", ("auto", "on", "off")
+                ),
+                param("queues", "count", "1", "Pairs of queues, 1 to 16."),
+                param("mac", "mac", "", "The card's address; a random one if not given."),
+                param(
+                    "mtu", "count", "", "Longest packet, for the tap and the guest; 68 to 65535."
+                ),
+                param("bridge", "interface", "", "Bridge of the host that the tap joins."),
+                param("host-addr", "host-address", "", "IP/PREFIX of the host's end."),
+                *VIRTIO,
+            ),
+        ),
+        Kind(
             name="virtio-rng",
             maker="vmm.virtio.rng:make",
             help="Random bytes for the guest.",
@@ -151,10 +171,13 @@ def settings(kind: Kind, config: DeviceConfig) -> dict[str, Any]:
     return found
 
 
-def device_problems(devices: Iterable[DeviceConfig]) -> list[str]:
-    """Every reason why a machine cannot have these devices, as ends of sentences."""
+def device_problems(devices: Iterable[DeviceConfig], ids: set[str] | None = None) -> list[str]:
+    """Every reason why a machine cannot have these devices, as ends of sentences.
+
+    ids: names that are taken, to which those of the devices are added.
+    """
     problems: list[str] = []
-    ids: set[str] = set()
+    ids = set() if ids is None else ids
     places: set[tuple[int, int]] = set()
     for device in devices:
         kind = find(device.kind)
@@ -201,7 +224,11 @@ def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
         ("virtio-rng", config.rng),
         ("pci-testdev", config.testdev),
     ]
-    return (*config.devices, *(DeviceConfig(kind=kind) for kind, given in extra if given))
+    return (
+        *config.devices,
+        *config.nets,
+        *(DeviceConfig(kind=kind) for kind, given in extra if given),
+    )
 
 
 def ids_of(kind: str, config: VmConfig) -> list[str]:

@@ -126,6 +126,11 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(DEVICES, "--device", "device", "NAME[,KEY=VALUE...]", "",
          "Add a PCI device; id= names it, addr=SLOT[.FUNCTION] places it.",
          name="devices", repeat=True),
+    _row(DEVICES, "--net", "net",
+         "tap[=NAME]|fd=N[,KEY=VALUE...]", "",
+         "Add a virtio network device on a tap, made if there is none of that name: vhost=on|off, "
+         "queues=N, mac=, mtu=, bridge=NAME, addr=IP/PREFIX (the host's end), id=.",
+         name="nets", repeat=True),
     _row(DEVICES, "--rng", "flag", "", "",
          "Add a virtio entropy device; --device virtio-rng has its settings."),
     _row(DEVICES, "--io-threads", "count", "N", "1",

@@ -20,6 +20,8 @@ from vmm.texts import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmm.deviceconfig import DeviceConfig
     from vmm.options import Option
     from vmm.portconfig import PortConfig
@@ -128,6 +130,23 @@ def _read_device(text: str) -> DeviceConfig:
     return read_device(read_text(text))
 
 
+def _read_net(text: str) -> DeviceConfig:
+    from vmm.netconfig import read_net
+
+    return read_net(read_text(text))
+
+
+def _read_part(name: str) -> Callable[[str], object]:
+    """A reader of vmm.netconfig, imported when there is something to read."""
+
+    def read_part(text: str) -> object:
+        from vmm import netconfig
+
+        return getattr(netconfig, name)(read_text(text))
+
+    return read_part
+
+
 READERS = {
     "path": read_path,
     "text": read_text,
@@ -141,6 +160,11 @@ READERS = {
     "rtc": read_rtc,
     "device": _read_device,
     "port": _read_port,
+    "net": _read_net,
+    "interface": _read_part("read_interface"),
+    "mac": _read_part("read_mac"),
+    "fds": _read_part("read_fds"),
+    "host-address": _read_part("read_host_address"),
 }
 
 
@@ -165,6 +189,10 @@ def write(option: Option, value: object) -> str:
         from vmm.portconfig import write_port
 
         return write_port(value)  # type: ignore[arg-type]
+    if option.kind == "net":
+        from vmm.netconfig import write_net
+
+        return write_net(value)  # type: ignore[arg-type]
     if option.kind == "device":
         from vmm.deviceconfig import write_device
 

@@ -60,6 +60,7 @@ good_values = {
     "seconds": st.sampled_from(["1", "1.5", "2m"]),
     "console": st.sampled_from(["stdio", "pty", "file:x", "socket:/a:b", "virtio:pty"]),
     "port": st.sampled_from(["name=x,pty", "nr=3,socket=/a=b", "console,null"]),
+    "net": st.sampled_from(["tap", "tap=a,vhost=off,addr=192.0.2.1/24", "fd=3:4,mtu=1400"]),
     "cpu": st.sampled_from(["host", "none,+x2apic,-avx,topology=1:1:1"]),
     "rtc": st.sampled_from(["utc", "2024-01-01T00:00:00"]),
     "device": st.sampled_from(["pci-testdev", "pci-testdev,id=a,addr=3", "x,path=a,,b,ro"]),

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rings that the kernel serves (vhost-net): how they are handed over and taken back.
+//
+// vhost is given the ring where it stands, and reaches the guest's memory through our mapping. The
+// driver's notifications go straight to it, its own to the vector's eventfd, which KVM listens to
+// while the vector is not masked; with the function's pin they come through the loop. What vhost
+// finds wrong with a ring it tells through another eventfd.
+#include <linux/vhost.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vnet_impl.h"
+
+static int ask(int fd, unsigned long request, const void *argument)
+{
+	return ioctl(fd, request, argument) < 0 ? -errno : 0;
+}
+
+static int set_memory(struct vnet *n)
+{
+	const struct gmem_map *map = atomic_load(&n->vdev.mem->map);
+	union {
+		struct vhost_memory table;
+		uint8_t room[sizeof(struct vhost_memory) +
+			     GMEM_MAX_REGIONS * sizeof(struct vhost_memory_region)];
+	} m = { .table = { 0 } };
+	int err = 0;
+
+	n->vhost_generation = gmem_generation(n->vdev.mem);
+	for (uint32_t i = 0; i < map->count; i++) {
+		const struct gmem_region *r = &map->region[i];
+		if (r->flags & GMEM_READONLY)
+			continue; // vhost knows no such thing
+		m.table.regions[m.table.nregions++] = (struct vhost_memory_region){
+			.guest_phys_addr = r->gpa,
+			.memory_size = r->size,
+			.userspace_addr = (uintptr_t)r->hva,
+		};
+	}
+	for (uint32_t i = 0; i < n->pairs && !err; i++)
+		err = ask(n->pair[i].vhost_fd, VHOST_SET_MEM_TABLE, &m.table);
+	return err;
+}
+
+int vnet_vhost_start(struct vnet *n)
+{
+	uint64_t known = n->vdev.acked & n->vhost_features;
+	int err = 0;
+
+	for (uint32_t i = 0; i < n->pairs && !err; i++)
+		err = ask(n->pair[i].vhost_fd, VHOST_SET_FEATURES, &known);
+	return err ? err : set_memory(n);
+}
+
+// --- vhost's eventfds that come here
+
+static void on_call(void *opaque, uint32_t events)
+{
+	struct vnet_lent *r = opaque;
+
+	(void)events;
+	virtio_interrupt(vnet_dev(r->pair), r->queue);
+}
+
+static void on_error(void *opaque, uint32_t events)
+{
+	struct vnet_lent *r = opaque;
+
+	(void)events;
+	vnet_vhost_reclaim_all(r->pair->n);
+	virtio_needs_reset(vnet_dev(r->pair), VIRTIO_FAULT_RING);
+}
+
+// The eventfd is watched edge-triggered and never read: each write is an event of its own.
+static int listen_to(struct vnet_lent *r, loop_fn fn, int *fd, int *handle)
+{
+	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (*fd < 0)
+		return -errno;
+	*handle = loop_add(vnet_dev(r->pair)->loop, *fd, EPOLLIN | EPOLLET, fn, r);
+	return *handle < 0 ? *handle : 0;
+}
+
+static void listen_no_more(struct vnet_lent *r, int *fd, int *handle)
+{
+	loop_remove(vnet_dev(r->pair)->loop, *handle);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = *handle = -1;
+}
+
+static int set_fd(struct vnet_lent *r, unsigned long request, int fd)
+{
+	const struct vhost_vring_file file = { .index = r->queue % 2, .fd = fd };
+
+	return ask(r->pair->vhost_fd, request, &file);
+}
+
+// Where vhost says that it has used buffers.
+static int set_call(struct vnet_lent *r)
+{
+	struct virtio_dev *d = vnet_dev(r->pair);
+	const struct virtio_transport *t = d->transport;
+	int fd = t->interrupt_fd ? t->interrupt_fd(d->transport_opaque, r->queue) : -1;
+
+	if (fd < 0) {
+		int err = listen_to(r, on_call, &r->call_fd, &r->call_handle);
+		if (err)
+			return err;
+		fd = r->call_fd;
+	}
+	return set_fd(r, VHOST_SET_VRING_CALL, fd);
+}
+
+// --- The ring
+
+static int set_ring(struct vnet_lent *r)
+{
+	struct virtio_dev *d = vnet_dev(r->pair);
+	int fd = r->pair->vhost_fd;
+	struct vq_rings at;
+
+	int err = vq_rings(&d->queue[r->queue].vq, &at);
+	if (err)
+		return err;
+	const uint32_t index = r->queue % 2;
+	const struct vhost_vring_state size = { index, at.size }, base = { index, at.next };
+	const struct vhost_vring_addr address = {
+		.index = index,
+		.desc_user_addr = (uintptr_t)at.desc,
+		.avail_user_addr = (uintptr_t)at.avail,
+		.used_user_addr = (uintptr_t)at.used,
+	};
+	err = ask(fd, VHOST_SET_VRING_NUM, &size);
+	if (!err)
+		err = ask(fd, VHOST_SET_VRING_BASE, &base);
+	return err ? err : ask(fd, VHOST_SET_VRING_ADDR, &address);
+}
+
+static int hand_over(struct vnet_lent *r)
+{
+	struct virtio_dev *d = vnet_dev(r->pair);
+	int err = 0;
+
+	if (r->pair->n->vhost_generation != gmem_generation(d->mem))
+		err = set_memory(r->pair->n);
+	if (!err)
+		err = set_ring(r);
+	if (!err)
+		err = set_call(r);
+	if (!err)
+		err = listen_to(r, on_error, &r->err_fd, &r->err_handle);
+	if (!err)
+		err = set_fd(r, VHOST_SET_VRING_ERR, r->err_fd);
+	if (!err)
+		err = set_fd(r, VHOST_NET_SET_BACKEND, r->pair->fd);
+	// A kick that nobody has seen yet counts at once; there may have been none that was needed.
+	if (!err)
+		virtio_again(d, r->queue);
+	return err ? err : set_fd(r, VHOST_SET_VRING_KICK, d->queue[r->queue].kick_fd);
+}
+
+void vnet_vhost_lend(struct vnet_lent *r)
+{
+	struct virtio_dev *d = vnet_dev(r->pair);
+
+	if (r->lent)
+		return;
+	virtio_queue_lend(d, r->queue);
+	r->lent = true;
+	atomic_fetch_add(&r->pair->n->lent, 1);
+	int err = hand_over(r);
+	if (!err)
+		return;
+	vnet_vhost_reclaim(r);
+	virtio_needs_reset(d, err == -EFAULT || err == -EINVAL ? VIRTIO_FAULT_ADDRESS
+							       : VIRTIO_FAULT_HOST);
+}
+
+void vnet_vhost_reclaim(struct vnet_lent *r)
+{
+	struct virtio_dev *d = vnet_dev(r->pair);
+	struct vhost_vring_state base = { .index = r->queue % 2 };
+
+	if (!r->lent)
+		return;
+	set_fd(r, VHOST_NET_SET_BACKEND, VHOST_FILE_UNBIND); // what is under way ends first
+	if (!ask(r->pair->vhost_fd, VHOST_GET_VRING_BASE, &base))
+		vq_seek(&d->queue[r->queue].vq, (uint16_t)base.num);
+	set_fd(r, VHOST_SET_VRING_KICK, VHOST_FILE_UNBIND);
+	set_fd(r, VHOST_SET_VRING_CALL, VHOST_FILE_UNBIND);
+	set_fd(r, VHOST_SET_VRING_ERR, VHOST_FILE_UNBIND);
+	listen_no_more(r, &r->call_fd, &r->call_handle);
+	listen_no_more(r, &r->err_fd, &r->err_handle);
+	r->lent = false;
+	atomic_fetch_sub(&r->pair->n->lent, 1);
+	if (virtio_queue_reclaim(d, r->queue))
+		virtio_needs_reset(d, VIRTIO_FAULT_HOST);
+}
+
+void vnet_vhost_reclaim_all(struct vnet *n)
+{
+	for (uint32_t i = 0; i < n->pairs; i++) {
+		vnet_vhost_reclaim(&n->pair[i].ring[0]);
+		vnet_vhost_reclaim(&n->pair[i].ring[1]);
+	}
+}
