@@ -6,13 +6,13 @@ VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 STAMPS := build/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv acpica-tools
+PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv acpica-tools liburing-dev
 NATIVE_SOURCES := $(wildcard cffi_build/*.py cffi_build/*.h cffi_build/*/*.h cffi_build/*/*.c)
 # Headers of the lab's kernel, newer than the system's; the folder with linux/ and asm/ in it.
 HEADERS = VMM_UAPI_INCLUDE=$$($(PYTHON) -m vmm.lab headers)
 
 CORE_WARNINGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Wconversion -Werror -Wno-unused-parameter \
-	-Icffi_build -Icffi_build/core
+	-DVMM_LIBURING -Icffi_build -Icffi_build/core
 
 CORE_SOURCES := $(wildcard cffi_build/core/*.c)
 # What clang-tidy looks for. Its checks of values along a path (clang-analyzer-core) are left out: they
@@ -110,7 +110,7 @@ $(STAMPS)/tidy: $(CORE_SOURCES) $(wildcard cffi_build/*.h cffi_build/core/*.h) M
 	@echo "clang-tidy cffi_build/core/*.c" >&2
 	@$(HEADERS) && clang-tidy --quiet --warnings-as-errors='*' -checks='$(TIDY_CHECKS)' \
 		$(if $(filter-out %.c,$?),$(CORE_SOURCES),$(filter %.c,$?)) -- -std=gnu11 -Icffi_build \
-		-Icffi_build/core -isystem $$VMM_UAPI_INCLUDE 2>build/tidy.log || { cat build/tidy.log; exit 1; }
+		-DVMM_LIBURING -Icffi_build/core -isystem $$VMM_UAPI_INCLUDE 2>build/tidy.log || { cat build/tidy.log; exit 1; }
 	@touch $@
 
 $(STAMPS)/venv: $(STAMPS)/packages

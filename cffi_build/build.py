@@ -8,6 +8,7 @@ Linux 6.1 lack stands in compat.h.
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from cffi import FFI
@@ -35,6 +36,7 @@ TOPICS = (
     "msix",
     "virtio",
     "vcon",
+    "vblk",
     "vnet",
 )
 
@@ -58,7 +60,17 @@ def sources() -> list[str]:
     return sorted(str(path.relative_to(top)) for path in (HERE / "core").glob("*.c"))
 
 
+def has_liburing() -> bool:
+    """Whether liburing can be linked: its archive, so that there is nothing more to load."""
+    words = [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-xc", "-", "-l:liburing.a", "-o"]
+    done = subprocess.run(
+        [*words, os.devnull], input=b"#include <liburing.h>\n", capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
 def make_builder() -> FFI:
+    uring = has_liburing()
     builder = FFI()
     builder.cdef(cdef_source())
     builder.set_source(
@@ -68,7 +80,8 @@ def make_builder() -> FFI:
         include_dirs=include_dirs(),
         depends=[str(path) for path in sorted([*HERE.glob("*.h"), *HERE.glob("core/*.h")])],
         extra_compile_args=["-std=gnu11", "-O2", "-flto", "-fvisibility=hidden", *WARNINGS],
-        extra_link_args=["-flto", "-O2"],
+        define_macros=[("VMM_LIBURING", "1")] if uring else [],
+        extra_link_args=["-flto", "-O2", *(["-l:liburing.a"] if uring else [])],
         libraries=["pthread"],
     )
     return builder

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extension's C side: every header the cdef speaks of, and the one place where C meets Python.
+#include <linux/fs.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
@@ -13,6 +14,7 @@
 #include "compat.h"
 
 #include "acpiregs.h"
+#include "blk.h"
 #include "bus.h"
 #include "chan.h"
 #include "coalesce.h"
@@ -47,6 +49,7 @@
 #include "testdev.h"
 #include "timer.h"
 #include "uart.h"
+#include "vblk.h"
 #include "vcon.h"
 #include "vcpu.h"
 #include "virtio_pci.h"

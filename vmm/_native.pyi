@@ -41,6 +41,30 @@ class struct_acpiregs_state(Struct):
     gpe_enable: int
     tmr_seen: int
 
+class struct_blk(Struct):
+    pass
+
+class struct_blk_counters(Struct):
+    reads: int
+    writes: int
+    flushes: int
+    discards: int
+    zeros: int
+    read_bytes: int
+    written_bytes: int
+    errors: int
+    again: int
+    cached: int
+
+class struct_blk_setup(Struct):
+    loop: struct_loop
+    fd: int
+    direct_fd: int
+    memory_align: int
+    block_align: int
+    engine: int
+    depth: int
+
 class struct_bus(Struct):
     pass
 
@@ -876,6 +900,33 @@ class struct_uart_state(Struct):
     tx: Array[int]
     deadline: int
 
+class struct_vblk(Struct):
+    vdev: struct_virtio_dev
+
+class struct_vblk_counters(Struct):
+    unsupported: int
+    rejected: int
+    failed: int
+
+class struct_vblk_setup(Struct):
+    mem: struct_gmem
+    loop: struct_loop
+    blk: struct_blk
+    sectors: int
+    queues: int
+    read_only: bool
+    block_size: int
+    physical_size: int
+    min_io: int
+    opt_io: int
+    alignment: int
+    serial: Array[int]
+
+class struct_vblk_state(Struct):
+    version: int
+    sectors: int
+    read_only: int
+
 class struct_vclock(Struct):
     pass
 
@@ -1403,6 +1454,14 @@ class Lib:
     ACPIREGS_PM1_EVENT: int
     ACPIREGS_SLEEP: int
     ACPIREGS_SLP_TYP_S5: int
+    BLKALIGNOFF: int
+    BLKIOMIN: int
+    BLKIOOPT: int
+    BLKPBSZGET: int
+    BLKSSZGET: int
+    BLK_SECTOR: int
+    BLK_THREADS: int
+    BLK_URING: int
     CHAN_BLOCK: int
     CHAN_DROP: int
     CHAN_FLUSH_NS: int
@@ -1792,6 +1851,10 @@ class Lib:
     UART_PORTS: int
     UART_STATE_VERSION: int
     UART_TIMEOUT_NS: int
+    VBLK_EVENT_ERROR: int
+    VBLK_MAX_DISCARD_SECTORS: int
+    VBLK_MAX_QUEUES: int
+    VBLK_QUEUE_SIZE: int
     VCON_ANNOUNCED: int
     VCON_CLOSED_MEANWHILE: int
     VCON_CONSOLE: int
@@ -1996,6 +2059,7 @@ class Lib:
     VHOST_VRING_F_LOG: int
     VHOST_VSOCK_SET_GUEST_CID: int
     VHOST_VSOCK_SET_RUNNING: int
+    VIRTIO_BLK_ID_BYTES: int
     VIRTIO_CONFIG_MAX: int
     VIRTIO_CONSOLE_F_EMERG_WRITE: int
     VIRTIO_CONSOLE_F_MULTIPORT: int
@@ -2039,6 +2103,12 @@ class Lib:
     acpiregs_save: Callable[[struct_acpiregs, struct_acpiregs_state], None]
     acpiregs_sleep_type: Callable[[struct_acpiregs], int]
     acpiregs_wake: Callable[[struct_acpiregs], None]
+    blk_counters: Callable[[struct_blk, struct_blk_counters], None]
+    blk_create: Callable[[struct_blk_setup], struct_blk]
+    blk_destroy: Callable[[struct_blk], None]
+    blk_direct_align: Callable[[int, Any, Any], bool]
+    blk_stop: Callable[[struct_blk], None]
+    blk_work: Callable[[struct_blk], None]
     bus_add_reader: Callable[[struct_bus, struct_bus_reader], int]
     bus_claim: Callable[[struct_bus, int, int, struct_dev, int], int]
     bus_counts: Callable[[struct_bus, struct_bus_counts], None]
@@ -2308,6 +2378,12 @@ class Lib:
     uart_reset: Callable[[struct_uart], None]
     uart_save: Callable[[struct_uart, struct_uart_state], None]
     uart_send_break: Callable[[struct_uart], None]
+    vblk_counters: Callable[[struct_vblk, struct_vblk_counters], None]
+    vblk_create: Callable[[struct_vblk_setup], struct_vblk]
+    vblk_destroy: Callable[[struct_vblk], None]
+    vblk_load: Callable[[struct_vblk, struct_vblk_state], int]
+    vblk_resize: Callable[[struct_vblk, int], None]
+    vblk_save: Callable[[struct_vblk, struct_vblk_state], None]
     vclock_create: Callable[[bool], struct_vclock]
     vclock_destroy: Callable[[struct_vclock], None]
     vclock_ns: Callable[[struct_vclock], int]
@@ -2434,6 +2510,10 @@ class FFI:
     def new(self, cdecl: Literal["struct acpiregs *"], init: Any = ...) -> struct_acpiregs: ...
     @overload
     def new(self, cdecl: Literal["struct acpiregs_state *"], init: Any = ...) -> struct_acpiregs_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct blk_counters *"], init: Any = ...) -> struct_blk_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct blk_setup *"], init: Any = ...) -> struct_blk_setup: ...
     @overload
     def new(self, cdecl: Literal["struct bus_counts *"], init: Any = ...) -> struct_bus_counts: ...
     @overload
@@ -2698,6 +2778,14 @@ class FFI:
     def new(self, cdecl: Literal["struct uart_setup *"], init: Any = ...) -> struct_uart_setup: ...
     @overload
     def new(self, cdecl: Literal["struct uart_state *"], init: Any = ...) -> struct_uart_state: ...
+    @overload
+    def new(self, cdecl: Literal["struct vblk *"], init: Any = ...) -> struct_vblk: ...
+    @overload
+    def new(self, cdecl: Literal["struct vblk_counters *"], init: Any = ...) -> struct_vblk_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct vblk_setup *"], init: Any = ...) -> struct_vblk_setup: ...
+    @overload
+    def new(self, cdecl: Literal["struct vblk_state *"], init: Any = ...) -> struct_vblk_state: ...
     @overload
     def new(self, cdecl: Literal["struct vcon *"], init: Any = ...) -> struct_vcon: ...
     @overload
