@@ -91,11 +91,12 @@ def _check_cpus(config: VmConfig, problems: list[str]) -> None:
 def _check_pci(config: VmConfig, problems: list[str]) -> None:
     if not 1 <= config.io_threads <= IO_THREADS_MAX:
         problems.append(f"--io-threads is {config.io_threads}; it must be 1 to {IO_THREADS_MAX}")
-    if config.devices or config.nets:
+    if config.devices or config.disks or config.nets:
         from vmm.kinds import device_problems
 
         ids: set[str] = set()
         problems += [f"--device {problem}" for problem in device_problems(config.devices, ids)]
+        problems += [f"--disk {problem}" for problem in device_problems(config.disks, ids)]
         problems += [f"--net {problem}" for problem in device_problems(config.nets, ids)]
 
 

@@ -50,6 +50,7 @@ class VmConfig(Record):
     console_overflow: str = "auto"
     ports: tuple[PortConfig, ...] = ()  # of virtio consoles
     devices: tuple[DeviceConfig, ...] = ()  # on the PCI bus, in this order
+    disks: tuple[DeviceConfig, ...] = ()  # behind them
     nets: tuple[DeviceConfig, ...] = ()  # virtio-net, behind those
     rng: bool = False
     io_threads: int = 1

@@ -6,10 +6,11 @@ from vmm.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 COMMON = ("id", "addr")  # what every device takes
 FLAG = "on"  # the value of a key without one
+DISK = "virtio-blk"  # what `--disk` adds
 
 
 class DeviceConfig(Record):
@@ -29,6 +30,21 @@ def read_device(text: str) -> DeviceConfig:
     kind, *words = _split(text)
     if not kind:
         raise ValueError(f"wants the name of a device first, not {text!r}")
+    return _made(kind, _pairs(kind, words))
+
+
+def read_disk(text: str) -> DeviceConfig:
+    """`PATH[,KEY=VALUE...]`, else as for a device."""
+    path, *words = _split(text)
+    if not path:
+        raise ValueError(f"wants the path of an image or block device first, not {text!r}")
+    pairs = _pairs(path, words)
+    if "path" in pairs:
+        raise ValueError(f"has a path already, {path}")
+    return _made(DISK, {"path": path, **pairs})
+
+
+def _pairs(kind: str, words: list[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
@@ -37,11 +53,27 @@ def read_device(text: str) -> DeviceConfig:
         if key in pairs:
             raise ValueError(f"{kind} has {key} twice")
         pairs[key] = value if equals else FLAG
-    return _made(kind, pairs)
+    return pairs
 
 
 def device_of_table(table: Mapping[str, object]) -> DeviceConfig:
     """A TOML table: `kind` and the settings, each a text, a number or true and false."""
+    pairs = _pairs_of_table(table)
+    kind = pairs.pop("kind", "")
+    if not kind:
+        raise ValueError("has a table without kind, the name of the device")
+    return _made(kind, pairs)
+
+
+def disk_of_table(table: Mapping[str, object]) -> DeviceConfig:
+    """The same with `path` instead of `kind`."""
+    pairs = _pairs_of_table(table)
+    if not pairs.get("path"):
+        raise ValueError("has a table without path, the image or block device")
+    return _made(DISK, {"path": pairs.pop("path"), **pairs})
+
+
+def _pairs_of_table(table: Mapping[str, object]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for key, value in table.items():
         if isinstance(value, bool):
@@ -50,10 +82,7 @@ def device_of_table(table: Mapping[str, object]) -> DeviceConfig:
             pairs[key] = str(value)
         else:
             raise ValueError(f"has a table whose {key} is neither a text nor a number")
-    kind = pairs.pop("kind", "")
-    if not kind:
-        raise ValueError("has a table without kind, the name of the device")
-    return _made(kind, pairs)
+    return pairs
 
 
 def _made(kind: str, pairs: dict[str, str]) -> DeviceConfig:
@@ -63,8 +92,18 @@ def _made(kind: str, pairs: dict[str, str]) -> DeviceConfig:
 
 def write_device(device: DeviceConfig) -> str:
     """The text that `read_device` turns into `device`."""
+    return _written(device.kind, device, device.params)
+
+
+def write_disk(disk: DeviceConfig) -> str:
+    """The text that `read_disk` turns into `disk`."""
+    (_, path), *params = disk.params
+    return _written(path, disk, params)
+
+
+def _written(first: str, device: DeviceConfig, params: Iterable[tuple[str, str]]) -> str:
     common = [(key, getattr(device, key)) for key in COMMON if getattr(device, key)]
-    words = [device.kind, *(f"{key}={value}" for key, value in (*common, *device.params))]
+    words = [first, *(f"{key}={value}" for key, value in (*common, *params))]
     return ",".join(word.replace(",", ",,") for word in words)
 
 

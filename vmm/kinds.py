@@ -12,7 +12,7 @@ import sys
 
 from vmm import consoleplan
 from vmm.argv import nearest
-from vmm.deviceconfig import parse_address
+from vmm.deviceconfig import DISK, parse_address
 from vmm.options import Option
 from vmm.record import Record
 from vmm.values import read
@@ -53,6 +53,8 @@ def param(name: str, kind: str, default: str, help: str, choices: tuple[str, ...
 
 
 ON_OFF = ("on", "off")
+ENGINES = ("auto", "io_uring", "threads")
+FORMATS = ("auto", "raw")
 # What every virtio device takes; vmm/virtio/make.py reads them.
 VIRTIO = (
     param("io-thread", "count", "", "Number of the I/O thread that serves it, from 0."),
@@ -68,6 +70,21 @@ KINDS: dict[str, Kind] = {
             maker="vmm.pci.testdev:make",
             help="Ports and memory for tests of access and doorbell speed (1b36:0005).",
             params=(param("membar", "size", "", "Size of a third range, with nothing in it."),),
+        ),
+        Kind(
+            name=DISK,
+            maker="vmm.virtio.blk:make",
+            help="A disk; --disk is short for it.",
+            params=(
+                param("path", "path", "", "Raw image or block device. Needed."),
+                param("ro", "choice", "off", "The guest may only read it.", ON_OFF),
+                param("direct", "choice", "off", "Without the host's page cache.", ON_OFF),
+                param("queues", "count", "1", "Request queues, 1 to 64."),
+                param("serial", "text", "", "Up to 20 bytes that the guest sees; else its id."),
+                param("engine", "choice", "auto", "auto takes io_uring if it can.", ENGINES),
+                param("format", "choice", "auto", "raw: whatever it begins with.", FORMATS),
+                *VIRTIO,
+            ),
         ),
         Kind(
             name="virtio-console",
@@ -226,6 +243,7 @@ def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
     ]
     return (
         *config.devices,
+        *config.disks,
         *config.nets,
         *(DeviceConfig(kind=kind) for kind, given in extra if given),
     )

@@ -126,6 +126,10 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(DEVICES, "--device", "device", "NAME[,KEY=VALUE...]", "",
          "Add a PCI device; id= names it, addr=SLOT[.FUNCTION] places it.",
          name="devices", repeat=True),
+    _row(DEVICES, "--disk", "disk", "PATH[,KEY=VALUE...]", "",
+         "Add a disk: a raw image or a block device. ro, direct, queues=N, serial=TEXT, "
+         "engine=io_uring|threads and what else --device virtio-blk takes.",
+         name="disks", repeat=True),
     _row(DEVICES, "--net", "net",
          "tap[=NAME]|fd=N[,KEY=VALUE...]", "",
          "Add a virtio network device on a tap, made if there is none of that name: vhost=on|off, "

@@ -102,6 +102,10 @@ def _convert(option: Option, value: object) -> object:
         from vmm.deviceconfig import device_of_table
 
         return device_of_table(value)
+    if isinstance(value, dict) and option.kind == "disk":
+        from vmm.deviceconfig import disk_of_table
+
+        return disk_of_table(value)
     if isinstance(value, dict) and option.kind == "net":
         from vmm.netconfig import net_of_table
 

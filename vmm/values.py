@@ -130,6 +130,12 @@ def _read_device(text: str) -> DeviceConfig:
     return read_device(read_text(text))
 
 
+def _read_disk(text: str) -> DeviceConfig:
+    from vmm.deviceconfig import read_disk
+
+    return read_disk(read_text(text))
+
+
 def _read_net(text: str) -> DeviceConfig:
     from vmm.netconfig import read_net
 
@@ -159,6 +165,7 @@ READERS = {
     "cpu": read_cpu,
     "rtc": read_rtc,
     "device": _read_device,
+    "disk": _read_disk,
     "port": _read_port,
     "net": _read_net,
     "interface": _read_part("read_interface"),
@@ -197,4 +204,8 @@ def write(option: Option, value: object) -> str:
         from vmm.deviceconfig import write_device
 
         return write_device(value)  # type: ignore[arg-type]
+    if option.kind == "disk":
+        from vmm.deviceconfig import write_disk
+
+        return write_disk(value)  # type: ignore[arg-type]
     return str(value)

@@ -34,6 +34,7 @@ class PlugRig(Rig):
     def __init__(self, make: Callable[[DeviceContext], Any], **settings: Any) -> None:
         super().__init__(**settings)
         self.memory = GuestMemory(64 * MIB)
+        self.memory.fresh = False  # rings are laid out anew where others were
         self.arena = Arena(self.memory)
         self.events: list[tuple[str, dict[str, object]]] = []
         notify = lambda name, fields: self.events.append((name, fields))  # noqa: E731

@@ -64,6 +64,7 @@ good_values = {
     "cpu": st.sampled_from(["host", "none,+x2apic,-avx,topology=1:1:1"]),
     "rtc": st.sampled_from(["utc", "2024-01-01T00:00:00"]),
     "device": st.sampled_from(["pci-testdev", "pci-testdev,id=a,addr=3", "x,path=a,,b,ro"]),
+    "disk": st.sampled_from(["a.img", "/dev/x,ro,id=a", "a,,b,queues=4,serial=x=y"]),
 }
 wild_values = st.sampled_from(
     ["", "-", "x", "=", "0", "-1", "1Z", "host,", "file:", "ü", "--", "-h"]

@@ -1,1 +1,1 @@
-"""The host's side of what devices share: byte channels; later block, tap and vhost."""
+"""The host's side of what devices share: byte channels, disks; later tap and vhost."""

@@ -32,7 +32,7 @@ class OptionType(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        if self.row.kind in ("path", "module"):
+        if self.row.kind in ("path", "module", "disk"):
             return [CompletionItem(incomplete, type="file")]
         words: Sequence[str] = self.row.choices
         if self.row.kind == "console":

@@ -85,17 +85,19 @@ def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
     root.plug(bridge.function, 0)
     config = context.config
     virtio = config.ports or any(console.virtio for console in config.consoles)
-    if not (config.devices or config.rng or config.testdev or virtio):
+    if not (
+        config.devices or config.disks or config.nets or config.rng or config.testdev or virtio
+    ):
         return
     from vmm import kinds
     from vmm.pci import slots
 
     wanted = kinds.wanted(config)
     keep = [device.addr for device in wanted if device.addr]
-    for named in kinds.with_names(wanted):
-        device = slots.make(context, named)
+    for device_config in kinds.with_names(wanted):
+        device = slots.make(context, device_config)
         yield device
-        slots.plug(root, device, named.addr, keep)
+        slots.plug(root, device, device_config.addr, keep)
 
 
 def _legacy_devices(context: DeviceContext, pit: CDevice | None) -> Iterator[CDevice]:
