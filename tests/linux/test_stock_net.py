@@ -1,0 +1,260 @@
+"""A stock Debian kernel on virtio-net: bytes both ways between it and a network namespace.
+
+The tap is moved into a namespace of its own. The guest's script fetches bytes over TCP and sends
+them back; machines are driven in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.linux.running import running
+from tests.linux.stock import TIMEOUT, initrd_with
+from tests.virtiopci import wait_for
+from vmm.config import VmConfig
+from vmm.host import net
+from vmm.lab.guest import guest_kernel, guest_modules
+from vmm.machine import Machine
+
+pytestmark = pytest.mark.needs("kvm", "stock-kernel", "root", "tap")
+
+VHOST = pytest.mark.needs("vhost-net")
+T = TypeVar("T")
+MIB = 1 << 20
+TAP = f"vmmn{os.getpid() % 100000}"
+HOST, GUEST, PREFIX = "198.51.100.1", "198.51.100.2", 24
+OUT, BACK = 5001, 5002  # ports
+MODULES = ("virtio_pci", "virtio_net")
+SETUP = f"""
+PATH=/bin; /bin/busybox --install -s /bin
+ifconfig eth0 {GUEST} up
+echo features=`cat /sys/bus/virtio/devices/virtio0/features`
+echo queues=`ls -d /sys/class/net/eth0/queues/tx-* | wc -l`
+"""
+ECHO = f"nc {HOST} {OUT} </dev/null >/tmp/a; nc {HOST} {BACK} </tmp/a; rm /tmp/a\n"
+REBIND = """
+cd /sys/bus/virtio/drivers/virtio_net
+for i in 1 2 3 4 5; do
+    echo virtio0 >unbind; echo virtio0 >bind
+    ifconfig eth0 198.51.100.2 up; usleep 50000
+done; cd /; echo rebound
+"""
+
+
+@contextmanager
+def namespace() -> Iterator[str]:
+    from pyroute2 import netns
+
+    name = f"{TAP}s"
+    netns.create(name)
+    try:
+        yield name
+    finally:
+        netns.remove(name)
+
+
+def inside(name: str, function: Callable[[], T]) -> T:
+    """`function` on a thread in the namespace: sockets made there belong to it."""
+    from pyroute2 import netns
+
+    results: list[T] = []
+
+    def body() -> None:
+        netns.setns(name)
+        results.append(function())
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def move(tap: str, name: str) -> None:
+    """The tap into the namespace, up and with the host's address."""
+    from pyroute2 import IPRoute, NetNS
+
+    with IPRoute() as here:
+        here.link("set", index=here.link_lookup(ifname=tap)[0], net_ns_fd=name)
+    with NetNS(name) as there:
+        index = there.link_lookup(ifname=tap)[0]
+        there.addr("add", index=index, address=HOST, prefixlen=PREFIX)
+        there.link("set", index=index, state="up")
+
+
+def listen(port: int) -> socket.socket:
+    server = socket.socket()
+    server.settimeout(TIMEOUT)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((HOST, port))
+    server.listen()
+    return server
+
+
+class Wire:
+    """The namespace's side of the traffic."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.out, self.back = inside(name, lambda: (listen(OUT), listen(BACK)))
+
+    def echo(self, data: bytes, between: Callable[[], None] = lambda: None) -> bytes:
+        """What the guest sends back; `between` is called while bytes are on their way."""
+        sender, _ = self.out.accept()
+        sender.settimeout(TIMEOUT)
+        sending = threading.Thread(target=lambda: (sender.sendall(data), sender.close()))
+        sending.start()
+        between()
+        sending.join()
+        receiver, _ = self.back.accept()
+        receiver.settimeout(TIMEOUT)
+        back = bytearray()
+        while piece := receiver.recv(MIB):
+            back += piece
+            if len(back) < MIB:
+                between()
+        receiver.close()
+        return bytes(back)
+
+    def close(self) -> None:
+        self.out.close()
+        self.back.close()
+
+
+@contextmanager
+def guest(
+    folder: Path, script: str, options: str, append: str = "", **settings: object
+) -> Iterator[tuple[Machine, Wire]]:
+    console = folder / "console"
+    initrd = initrd_with(folder, SETUP + script, guest_modules(MODULES))
+    config = VmConfig.of(
+        **{
+            "kernel": str(guest_kernel()),
+            "initrd": str(initrd),
+            "append": f'console=ttyS0 quiet {append} vmm.cmd="/bin/sh /script"',
+            "consoles": [f"file:{console}"],
+            "nets": [f"tap={TAP},{options}"],
+            "cpus": 2,
+            "timeout": str(4 * TIMEOUT),
+            **settings,
+        }
+    )
+    with namespace() as name, Machine(config) as machine:
+        machine.start()
+        wait_for(lambda: net.exists(TAP) or machine.result is not None, "the tap")
+        move(TAP, name)
+        wire = Wire(name)
+        try:
+            yield machine, wire
+        finally:
+            wire.close()
+        machine.wait()
+    assert not net.exists(TAP)
+
+
+def answers(folder: Path) -> dict[str, str]:
+    lines = (folder / "console").read_text(errors="replace").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def card(machine: Machine) -> dict[str, int]:
+    found: dict[str, int] = machine.stats()["devices"]["virtio-net0"]
+    return found
+
+
+def upcalls(machine: Machine) -> int:
+    return int(machine.stats()["upcalls"]["count"])
+
+
+@pytest.mark.parametrize(
+    ("options", "append"),
+    [
+        pytest.param("vhost=off", "", id="own"),
+        pytest.param("vhost=off,queues=2", "", id="own-2"),
+        pytest.param("vhost=off", "pci=nomsi", id="own-intx"),
+        pytest.param("vhost=on", "", id="vhost", marks=VHOST),
+        pytest.param("vhost=on,queues=2", "", id="vhost-2", marks=VHOST),
+        pytest.param("vhost=on", "pci=nomsi", id="vhost-intx", marks=VHOST),
+    ],
+)
+def test_bytes_both_ways(tmp_path: Path, options: str, append: str) -> None:
+    pairs = 2 if "queues=2" in options else 1
+    kernel = "vhost=on" in options
+    data = random.Random(options).randbytes(24 * MIB)
+    with guest(tmp_path, 3 * ECHO, options, append) as (machine, wire):
+        assert wire.echo(data[:MIB]) == data[:MIB]
+        before = upcalls(machine)
+        asked = upcalls(machine) - before
+        assert wire.echo(data) == data
+        assert upcalls(machine) - before <= 2 * asked  # none for the traffic
+        counted = card(machine)
+        assert counted["faults"] == counted["refused"] == counted["tx_bad_header"] == 0
+        assert counted["vhost_rings"] == (2 * pairs if kernel else 0)
+        if not kernel:
+            assert counted["rx_bytes"] > len(data) < counted["tx_bytes"]
+            assert counted["tx_bytes"] / counted["tx_packets"] > 2000  # cut up by the host alone
+        assert wire.echo(data[:1000]) == data[:1000]  # and the guest ends
+    found = answers(tmp_path)
+    assert found["queues"] == str(pairs)
+    assert all(found["features"][bit] == "1" for bit in (0, 1, 7, 11, 15, 17, 28, 29, 32))
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["vhost=off", pytest.param("vhost=on", marks=VHOST)],
+)
+def test_life_under_traffic(tmp_path: Path, options: str) -> None:
+    """Saved and loaded with bytes on their way; the driver lets go and takes the card again."""
+    data = random.Random(1).randbytes(8 * MIB)
+    with guest(tmp_path, ECHO + REBIND + ECHO, options) as (machine, wire):
+
+        def save_and_load() -> None:
+            machine.pause()
+            machine.load(machine.save())
+            machine.resume()
+
+        assert wire.echo(data, save_and_load) == data
+        stop = threading.Event()
+        flood = threading.Thread(target=lambda: inside(wire.name, lambda: pour(stop)))
+        flood.start()
+        assert wire.echo(data) == data
+        stop.set()
+        flood.join()
+        counted = card(machine)
+        assert counted["starts"] >= 6
+        assert counted["faults"] == 0
+
+
+def pour(stop: threading.Event) -> None:
+    """Datagrams for the guest, whether it listens or not."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while not stop.is_set():
+            for _ in range(50):
+                try:
+                    sender.sendto(bytes(1000), (GUEST, 9))
+                except OSError:
+                    break  # the guest says that nobody listens, or is not there
+            time.sleep(0.01)
+
+
+def test_tap_is_gone_when_the_machine_is_killed(tmp_path: Path) -> None:
+    with running(
+        tmp_path, "sleep 1000", ["--net", f"tap={TAP},addr={HOST}/{PREFIX}"], MODULES
+    ) as machine:
+        machine.wait_for("guest ready")
+        assert net.exists(TAP)
+        machine.process.kill()
+        machine.process.wait()
+        end = time.monotonic() + TIMEOUT
+        while net.exists(TAP) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not net.exists(TAP)
