@@ -44,6 +44,10 @@ class FakeMachine:
         self.calls.append(f"attach {device}")
         return {"id": "new", "address": "00:01.0"}
 
+    def resize_disk(self, name: str) -> int:
+        self.calls.append(f"resize {name}")
+        return 4096
+
     def detach_device(self, name: str) -> None:
         self.calls.append(f"detach {name}")
 

@@ -166,6 +166,14 @@ class Lifecycle:
                 made.pause()
             return {"id": made.name, "address": made.function.address}
 
+    def resize_disk(self, name: str) -> int:
+        """Tells the guest how large a disk's image is by now: in bytes."""
+        from vmm import plugging
+
+        with self.moving:
+            self.need("resize a disk of", "ready", "running", "paused")
+            return plugging.resize_disk(self.hardware, name)
+
     def detach_device(self, name: str) -> None:
         """Asks the guest to let go of the device, and of all in its slot.
 

@@ -50,6 +50,16 @@ def attach(hardware: Hardware, config: DeviceConfig) -> PciDevice:
     return device
 
 
+def resize_disk(hardware: Hardware, name: str) -> int:
+    """Bytes of the disk's image by now. StateError if there is no disk of that name."""
+    from vmm.virtio.blk import Blk
+
+    disk = getattr(hardware.device(name), "device", None)
+    if not isinstance(disk, Blk):
+        raise StateError(f"There is no disk called {name}")
+    return disk.resize()
+
+
 def slot_of(hardware: Hardware, name: str) -> int:
     """The slot of a PCI device that may leave. StateError if there is none of that name."""
     for function in _root(hardware).functions.values():

@@ -27,6 +27,11 @@ def exit_bar(op: str, subject: str = "vmm") -> Bar:
     return Bar(what=f"exit, {op}: x raw", limit=1.05, over=f"exits/{op}/{subject}", under=under)
 
 
+def disk_bar(what: str, limit: float, part: str) -> Bar:
+    under = f"disk/{part}/qemu pc"
+    return Bar(what=f"disk, {what}: x QEMU", limit=limit, over=f"disk/{part}/vmm", under=under)
+
+
 BARS = (
     *(exit_bar(op) for op in exits.PLAIN),
     *(exit_bar(op, "vmm legacy") for op in exits.CLOCKS),
@@ -50,6 +55,9 @@ BARS = (
         over="hvc/per byte/vmm",
         under="hvc/per byte/qemu pc",
     ),
+    disk_bar("4 KiB reads, one at a time", 0.9, "single"),
+    disk_bar("4 KiB reads, 32 at a time", 1.0, "many"),
+    disk_bar("1 MiB reads", 1.1, "large"),
 )
 
 

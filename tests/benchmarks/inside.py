@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.benchmarks.process import say
 from tests.benchmarks.stage import stage
 
-SUITES = ("startup", "exits", "boot", "reasons", "serial", "hvc")
+SUITES = ("startup", "exits", "boot", "reasons", "serial", "hvc", "disk")
 
 
 def main(argv: list[str]) -> int:

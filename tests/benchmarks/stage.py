@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.benchmarks.guest import DISK_DRIVERS
 from tests.benchmarks.tools import TOP
 from vmm.host.cache import cache_dir
 from vmm.lab import guest
-from vmm.lab.kernel import tools
+from vmm.lab.kernel import kernel, load_order, tools
 
 PLACE = Path("/mnt/bench")
 LIBRARY = Path(os.__file__).parent
@@ -67,8 +68,11 @@ def _cached() -> list[Path]:
         "usr/share/qemu",
     )
     kernels = cache_dir() / "kernels"
+    modules = kernel().modules
+    drivers = load_order(kernel(), DISK_DRIVERS)
     return [
         *(root / name for name in (*kept, "usr/share/seabios", "usr/lib/ipxe/qemu")),
+        *(modules / name for name in ("modules.dep", "modules.builtin", *drivers)),
         guest.guest_kernel(),
         *([kernels] if kernels.exists() else []),
         *cache_dir().glob("guest-*"),

@@ -31,6 +31,9 @@ CHAN = (
     "chan_opens.c", "chan_straight.c",
 )  # fmt: skip
 VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
+BLK = (
+    "blk.c", "blk_threads.c", "blk_uring.c", "vblk.c", "vblk_request.c", "vblk_state.c",
+)  # fmt: skip
 PCI = (*TIMER, "coalesce.c", "pci_config.c", "pci_func.c", "pci_root.c")
 TARGETS = {
     "gmem": ("gmem.c",),
@@ -52,6 +55,9 @@ TARGETS = {
     "vcon": (
         *TIMER, *CHAN, *VQ, "virtio.c", "virtio_loop.c", "virtio_regs.c", "virtio_state.c",
         "vcon.c", "vcon_control.c", "vcon_data.c", "vcon_port.c", "vcon_state.c",
+    ),
+    "vblk": (
+        *TIMER, *VQ, *BLK, "virtio.c", "virtio_loop.c", "virtio_regs.c", "virtio_state.c",
     ),
     "platform": (
         *TIMER, "hpet.c", "hpet_event.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c",

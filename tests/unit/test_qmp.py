@@ -72,6 +72,15 @@ def test_devices_come_and_go_by_command(setup: Setup) -> None:
     assert setup.machine.calls == ["attach pci-testdev,id=new", "detach new", "detach new"]
 
 
+def test_disk_is_resized_by_command(setup: Setup) -> None:
+    peer = setup.connect()
+
+    done = peer.ask({"execute": "resize-disk", "arguments": {"id": "disk"}})
+
+    assert done == {"return": {"bytes": 4096}}
+    assert setup.machine.calls == ["resize disk"]
+
+
 def test_status_follows_the_machine(setup: Setup) -> None:
     peer = setup.connect()
 

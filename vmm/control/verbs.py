@@ -96,6 +96,10 @@ def _detach_device(target: Target, arguments: Arguments) -> None:
     target.machine.detach_device(arguments["id"])
 
 
+def _resize_disk(target: Target, arguments: Arguments) -> object:
+    return {"bytes": target.machine.resize_disk(arguments["id"])}
+
+
 def _add_port(target: Target, arguments: Arguments) -> object:
     return target.machine.ports.add(arguments["port"])
 
@@ -196,6 +200,8 @@ _ROWS = (
          arguments=(Argument(name="id", kind=str, required=True, help="Its name."),)),
     Verb(name="device_del", run=_detach_device, help="QMP's name for detach-device.",
          arguments=(Argument(name="id", kind=str, required=True, help="Its name."),)),
+    Verb(name="resize-disk", run=_resize_disk, help="Tell the guest how large an image is by now.",
+         arguments=(Argument(name="id", kind=str, required=True, help="The disk's name."),)),
     Verb(name="add-port", run=_add_port, help="Add a port to a virtio console; tell the guest.",
          arguments=(Argument(name="port", kind=str, required=True, help="As for --port."),)),
     Verb(name="remove-port", run=_remove_port, help="Take a port away from the guest.",
