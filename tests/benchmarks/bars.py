@@ -58,6 +58,24 @@ BARS = (
     disk_bar("4 KiB reads, one at a time", 0.9, "single"),
     disk_bar("4 KiB reads, 32 at a time", 1.0, "many"),
     disk_bar("1 MiB reads", 1.1, "large"),
+    Bar(
+        what="net, round trip: x QEMU",
+        limit=0.7,
+        over="net/round trip/vmm",
+        under="net/round trip/qemu pc",
+    ),
+    Bar(
+        what="net with vhost, round trip: x QEMU's",
+        limit=1.05,
+        over="net/round trip/vmm vhost",
+        under="net/round trip/qemu pc vhost",
+    ),
+    Bar(
+        what="net with vhost, send: x QEMU's",
+        limit=1.05,
+        over="net/send/vmm vhost",
+        under="net/send/qemu pc vhost",
+    ),
 )
 
 

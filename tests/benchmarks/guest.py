@@ -29,6 +29,15 @@ READ_DISK = """#!/bin/busybox sh
 while read -r module; do /bin/busybox insmod /modules/$module; done </modules/order
 exec /diskload
 """
+NET_DRIVERS = ("virtio_pci", "virtio_net")
+NET_HOST, NET_GUEST = "198.51.100.1", "198.51.100.2"
+SERVE = f"""#!/bin/busybox sh
+while read -r module; do /bin/busybox insmod "/modules/$module"; done </modules/order
+/bin/busybox mount -t proc proc /proc
+echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+/bin/busybox ifconfig eth0 {NET_GUEST} up
+exec /udp serve {NET_GUEST}
+"""
 
 
 def speaking() -> str:
@@ -49,11 +58,19 @@ def reading() -> str:
     return _made(init, load, *guest.guest_modules(DISK_DRIVERS))
 
 
+def serving() -> str:
+    """Its first process says HELLO and answers datagrams (guests/bench/udp.c)."""
+    udp = initramfs.file("udp", (BUILD / "udp").read_bytes(), 0o755)
+    init = initramfs.file("init", SERVE.encode(), 0o755)
+    return _made(init, udp, *guest.guest_modules(NET_DRIVERS))
+
+
 def prepare() -> None:
     """Makes what would take long on the emulated CPU: the files, the unpacked kernel."""
     speaking()
     pouring()
     reading()
+    serving()
     kernel = image.identify(str(guest.guest_kernel()))
     kernel.unpack(cache.folder(""))
     kernel.close()
