@@ -42,6 +42,31 @@ static void publish(struct gmem *m, struct gmem_map *old, struct gmem_map *new)
 	new->retired = old;
 	atomic_store_explicit(&m->map, new, memory_order_release);
 	atomic_fetch_add(&m->generation, 1);
+	for (uint32_t i = 0; i < m->watchers; i++) {
+		uint64_t one = 1;
+		ssize_t n = write(m->watcher[i], &one, sizeof(one));
+		(void)n; // full: they know
+	}
+}
+
+int gmem_watch(struct gmem *m, int eventfd)
+{
+	LOCKED(&m->lock);
+	if (m->watchers == GMEM_MAX_WATCHERS)
+		return -ENOSPC;
+	m->watcher[m->watchers++] = eventfd;
+	return 0;
+}
+
+void gmem_unwatch(struct gmem *m, int eventfd)
+{
+	LOCKED(&m->lock);
+	for (uint32_t i = 0; i < m->watchers; i++) {
+		if (m->watcher[i] == eventfd) {
+			m->watcher[i] = m->watcher[--m->watchers];
+			return;
+		}
+	}
 }
 
 int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, void *hva, uint32_t flags)

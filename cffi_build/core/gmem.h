@@ -6,6 +6,7 @@
 #include "base.h"
 
 #define GMEM_MAX_REGIONS 64
+#define GMEM_MAX_WATCHERS 64
 
 enum gmem_dir {
 	GMEM_READ = 1, // the device reads guest memory
@@ -34,6 +35,8 @@ struct gmem {
 	pthread_mutex_t lock; // writers only
 	_Atomic(struct gmem_map *) map;
 	_Atomic uint64_t generation; // grows with every change; cached translations carry it
+	uint32_t watchers;
+	int watcher[GMEM_MAX_WATCHERS]; // eventfds
 };
 
 // Who accesses: every device that touches guest memory owns one.
@@ -62,6 +65,9 @@ int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, void *hva, uint32_t fl
 // -ENOENT unless exactly this region exists. The caller has made sure that nobody uses a pointer
 // into it.
 int gmem_remove(struct gmem *m, uint64_t gpa, uint64_t size);
+// Writes to this eventfd after every change, for those who gave the map to somebody else. -ENOSPC.
+int gmem_watch(struct gmem *m, int eventfd);
+void gmem_unwatch(struct gmem *m, int eventfd);
 static inline uint64_t gmem_generation(struct gmem *m)
 {
 	return atomic_load_explicit(&m->generation, memory_order_acquire);

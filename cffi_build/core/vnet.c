@@ -189,8 +189,10 @@ static int start(struct virtio_dev *d)
 		err = vnet_vhost_start(n);
 	for (uint32_t i = 0; i < n->pairs && !err; i++)
 		err = start_pair(&n->pair[i]);
-	if (err)
+	if (err) {
+		vnet_vhost_stop(n);
 		stop_pairs(n);
+	}
 	return err;
 }
 
@@ -198,7 +200,7 @@ static void stop(struct virtio_dev *d)
 {
 	struct vnet *n = container_of(d, struct vnet, vdev);
 
-	vnet_vhost_reclaim_all(n);
+	vnet_vhost_stop(n);
 	stop_pairs(n);
 	virtio_stopped(d);
 }
@@ -326,6 +328,7 @@ struct vnet *vnet_create(const struct vnet_setup *setup)
 	n->tap = setup->tap;
 	n->vhost = setup->vhost_fd[0] >= 0;
 	n->vhost_features = setup->vhost_features;
+	n->map_fd = n->map_handle = -1;
 	n->active = 1;
 	n->offloads = UINT64_MAX;
 	memcpy(n->mac, setup->mac, sizeof(n->mac));
@@ -345,6 +348,7 @@ void vnet_destroy(struct vnet *n)
 {
 	if (!n)
 		return;
+	vnet_vhost_stop(n);
 	virtio_deinit(&n->vdev);
 	free(n);
 }

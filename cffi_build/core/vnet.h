@@ -103,6 +103,7 @@ struct vnet {
 	uint64_t offloads; // VIRTIO_NET_F_GUEST_*, UINT64_MAX: as negotiated
 	uint64_t vhost_features;
 	uint64_t vhost_generation; // of the memory map that vhost knows
+	int map_fd, map_handle; // written when that changes
 	uint8_t mac[6];
 	_Atomic uint64_t control, control_refused, lost;
 	_Atomic uint32_t lent;

@@ -41,8 +41,10 @@ bool vnet_header_ok(const struct virtio_dev *d, struct virtio_net_hdr_v1 *h, uin
 void vnet_control(struct vnet *n, uint32_t queue);
 
 // vnet_vhost.c
-// Tells vhost features and memory. 0 or -errno.
+// Tells vhost features and memory, which is watched from here on. 0 or -errno.
 int vnet_vhost_start(struct vnet *n);
+// Takes all back and watches no more.
+void vnet_vhost_stop(struct vnet *n);
 // Leaves a live ring to vhost, unless it has it.
 void vnet_vhost_lend(struct vnet_lent *r);
 // Takes it back, where it stands; nothing of it is used any more.

@@ -18,6 +18,24 @@ static int ask(int fd, unsigned long request, const void *argument)
 	return ioctl(fd, request, argument) < 0 ? -errno : 0;
 }
 
+// The eventfd is watched edge-triggered and never read: each write is an event of its own.
+static int listen_to(struct loop *loop, loop_fn fn, void *opaque, int *fd, int *handle)
+{
+	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (*fd < 0)
+		return -errno;
+	*handle = loop_add(loop, *fd, EPOLLIN | EPOLLET, fn, opaque);
+	return *handle < 0 ? *handle : 0;
+}
+
+static void listen_no_more(struct loop *loop, int *fd, int *handle)
+{
+	loop_remove(loop, *handle);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = *handle = -1;
+}
+
 static int set_memory(struct vnet *n)
 {
 	const struct gmem_map *map = atomic_load(&n->vdev.mem->map);
@@ -44,16 +62,6 @@ static int set_memory(struct vnet *n)
 	return err;
 }
 
-int vnet_vhost_start(struct vnet *n)
-{
-	uint64_t known = n->vdev.acked & n->vhost_features;
-	int err = 0;
-
-	for (uint32_t i = 0; i < n->pairs && !err; i++)
-		err = ask(n->pair[i].vhost_fd, VHOST_SET_FEATURES, &known);
-	return err ? err : set_memory(n);
-}
-
 // --- vhost's eventfds that come here
 
 static void on_call(void *opaque, uint32_t events)
@@ -73,24 +81,6 @@ static void on_error(void *opaque, uint32_t events)
 	virtio_needs_reset(vnet_dev(r->pair), VIRTIO_FAULT_RING);
 }
 
-// The eventfd is watched edge-triggered and never read: each write is an event of its own.
-static int listen_to(struct vnet_lent *r, loop_fn fn, int *fd, int *handle)
-{
-	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (*fd < 0)
-		return -errno;
-	*handle = loop_add(vnet_dev(r->pair)->loop, *fd, EPOLLIN | EPOLLET, fn, r);
-	return *handle < 0 ? *handle : 0;
-}
-
-static void listen_no_more(struct vnet_lent *r, int *fd, int *handle)
-{
-	loop_remove(vnet_dev(r->pair)->loop, *handle);
-	if (*fd >= 0)
-		close(*fd);
-	*fd = *handle = -1;
-}
-
 static int set_fd(struct vnet_lent *r, unsigned long request, int fd)
 {
 	const struct vhost_vring_file file = { .index = r->queue % 2, .fd = fd };
@@ -106,7 +96,7 @@ static int set_call(struct vnet_lent *r)
 	int fd = t->interrupt_fd ? t->interrupt_fd(d->transport_opaque, r->queue) : -1;
 
 	if (fd < 0) {
-		int err = listen_to(r, on_call, &r->call_fd, &r->call_handle);
+		int err = listen_to(d->loop, on_call, r, &r->call_fd, &r->call_handle);
 		if (err)
 			return err;
 		fd = r->call_fd;
@@ -151,7 +141,7 @@ static int hand_over(struct vnet_lent *r)
 	if (!err)
 		err = set_call(r);
 	if (!err)
-		err = listen_to(r, on_error, &r->err_fd, &r->err_handle);
+		err = listen_to(d->loop, on_error, r, &r->err_fd, &r->err_handle);
 	if (!err)
 		err = set_fd(r, VHOST_SET_VRING_ERR, r->err_fd);
 	if (!err)
@@ -192,8 +182,8 @@ void vnet_vhost_reclaim(struct vnet_lent *r)
 	set_fd(r, VHOST_SET_VRING_KICK, VHOST_FILE_UNBIND);
 	set_fd(r, VHOST_SET_VRING_CALL, VHOST_FILE_UNBIND);
 	set_fd(r, VHOST_SET_VRING_ERR, VHOST_FILE_UNBIND);
-	listen_no_more(r, &r->call_fd, &r->call_handle);
-	listen_no_more(r, &r->err_fd, &r->err_handle);
+	listen_no_more(d->loop, &r->call_fd, &r->call_handle);
+	listen_no_more(d->loop, &r->err_fd, &r->err_handle);
 	r->lent = false;
 	atomic_fetch_sub(&r->pair->n->lent, 1);
 	if (virtio_queue_reclaim(d, r->queue))
@@ -206,4 +196,36 @@ void vnet_vhost_reclaim_all(struct vnet *n)
 		vnet_vhost_reclaim(&n->pair[i].ring[0]);
 		vnet_vhost_reclaim(&n->pair[i].ring[1]);
 	}
+}
+
+// --- All of them
+
+// What vhost knows of memory is no longer true: each ring's next kick tells it anew.
+static void on_map(void *opaque, uint32_t events)
+{
+	struct vnet *n = opaque;
+
+	(void)events;
+	vnet_vhost_reclaim_all(n);
+}
+
+int vnet_vhost_start(struct vnet *n)
+{
+	uint64_t known = n->vdev.acked & n->vhost_features;
+	int err = 0;
+
+	for (uint32_t i = 0; i < n->pairs && !err; i++)
+		err = ask(n->pair[i].vhost_fd, VHOST_SET_FEATURES, &known);
+	if (!err)
+		err = listen_to(n->vdev.loop, on_map, n, &n->map_fd, &n->map_handle);
+	if (!err)
+		err = gmem_watch(n->vdev.mem, n->map_fd);
+	return err ? err : set_memory(n);
+}
+
+void vnet_vhost_stop(struct vnet *n)
+{
+	vnet_vhost_reclaim_all(n);
+	gmem_unwatch(n->vdev.mem, n->map_fd);
+	listen_no_more(n->vdev.loop, &n->map_fd, &n->map_handle);
 }

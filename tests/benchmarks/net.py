@@ -19,6 +19,7 @@ from tests.benchmarks.results import Measures
 from vmm.lab.kernel import tools as lab_tools
 
 TAP = "bench0"
+NOTESTS = f"{APPEND} cryptomgr.notests"
 PINGS, DATAGRAMS, SMALL, LARGE = 200, 1000, 64, 1400
 WARM = 20
 TUNSETIFF, TUNSETPERSIST, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x400454CB, 2, 0x1000
@@ -28,9 +29,9 @@ def measure(rounds: int) -> Measures:
     """Nanoseconds, which are instructions, of a round trip and of a datagram."""
     found = Measures()
     make_tap()
-    append = f"{APPEND} cryptomgr.notests"
+    argvs = subjects(guest.serving())
     for number in range(rounds):
-        for name, argv in subjects(append).items():
+        for name, argv in argvs.items():
             say(f"net: {name}, round {number}")
             figures = measured(argv)
             for what, value in figures.items() if number else ():
@@ -38,25 +39,25 @@ def measure(rounds: int) -> Measures:
     return found
 
 
-def subjects(append: str) -> dict[str, list[str]]:
+def subjects(initrd: str) -> dict[str, list[str]]:
     return {
-        "vmm": vmm_linux(append, "off"),
-        "qemu pc": qemu_linux(append, "off"),
-        "vmm vhost": vmm_linux(append, "on"),
-        "qemu pc vhost": qemu_linux(append, "on"),
+        "vmm": vmm_linux(initrd, "off"),
+        "qemu pc": qemu_linux(initrd, "off"),
+        "vmm vhost": vmm_linux(initrd, "on"),
+        "qemu pc vhost": qemu_linux(initrd, "on"),
     }
 
 
-def vmm_linux(append: str, vhost: str) -> list[str]:
-    card = ("--net", f"tap={TAP},vhost={vhost}")
-    return tools.vmm_linux(append, guest.serving(), card)
+def vmm_linux(initrd: str, vhost: str) -> list[str]:
+    return tools.vmm_linux(NOTESTS, initrd, ("--net", f"tap={TAP},vhost={vhost}"))
 
 
-def qemu_linux(append: str, vhost: str) -> list[str]:
+def qemu_linux(initrd: str, vhost: str) -> list[str]:
+    kernel, initrd, append = tools.linux(NOTESTS, initrd)
     return tools.pc(
         *("-serial", "stdio", "-device", "virtio-net-pci,netdev=n,romfile="),
         *("-netdev", f"tap,id=n,ifname={TAP},script=no,downscript=no,vhost={vhost}"),
-        *("-kernel", tools.linux("", "")[0], "-initrd", guest.serving(), "-append", append),
+        *("-kernel", kernel, "-initrd", initrd, "-append", append),
     )
 
 

@@ -101,11 +101,10 @@ def listen(port: int) -> socket.socket:
 
 
 class Wire:
-    """The namespace's side of the traffic."""
+    """The host's side of the traffic, in the namespace of the thread that makes it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.out, self.back = inside(name, lambda: (listen(OUT), listen(BACK)))
+    def __init__(self) -> None:
+        self.out, self.back = listen(OUT), listen(BACK)
 
     def echo(self, data: bytes, between: Callable[[], None] = lambda: None) -> bytes:
         """What the guest sends back; `between` is called while bytes are on their way."""
@@ -130,29 +129,30 @@ class Wire:
         self.back.close()
 
 
-@contextmanager
-def guest(
-    folder: Path, script: str, options: str, append: str = "", **settings: object
-) -> Iterator[tuple[Machine, Wire]]:
-    console = folder / "console"
-    initrd = initrd_with(folder, SETUP + script, guest_modules(MODULES))
-    config = VmConfig.of(
+def config(folder: Path, script: str, append: str = "", **settings: object) -> VmConfig:
+    return VmConfig.of(
         **{
             "kernel": str(guest_kernel()),
-            "initrd": str(initrd),
+            "initrd": str(initrd_with(folder, script, guest_modules(MODULES))),
             "append": f'console=ttyS0 quiet {append} vmm.cmd="/bin/sh /script"',
-            "consoles": [f"file:{console}"],
-            "nets": [f"tap={TAP},{options}"],
+            "consoles": [f"file:{folder / 'console'}"],
             "cpus": 2,
             "timeout": str(4 * TIMEOUT),
             **settings,
         }
     )
-    with namespace() as name, Machine(config) as machine:
+
+
+@contextmanager
+def guest(
+    folder: Path, script: str, options: str, append: str = ""
+) -> Iterator[tuple[Machine, Wire]]:
+    settings = config(folder, SETUP + script, append, nets=[f"tap={TAP},{options}"])
+    with namespace() as name, Machine(settings) as machine:
         machine.start()
         wait_for(lambda: net.exists(TAP) or machine.result is not None, "the tap")
         move(TAP, name)
-        wire = Wire(name)
+        wire = inside(name, Wire)
         try:
             yield machine, wire
         finally:
@@ -224,7 +224,7 @@ def test_life_under_traffic(tmp_path: Path, options: str) -> None:
 
         assert wire.echo(data, save_and_load) == data
         stop = threading.Event()
-        flood = threading.Thread(target=lambda: inside(wire.name, lambda: pour(stop)))
+        flood = threading.Thread(target=lambda: inside(f"{TAP}s", lambda: pour(stop)))
         flood.start()
         assert wire.echo(data) == data
         stop.set()
@@ -244,6 +244,38 @@ def pour(stop: threading.Event) -> None:
                 except OSError:
                     break  # the guest says that nobody listens, or is not there
             time.sleep(0.01)
+
+
+COME_AND_GO = f"""
+PATH=/bin; /bin/busybox --install -s /bin
+while :; do
+    while [ ! -e /sys/class/net/eth0 ]; do usleep 10000; done
+    ifconfig eth0 {GUEST} up; {ECHO}
+    while [ -e /sys/class/net/eth0 ]; do usleep 10000; done
+done
+"""
+CYCLES = 5
+
+
+@pytest.mark.parametrize("options", ["vhost=off", pytest.param("vhost=on,queues=2", marks=VHOST)])
+def test_card_comes_and_goes(tmp_path: Path, options: str) -> None:
+    data = random.Random(2).randbytes(2 * MIB)
+    with Machine(config(tmp_path, COME_AND_GO)) as machine:
+        machine.start()
+        for _ in range(CYCLES):
+            machine.attach_device(
+                f"virtio-net,id=card,tap={TAP},host-addr={HOST}/{PREFIX},{options}"
+            )
+            wire = Wire()
+            assert wire.echo(data) == data
+            wire.close()
+            machine.detach_device("card")
+            end = time.monotonic() + TIMEOUT
+            while net.exists(TAP) and time.monotonic() < end:
+                time.sleep(0.05)
+            assert not net.exists(TAP)
+        machine.stop()
+        machine.wait()
 
 
 def test_tap_is_gone_when_the_machine_is_killed(tmp_path: Path) -> None:

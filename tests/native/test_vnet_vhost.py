@@ -1,0 +1,182 @@
+"""virtio-net with vhost: rings given to the kernel, taken back, and given again."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.native.netrig import HEADER, OWN_MAC, frame, header
+from tests.native.virtiorig import VirtioRig
+from tests.virtiodriver import DriverRing
+from tests.virtiopci import NEEDS_RESET, wait_for
+from vmm.backends.tap import TapConfig, open_tap
+from vmm.backends.vhost import VhostNet
+from vmm.context import DeviceContext
+from vmm.layout import MIB
+from vmm.native import check, lib
+from vmm.virtio.net import Net
+
+pytestmark = pytest.mark.needs("root", "tap", "vhost-net")
+
+NAME = f"vmmv{os.getpid() % 100000}"
+RX, TX = 0, 1
+NO_HEADER = b"\0" * HEADER
+
+
+def build(context: DeviceContext) -> Net:
+    tap = open_tap(TapConfig(name=NAME))
+    return Net("net0", context, tap, mac=OWN_MAC, vhost=VhostNet(1))
+
+
+class Card(VirtioRig):
+    def __init__(self, *, msix: bool = True) -> None:
+        super().__init__(build, msix=msix)
+        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
+        self.wire.bind((NAME, 0x88B5))
+        self.wire.settimeout(20)
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        self.wire.close()
+
+    def counter(self, name: str) -> int:
+        return int(self.device.counters()[name])
+
+    def start(self) -> tuple[DriverRing, DriverRing]:
+        rx, tx, _control = self.driver.probe(self.arena)
+        wait_for(lambda: self.counter("vhost_rings") == 2, "vhost to have the rings")
+        return rx, tx
+
+    def fill(self, rx: DriverRing, count: int = 64) -> None:
+        for _ in range(count):
+            rx.add([], [1536])
+        if rx.publish():
+            self.driver.notify(RX)
+
+    def sends(self, tx: DriverRing, number: int) -> None:
+        tx.add([NO_HEADER + frame(number)])
+        self.exchange(TX, tx)
+        assert self.wire.recv(4096) == frame(number)
+
+    def receives(self, rx: DriverRing, number: int) -> None:
+        self.wire.send(frame(number))
+        got: list[bytes] = []
+
+        def ours() -> bool:
+            got.extend(used.data for used in rx.collect() if used.data[24:26] == b"\x88\xb5")
+            return bool(got)
+
+        wait_for(ours, "a packet")
+        assert got == [header(buffers=1) + frame(number)]
+
+
+@pytest.fixture
+def card() -> Iterator[Card]:
+    with Card() as card:
+        yield card
+
+
+def test_kernel_moves_packets(card: Card) -> None:
+    rx, tx = card.start()
+    card.fill(rx)
+    for number in range(20):
+        card.sends(tx, number)
+        card.receives(rx, number)
+    assert card.counter("rx_packets") == card.counter("tx_packets") == 0
+    assert card.core.counters()["interrupts"] == 0  # vhost writes to the vectors itself
+    card.await_interrupt(RX + 1)
+
+
+def test_pin_is_raised_through_the_loop() -> None:
+    with Card(msix=False) as card:
+        rx, tx = card.start()
+        card.fill(rx)
+        card.sends(tx, 1)
+        card.receives(rx, 1)
+        wait_for(lambda: card.core.counters()["interrupts"] > 0, "an interrupt")
+        wait_for(lambda: card.driver.isr() & 1, "the interrupt's status")
+
+
+def test_rings_are_taken_back_and_given_again(card: Card) -> None:
+    rx, tx = card.start()
+    card.fill(rx, 200)
+    for number in range(10):
+        card.pci.pause()
+        assert card.counter("vhost_rings") == 0
+        saved = card.pci.save()
+        card.pci.resume()
+        if number % 2:
+            card.pci.load(saved)
+        card.sends(tx, number)
+        card.receives(rx, number)
+
+
+def test_one_ring_is_reset_while_the_other_works(card: Card) -> None:
+    rx, tx = card.start()
+    card.fill(rx)
+    for number in range(5):
+        card.driver.reset_queue(RX)
+        assert card.counter("vhost_rings") == 1
+        card.sends(tx, number)
+        rx = card.driver.ring(card.arena, RX)
+        card.driver.enable(RX, rx, 1)
+        card.fill(rx)
+        card.receives(rx, number)
+
+
+def test_reset_under_traffic(card: Card) -> None:
+    for number in range(10):
+        rx, tx = card.start()
+        card.fill(rx)
+        for _ in range(50):
+            card.wire.send(frame(number))
+        tx.add([NO_HEADER + frame(number)])
+        tx.publish()
+        card.driver.notify(TX)
+        card.driver.reset()
+        assert card.counter("vhost_rings") == 0
+    rx, tx = card.start()
+    tx.add([NO_HEADER + frame(99)])
+    card.exchange(TX, tx)
+    while card.wire.recv(4096) != frame(99):
+        pass
+
+
+def test_vhost_learns_of_new_memory(card: Card) -> None:
+    rx, tx = card.start()
+    card.fill(rx)
+    place = 1 << 32
+    hva = card.memory.regions[0].hva
+    check(lib.gmem_add(card.memory.pointer, place, MIB, lib_pointer(hva), 0), "gmem_add")
+    try:
+        card.memory.write(place, NO_HEADER + frame(7))
+        head = tx.add([b"x" * (HEADER + 60)]).head
+        tx.set_desc(head, place, HEADER + 60)
+        card.exchange(TX, tx)
+        assert card.wire.recv(4096) == frame(7)
+        card.receives(rx, 8)
+        assert card.counter("vhost_rings") == 2
+    finally:
+        card.driver.reset()
+        check(lib.gmem_remove(card.memory.pointer, place, MIB), "gmem_remove")
+
+
+def lib_pointer(address: int) -> object:
+    from vmm.native import ffi
+
+    return ffi.cast("void *", address)
+
+
+def test_broken_ring_needs_a_reset(card: Card) -> None:
+    rx, tx = card.start()
+    tx.set_desc(0, 1 << 45, 100)
+    tx.offer(0)
+    tx.publish()
+    card.driver.notify(TX)
+    wait_for(lambda: card.driver.status & NEEDS_RESET, "the need of a reset")
+    assert card.counter("vhost_rings") == 0
+    rx, tx = card.start() if not card.driver.reset() else (rx, tx)
+    card.sends(tx, 1)
