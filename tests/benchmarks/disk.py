@@ -57,6 +57,7 @@ def qemu(append: str, initrd: str) -> list[str]:
         *("-object", "iothread,id=io"),
         *("-drive", f"file={IMAGE},format=raw,if=none,id=d,aio=threads,cache=writeback"),
         *("-device", "virtio-blk-pci,drive=d,iothread=io,disable-legacy=on"),
+        *("-boot", "strict=on"),  # the firmware leaves the disk alone
     )
     return tools.pc(
         *disk, "-serial", "stdio", "-kernel", kernel, "-initrd", initrd, "-append", append
