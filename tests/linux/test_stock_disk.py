@@ -101,7 +101,8 @@ TRAFFIC = "\n".join(
 def test_file_system_of_the_guest_s_own(options: str, tmp_path: Path) -> None:
     disk = image(tmp_path, 64 * MIB)
 
-    done = run(tmp_path, TRAFFIC, "--cpus", "2", "--disk", f"{disk},serial=number 1,{options}")
+    shape = ("--cpus", "2", "--io-threads", "2")
+    done = run(tmp_path, TRAFFIC, *shape, "--disk", f"{disk},serial=number 1,{options}")
 
     answers = done.answers()
     assert done.code == 0, done.console[-3000:] + done.stderr
