@@ -173,7 +173,7 @@ OTHER_OPTIONS: tuple[Option, ...] = (
     _row(OUTPUT, "-o --output", "path", "FILE.svg", "",
          "Where to write the picture; stdout if not given.", command="plot", toml=""),
     _row(LAB, "-m --mem", "size", "SIZE", "4G", "Memory of the lab.", command="lab"),
-    _row(LAB, "-c --cpus", "count", "N", "2", "CPUs of the lab.", command="lab"),
+    _row(LAB, "-c --cpus", "count", "N", "1", "CPUs of the lab.", command="lab"),
     _row(LAB, "--device", "text", "QEMU_DEVICE", "", "One more PCI device for the lab.",
          name="devices", repeat=True, command="lab"),
     _row(LAB, "--qemu-arg", "text", "WORD", "", "One more word for QEMU.",

@@ -40,11 +40,11 @@ def after(line: list[str], option: str) -> list[str]:
     return [line[i + 1] for i, word in enumerate(line) if word == option]
 
 
-def test_the_default_machine_has_svm_an_iommu_and_two_cpus() -> None:
+def test_the_default_machine_has_svm_an_iommu_and_one_cpu() -> None:
     line = words()
     assert after(line, "-cpu")[0].startswith("EPYC,+svm,")
     assert "intel-iommu,intremap=on" in after(line, "-device")
-    assert after(line, "-smp") == ["2"]
+    assert after(line, "-smp") == ["1"]
     assert after(line, "-m") == ["4096M"]
     assert after(line, "-accel") == ["tcg,thread=multi"]
     assert "-icount" not in line
