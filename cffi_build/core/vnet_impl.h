@@ -25,8 +25,14 @@ static inline struct virtio_dev *vnet_dev(struct vnet_pair *p)
 void vnet_listen(struct vnet_pair *p);
 // The tap is gone: nothing more is asked of it, and the link is down.
 void vnet_lost(struct vnet_pair *p);
-// Tells the tap which pairs are used, and what the guest takes. 0 or -errno.
+// Tells the tap which pairs are used. 0 or -errno.
 int vnet_apply_pairs(struct vnet *n);
+
+// vnet_features.c
+// What to offer with such a tap.
+uint64_t vnet_features(const struct vnet_setup *setup);
+bool vnet_features_ok(struct virtio_dev *d, uint64_t acked);
+// Tells the tap what the guest takes. 0 or -errno.
 int vnet_apply_offloads(struct vnet *n);
 
 // vnet_rx.c: whatever the tap has, until the guest has no room.

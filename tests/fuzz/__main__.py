@@ -61,7 +61,8 @@ TARGETS = {
     ),
     "vnet": (
         *TIMER, *VQ, "virtio.c", "virtio_loop.c", "virtio_regs.c", "virtio_state.c", "vnet.c",
-        "vnet_control.c", "vnet_rx.c", "vnet_state.c", "vnet_tx.c", "vnet_vhost.c",
+        "vnet_control.c", "vnet_features.c", "vnet_rx.c", "vnet_state.c", "vnet_tx.c",
+        "vnet_vhost.c",
     ),
     "platform": (
         *TIMER, "hpet.c", "hpet_event.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c",
