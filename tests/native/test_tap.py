@@ -286,17 +286,26 @@ def features(name: str) -> dict[str, bool]:
     return {"tx-tcp-segmentation": bool(value[1])}
 
 
-def test_tap_that_is_taken_away_is_a_link_that_is_down() -> None:
+def remove() -> None:
     from pyroute2 import IPRoute
 
+    with IPRoute() as ip:
+        ip.link("del", index=ip.link_lookup(ifname=NAME)[0])
+
+
+@pytest.mark.parametrize("when", ["before the start", "afterwards"])
+def test_tap_that_is_taken_away_is_a_link_that_is_down(when: str) -> None:
     with TapRig() as rig:
+        if when == "before the start":
+            remove()
         rx, tx, _control = rig.driver.probe(rig.arena)
+        rig.settle()
         for _ in range(64):  # a card without buffers would not look
             rx.add([], [1536])
         rx.publish()
         rig.driver.notify(0)
-        with IPRoute() as ip:
-            ip.link("del", index=ip.link_lookup(ifname=NAME)[0])
+        if when == "afterwards":
+            remove()
         wait_for(lambda: rig.device.counters()["lost"], "the end of the tap")
         assert rig.driver.read(4, 6, 2) == 0
         tx.add([NO_HEADER + frame(1)])
