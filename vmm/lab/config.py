@@ -26,7 +26,7 @@ class LabConfig(Record):
         str, ...
     ] = ()  # argument vector, found through PATH; a shell's words need `sh -c`
     mem: int = 4 << 30
-    cpus: int = 1  # docs/decisions/0012-one-cpu-in-the-lab.md
+    cpus: int = 1  # docs/decisions/0013-one-cpu-in-the-lab.md
     devices: tuple[str, ...] = ()  # each one QEMU -device argument: more PCI devices for L1
     qemu_args: tuple[str, ...] = ()  # anything else for QEMU: -drive, -netdev, ...
     kernel_args: tuple[str, ...] = ()  # L1's command line, after the lab's own
