@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.stock import TIMEOUT, initrd_with
+from tests.linux.stock import initrd_with
 from tests.terminalkit import Terminal
 from vmm.config import VmConfig
 from vmm.lab import initramfs
@@ -32,9 +32,10 @@ from vmm.machine import Machine
 pytestmark = pytest.mark.needs("kvm", "stock-kernel")
 
 SOURCE = Path(__file__).parent / "c" / "portio.c"
-KIB, MIB = 1 << 10, 1 << 20
+PATIENCE = 40  # seconds for anything that the guest does, inside an emulated machine
+MIB = 1 << 20
 NAMES = ("a", "b", "c", "d")
-# Runs every line that comes on the port called orders.
+# Runs every line that comes on the port called orders; its end is that of one caller.
 OBEY = """
 PATH=/bin; /bin/busybox --install -s /bin
 for p in /sys/class/virtio-ports/*; do
@@ -42,7 +43,9 @@ for p in /sys/class/virtio-ports/*; do
 done
 echo obeying
 exec 3<>$orders
-while read -r line <&3; do eval "$line"; echo "done: $line"; done
+while usleep 1000; do
+    while read -r line <&3; do eval "$line"; echo "done: $line"; done
+done
 """
 
 
@@ -73,7 +76,7 @@ class Guest:
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        end = time.monotonic() + TIMEOUT
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, f"waited in vain for {what}:\n{self.text()[-3000:]}"
             assert self.machine.result is None, self.text()[-3000:]
@@ -84,7 +87,7 @@ class Guest:
 
     def connect(self, name: str) -> socket.socket:
         peer = socket.socket(socket.AF_UNIX)
-        peer.settimeout(TIMEOUT)
+        peer.settimeout(PATIENCE)
         peer.connect(str(self.folder / f"{name}.sock"))
         return peer
 
@@ -116,7 +119,7 @@ def guest(folder: Path, *ports: str, **settings: object) -> Iterator[Guest]:
             "consoles": [f"file:{console}"],
             "ports": named,
             "cpus": 2,
-            "timeout": str(6 * TIMEOUT),
+            "timeout": str(10 * PATIENCE),
             **settings,
         }
     )
@@ -176,9 +179,10 @@ def check_files(guest: Guest) -> None:
         guest.until(lambda: "poll=-o-" in guest.do("portio poll a"), "a connection")
         assert "nonblock-read=-11" in guest.do("portio nonblock a")
         assert peer.recv(1) == b"x"
+        guest.order("portio take a")
         peer.sendall(b"input")
-        guest.until(lambda: "poll=io-" in guest.do("portio poll a"), "input")
-        assert "=input" in guest.do("echo =`head -c 5 /dev/vport0p2`")
+        guest.wait_for("taken=input")
+        assert "poll=io-" in guest.text()
         guest.order(f"portio fill a {MIB}")
         assert receive(peer, MIB) == b"f" * MIB
         guest.wait_for(f"written={MIB}")
@@ -314,13 +318,13 @@ def test_hvc0_is_a_terminal_that_follows_the_window(tmp_path: Path) -> None:
     """25, 26: keys, text, the window's size, and how a panic on it is told."""
     script = (
         "PATH=/bin; /bin/busybox --install -s /bin; portio window /dev/hvc0 2 &\n"
-        'sleep 1; echo ready; read -r answer; echo "you said $answer"; wait\n'
+        'read -r answer; echo "you said $answer"; wait\n'
         "echo c >/proc/sysrq-trigger"
     )
     terminal = boot_on_terminal(tmp_path, script)
     try:
-        terminal.patience = TIMEOUT
-        terminal.wait_for(b"ready")
+        terminal.patience = PATIENCE
+        terminal.wait_for(b"window=0x0")
         terminal.type(b"hel\x01\x01lo\r")
         terminal.wait_for(b"you said hel")
         resize(terminal, 100, 40)
@@ -341,7 +345,8 @@ def test_26_message_of_the_window_comes_in_either_order(tmp_path: Path) -> None:
     script = (
         "PATH=/bin; /bin/busybox --install -s /bin\n"
         "portio window /dev/hvc0 1 >/tmp/0 & portio window /dev/hvc1 1 >/tmp/1 &\n"
-        "sleep 1; echo ready; wait; echo `tail -n1 /tmp/0` `tail -n1 /tmp/1`; sleep 1"
+        "until [ -s /tmp/0 -a -s /tmp/1 ]; do usleep 10000; done; echo watching; wait\n"
+        "echo `tail -n1 /tmp/0` `tail -n1 /tmp/1`; sleep 1"
     )
     terminal = boot_on_terminal(
         tmp_path,
@@ -351,8 +356,8 @@ def test_26_message_of_the_window_comes_in_either_order(tmp_path: Path) -> None:
         *("--port", "console,device=s,null"),
     )
     try:
-        terminal.patience = TIMEOUT
-        terminal.wait_for(b"ready")
+        terminal.patience = PATIENCE
+        terminal.wait_for(b"watching")
         resize(terminal, 100, 40)
         terminal.wait_for(b"window=")
         code = terminal.end()

@@ -85,9 +85,84 @@ static long echo(int fd, long left)
 	return done;
 }
 
-static void on_winch(int signal)
+// `times` times: opens the port when it comes, echoes 5000 bytes, waits until it goes.
+static long plug(const char *name, long times)
 {
-	(void)signal;
+	long good = 0;
+
+	for (long i = 0; i < times; i++) {
+		int fd = open_port(name, O_RDWR);
+		if (fd < 0)
+			break;
+		good += echo(fd, 5000) == 5000;
+		while (read(fd, buf, CHUNK) >= 0)
+			usleep(500);
+		close(fd);
+	}
+	return good;
+}
+
+static void show_poll(int fd)
+{
+	struct pollfd port = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	poll(&port, 1, 0);
+	printf("poll=%c%c%c\n", port.revents & POLLIN ? 'i' : '-',
+	       port.revents & POLLOUT ? 'o' : '-', port.revents & POLLHUP ? 'h' : '-');
+}
+
+// Waits for input and takes it. One open does both: with the port's end what is unread goes, too.
+static void take(int fd)
+{
+	struct pollfd port = { .fd = fd, .events = POLLIN };
+
+	poll(&port, 1, -1);
+	show_poll(fd);
+	ssize_t n = read(fd, buf, CHUNK);
+	printf("taken=%.*s\n", n < 0 ? 0 : (int)n, buf);
+}
+
+static void try_nonblock(int fd)
+{
+	ssize_t n = read(fd, buf, 10);
+
+	printf("nonblock-read=%zd\n", n < 0 ? -errno : n);
+	n = write(fd, "x", 1);
+	printf("nonblock-write=%zd\n", n < 0 ? -errno : n);
+}
+
+// Writes without waiting until the port, opened so, takes no more; then waits for the rest.
+static void fill(int fd, long number)
+{
+	long done = 0;
+	ssize_t n;
+
+	memset(buf, 'f', CHUNK);
+	while (done < number && (n = write(fd, buf, 4096)) > 0)
+		done += n;
+	printf("filled=%d\n", errno == EAGAIN);
+	fflush(stdout);
+	fcntl(fd, F_SETFL, 0);
+	for (; done < number; done += n) {
+		n = write(fd, buf, number - done < CHUNK ? (size_t)(number - done) : CHUNK);
+		if (n < 0)
+			break;
+	}
+	printf("written=%ld\n", done);
+}
+
+// Numbered lines, one write each; how many.
+static long storm(int fd, long number)
+{
+	long i;
+
+	for (i = 0; i < number; i++) {
+		char line[32];
+		int len = snprintf(line, sizeof(line), "%06ld\n", i);
+		if (write(fd, line, (size_t)len) != len)
+			break;
+	}
+	return i;
 }
 
 static void show_window(int fd)
@@ -97,6 +172,25 @@ static void show_window(int fd)
 	ioctl(fd, TIOCGWINSZ, &size);
 	printf("window=%ux%u\n", size.ws_col, size.ws_row);
 	fflush(stdout);
+}
+
+// The size of a terminal now, and after each of `number` changes. The signal is blocked so that
+// none is lost between two waits.
+static void window(int fd, long number)
+{
+	sigset_t winch;
+	int got;
+
+	sigemptyset(&winch);
+	sigaddset(&winch, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &winch, NULL);
+	setsid();
+	ioctl(fd, TIOCSCTTY, 1);
+	show_window(fd);
+	for (long i = 0; i < number; i++) {
+		sigwait(&winch, &got);
+		show_window(fd);
+	}
 }
 
 int main(int argc, char **argv)
@@ -110,68 +204,22 @@ int main(int argc, char **argv)
 		int fd = open_port(name, O_RDWR);
 		printf("echoed-%s=%ld\n", name, fd < 0 ? (long)fd : echo(fd, number));
 	} else if (!strcmp(verb, "plug")) {
-		// `number` times: open the port when it comes, echo 5000 bytes, wait until it goes.
-		long good = 0;
-		for (long i = 0; i < number; i++) {
-			int fd = open_port(name, O_RDWR);
-			if (fd < 0)
-				break;
-			good += echo(fd, 5000) == 5000;
-			while (read(fd, buf, CHUNK) >= 0)
-				usleep(500);
-			close(fd);
-		}
-		printf("plugged-%s=%ld\n", name, good);
+		printf("plugged-%s=%ld\n", name, plug(name, number));
 	} else if (!strcmp(verb, "twice")) {
 		int first = open_port(name, O_RDWR), second = open_port(name, O_RDWR);
 		printf("twice=%d %d\n", first >= 0, second);
 	} else if (!strcmp(verb, "poll")) {
-		struct pollfd port = { .fd = open_port(name, O_RDWR | O_NONBLOCK),
-				       .events = POLLIN | POLLOUT };
-		poll(&port, 1, 0);
-		printf("poll=%c%c%c\n", port.revents & POLLIN ? 'i' : '-',
-		       port.revents & POLLOUT ? 'o' : '-', port.revents & POLLHUP ? 'h' : '-');
+		show_poll(open_port(name, O_RDWR | O_NONBLOCK));
+	} else if (!strcmp(verb, "take")) {
+		take(open_port(name, O_RDWR));
 	} else if (!strcmp(verb, "nonblock")) {
-		int fd = open_port(name, O_RDWR | O_NONBLOCK);
-		ssize_t n = read(fd, buf, 10);
-		printf("nonblock-read=%zd\n", n < 0 ? -errno : n);
-		n = write(fd, "x", 1);
-		printf("nonblock-write=%zd\n", n < 0 ? -errno : n);
+		try_nonblock(open_port(name, O_RDWR | O_NONBLOCK));
 	} else if (!strcmp(verb, "fill")) {
-		// Writes without waiting until the port takes no more; then waits for the rest.
-		int fd = open_port(name, O_RDWR | O_NONBLOCK);
-		long done = 0;
-		ssize_t n;
-		memset(buf, 'f', CHUNK);
-		while ((n = write(fd, buf, 4096)) > 0)
-			done += n;
-		printf("filled=%d\n", errno == EAGAIN);
-		fflush(stdout);
-		fcntl(fd, F_SETFL, 0);
-		for (; done < number; done += n)
-			n = write(fd, buf, number - done < CHUNK ? (size_t)(number - done) : CHUNK);
-		printf("written=%ld\n", done);
+		fill(open_port(name, O_RDWR | O_NONBLOCK), number);
 	} else if (!strcmp(verb, "storm")) {
-		// Numbered lines, one write each.
-		int fd = open_port(name, O_WRONLY);
-		for (long i = 0; i < number; i++) {
-			char line[32];
-			int len = snprintf(line, sizeof(line), "%06ld\n", i);
-			if (write(fd, line, (size_t)len) != len)
-				return 3;
-		}
+		printf("stormed=%ld\n", storm(open_port(name, O_WRONLY), number));
 	} else if (!strcmp(verb, "window")) {
-		// The size of a terminal now, and after each of `number` changes.
-		int fd = open_port(name, O_RDWR | O_NOCTTY);
-		struct sigaction act = { .sa_handler = on_winch };
-		sigaction(SIGWINCH, &act, NULL);
-		setsid();
-		ioctl(fd, TIOCSCTTY, 1);
-		show_window(fd);
-		for (long i = 0; i < number; i++) {
-			pause();
-			show_window(fd);
-		}
+		window(open_port(name, O_RDWR | O_NOCTTY), number);
 	} else {
 		return 2;
 	}
