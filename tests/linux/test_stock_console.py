@@ -17,7 +17,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ SOURCE = Path(__file__).parent / "c" / "portio.c"
 PATIENCE = 40  # seconds for anything that the guest does, inside an emulated machine
 MIB = 1 << 20
 NAMES = ("a", "b", "c", "d")
+REPLUGS = 100
 # Runs every line that comes on the port called orders; its end is that of one caller.
 OBEY = """
 PATH=/bin; /bin/busybox --install -s /bin
@@ -153,7 +154,9 @@ def test_named_ports_of_a_stock_kernel(tmp_path: Path) -> None:
         check_unbind(running)
         check_storm(running)
         core = running.machine.stats()["devices"]["virtio-console0"]
-        assert core["faults"] == core["refused"] == core["control_ignored"] == 0
+        assert core["faults"] == core["refused"] == core["port_failed"] == 0
+        # The guest's word that it has closed a port may cross with the port's removal.
+        assert core["control_ignored"] <= REPLUGS
 
 
 def check_names(guest: Guest) -> None:
@@ -219,15 +222,15 @@ def check_echo(guest: Guest) -> None:
 
 
 def check_replug(guest: Guest) -> None:
-    """15, 16: a port comes and goes 100 times while another carries an echo."""
+    """15, 16: a port comes and goes REPLUGS times while another carries an echo."""
     size = 8 * MIB
     data = random.Random(16).randbytes(size)
     back: list[bytes] = []
     guest.order(f"portio echo b {size} &")
-    guest.order("portio plug x 100 &")
+    guest.order(f"portio plug x {REPLUGS} &")
     beside = threading.Thread(target=lambda: back.append(echo_through(guest, "b", data)))
     beside.start()
-    for n in range(100):
+    for n in range(REPLUGS):
         guest.machine.ports.add(f"name=x,socket={guest.folder}/x.sock")
         piece = data[n * 1000 : n * 1000 + 5000]
         with guest.connect("x") as peer:
@@ -238,7 +241,7 @@ def check_replug(guest: Guest) -> None:
             guest.machine.ports.remove("x")
     beside.join()
     assert back == [data]
-    guest.wait_for("plugged-x=100")
+    guest.wait_for(f"plugged-x={REPLUGS}")
     guest.wait_for(f"echoed-b={size}")
 
 
@@ -249,8 +252,12 @@ def check_swap(guest: Guest) -> None:
     guest.do("echo to a file >/dev/vport0p4")
     guest.machine.ports.swap("c", "ring=8K")
     guest.do("echo to a ring >/dev/vport0p4")
+    assert guest.machine.ports.read("c") == b"to a ring\n"
     guest.machine.ports.swap("c", f"socket={guest.folder}/c.sock")
     assert log.read_bytes() == b"to a file\n"
+    guest.order("echo to a socket >/dev/vport0p4")
+    with guest.connect("c") as peer:
+        assert receive(peer, 12) == b"to a socket\n"
 
 
 def check_saved_state(guest: Guest) -> None:
@@ -273,11 +280,16 @@ def check_saved_state(guest: Guest) -> None:
 
 
 def check_unbind(guest: Guest) -> None:
-    """20: the driver lets go and takes the device again; orders come from the console meanwhile."""
+    """20: the driver lets go and takes the device again.
+
+    Not before it has all ports: it frees a message of its own, if one is on its way, like a buffer.
+    """
+    names = len(("orders", *NAMES))
     guest.order(
         "exec 3<&-; cd /sys/bus/virtio/drivers/virtio_console; for i in 1 2 3; do "
-        "echo virtio0 >unbind; echo virtio0 >bind; done; cd /; "
-        "while [ ! -e /dev/vport0p1 ]; do usleep 1000; done; exec 3<>/dev/vport0p1"
+        "echo virtio0 >unbind; echo virtio0 >bind; "
+        f"until [ `cat /sys/class/virtio-ports/*/name | wc -l` = {names} ]; do usleep 1000; done; "
+        "done; cd /; exec 3<>/dev/vport0p1"
     )
     guest.until(
         lambda: guest.machine.stats()["devices"]["virtio-console0"]["starts"] >= 4, "three starts"
@@ -287,17 +299,31 @@ def check_unbind(guest: Guest) -> None:
     assert "alive" in guest.do("echo al''ive")
 
 
+@contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """All threads of this process, so the vCPUs and the loops, share one CPU of the host."""
+    usual = os.sched_getaffinity(0)
+    pin({min(usual)})
+    try:
+        yield
+    finally:
+        pin(usual)
+
+
+def pin(cpus: set[int]) -> None:
+    for task in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # it has ended since
+            os.sched_setaffinity(int(task), cpus)
+
+
 def check_storm(guest: Guest) -> None:
     """31: two vCPUs on one CPU of the host, and many short writes."""
     count = 20_000
-    for task in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(task.name), {0})
-    with guest.connect("a") as peer:
+    with on_one_cpu(), guest.connect("a") as peer:
         guest.order(f"portio storm a {count} &")
         lines = receive(peer, 7 * count)
     assert lines == b"".join(b"%06d\n" % n for n in range(count))
-    for task in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(task.name), range(os.cpu_count() or 1))
+    guest.wait_for(f"stormed={count}")
 
 
 def boot_on_terminal(folder: Path, script: str, *options: str) -> Terminal:
