@@ -1,136 +1,22 @@
-"""A stock Debian kernel on a virtio console: hvc0, named ports; numbers as in docs/console.md.
-
-Machines are driven in this process. The guest's shell is told what to do line by line on a port of
-its own, `orders`, and answers on the console; what shells cannot do is done by c/portio.c.
-"""
+"""A stock Debian kernel on named ports; numbers as in docs/console.md."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
-import signal
-import socket
-import struct
-import subprocess
-import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.linux.stock import initrd_with
-from tests.terminalkit import Terminal
-from vmm.config import VmConfig
-from vmm.lab import initramfs
-from vmm.lab.guest import guest_kernel
-from vmm.machine import Machine
+from tests.linux.consoleguest import MIB, NAMES, Guest, guest, receive
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel")
 
-SOURCE = Path(__file__).parent / "c" / "portio.c"
-PATIENCE = 40  # seconds for anything that the guest does, inside an emulated machine
-MIB = 1 << 20
-NAMES = ("a", "b", "c", "d")
 REPLUGS = 100
-# Runs every line that comes on the port called orders; its end is that of one caller.
-OBEY = """
-PATH=/bin; /bin/busybox --install -s /bin
-for p in /sys/class/virtio-ports/*; do
-    [ "`cat $p/name 2>/dev/null`" = orders ] && orders=/dev/${p##*/}
-done
-echo obeying
-exec 3<>$orders
-while usleep 1000; do
-    while read -r line <&3; do eval "$line"; echo "done: $line"; done
-done
-"""
-
-
-def portio(folder: Path) -> initramfs.Entry:
-    """The helper as a member of the guest's file system."""
-    binary = folder / "portio"
-    subprocess.run(["gcc", "-static", "-O2", "-o", str(binary), str(SOURCE)], check=True)
-    return initramfs.file("bin/portio", binary.read_bytes(), 0o755)
-
-
-def receive(peer: socket.socket, length: int) -> bytes:
-    data = bytearray()
-    while len(data) < length:
-        piece = peer.recv(min(length - len(data), MIB))
-        assert piece, f"ended after {len(data)} of {length} bytes"
-        data += piece
-    return bytes(data)
-
-
-class Guest:
-    """A running guest that does what it is told; `text()` is its console."""
-
-    def __init__(self, machine: Machine, folder: Path, console: Path) -> None:
-        self.machine, self.folder, self.console = machine, folder, console
-        self.orders = self.connect("orders")
-
-    def text(self) -> str:
-        return self.console.read_text(errors="replace") if self.console.exists() else ""
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, f"waited in vain for {what}:\n{self.text()[-3000:]}"
-            assert self.machine.result is None, self.text()[-3000:]
-            time.sleep(0.01)
-
-    def wait_for(self, line: str) -> None:
-        self.until(lambda: line in self.text(), line)
-
-    def connect(self, name: str) -> socket.socket:
-        peer = socket.socket(socket.AF_UNIX)
-        peer.settimeout(PATIENCE)
-        peer.connect(str(self.folder / f"{name}.sock"))
-        return peer
-
-    def order(self, line: str) -> None:
-        self.orders.sendall(f"{line}\n".encode())
-
-    def do(self, line: str) -> str:
-        """Has the line done; what the console shows of it."""
-        before = len(self.text())
-        self.order(line)
-        self.until(lambda: f"done: {line}" in self.text()[before:], line)
-        return self.text()[before:]
-
-    def upcalls(self) -> int:
-        """Entries into Python that guest accesses made, without those of asking for them."""
-        return int(self.machine.stats()["upcalls"]["count"])
-
-
-@contextmanager
-def guest(folder: Path, *ports: str, **settings: object) -> Iterator[Guest]:
-    console = folder / "console"
-    initrd = initrd_with(folder, OBEY, [portio(folder)])
-    named = [*ports, *(f"name={name},socket={folder}/{name}.sock" for name in ("orders", *NAMES))]
-    config = VmConfig.of(
-        **{
-            "kernel": str(guest_kernel()),
-            "initrd": str(initrd),
-            "append": 'console=ttyS0 quiet vmm.cmd="/bin/sh /script"',
-            "consoles": [f"file:{console}"],
-            "ports": named,
-            "cpus": 2,
-            "timeout": str(10 * PATIENCE),
-            **settings,
-        }
-    )
-    with Machine(config) as machine:
-        machine.start()
-        running = Guest(machine, folder, console)
-        running.wait_for("obeying")
-        yield running
-        machine.stop()
-        machine.wait()
 
 
 def echo_through(guest: Guest, name: str, data: bytes) -> bytes:
@@ -324,71 +210,3 @@ def check_storm(guest: Guest) -> None:
         lines = receive(peer, 7 * count)
     assert lines == b"".join(b"%06d\n" % n for n in range(count))
     guest.wait_for(f"stormed={count}")
-
-
-def boot_on_terminal(folder: Path, script: str, *options: str) -> Terminal:
-    initrd = initrd_with(folder, script, [portio(folder)])
-    return Terminal(
-        *("--kernel", str(guest_kernel()), "--initrd", str(initrd)),
-        *("--append", 'console=hvc0 vmm.cmd="/bin/sh /script"', "--reboot", "exit"),
-        *("--exit-report", str(folder / "report"), "--console", "virtio", *options),
-    )
-
-
-def resize(terminal: Terminal, columns: int, rows: int) -> None:
-    fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    os.kill(terminal.pid, signal.SIGWINCH)
-
-
-def test_hvc0_is_a_terminal_that_follows_the_window(tmp_path: Path) -> None:
-    """25, 26: keys, text, the window's size, and how a panic on it is told."""
-    script = (
-        "PATH=/bin; /bin/busybox --install -s /bin; portio window /dev/hvc0 2 &\n"
-        'read -r answer; echo "you said $answer"; wait\n'
-        "echo c >/proc/sysrq-trigger"
-    )
-    terminal = boot_on_terminal(tmp_path, script)
-    try:
-        terminal.patience = PATIENCE
-        terminal.wait_for(b"window=0x0")
-        terminal.type(b"hel\x01\x01lo\r")
-        terminal.wait_for(b"you said hel")
-        resize(terminal, 100, 40)
-        terminal.wait_for(b"window=100x40")
-        resize(terminal, 132, 50)
-        terminal.wait_for(b"window=132x50")
-        code = terminal.end()
-    finally:
-        terminal.close()
-    assert code == 255
-    report = (tmp_path / "report").read_text()
-    assert '"cause": "panic"' in report
-    assert "Kernel panic - not syncing: sysrq triggered crash" in report
-
-
-def test_26_message_of_the_window_comes_in_either_order(tmp_path: Path) -> None:
-    """Kernels differ in which they read, so one of two devices must have the window turned."""
-    script = (
-        "PATH=/bin; /bin/busybox --install -s /bin\n"
-        "portio window /dev/hvc0 1 >/tmp/0 & portio window /dev/hvc1 1 >/tmp/1 &\n"
-        "until [ -s /tmp/0 -a -s /tmp/1 ]; do usleep 10000; done; echo watching; wait\n"
-        "echo `tail -n1 /tmp/0` `tail -n1 /tmp/1`; sleep 1"
-    )
-    terminal = boot_on_terminal(
-        tmp_path,
-        script,
-        *("--device", "virtio-console,id=l,ports=1"),
-        *("--device", "virtio-console,id=s,ports=1,resize-order=spec"),
-        *("--port", "console,device=s,null"),
-    )
-    try:
-        terminal.patience = PATIENCE
-        terminal.wait_for(b"watching")
-        resize(terminal, 100, 40)
-        terminal.wait_for(b"window=")
-        code = terminal.end()
-    finally:
-        terminal.close()
-    assert code == 0
-    shown = terminal.seen.split(b"window=", 1)[1].split()
-    assert {shown[0], shown[1].removeprefix(b"window=")} == {b"100x40", b"40x100"}

@@ -1,0 +1,120 @@
+"""A running stock guest with named ports, whose shell does what it is told on one of them.
+
+Machines are driven in this process. The guest's shell is told what to do line by line on a port of
+its own, `orders`, and answers on the console; what shells cannot do is done by c/portio.c.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.linux.stock import initrd_with
+from vmm.config import VmConfig
+from vmm.lab import initramfs
+from vmm.lab.guest import guest_kernel
+from vmm.machine import Machine
+
+SOURCE = Path(__file__).parent / "c" / "portio.c"
+PATIENCE = 40  # seconds for anything that the guest does, inside an emulated machine
+MIB = 1 << 20
+NAMES = ("a", "b", "c", "d")
+# Runs every line that comes on the port called orders; its end is that of one caller.
+OBEY = """
+PATH=/bin; /bin/busybox --install -s /bin
+for p in /sys/class/virtio-ports/*; do
+    [ "`cat $p/name 2>/dev/null`" = orders ] && orders=/dev/${p##*/}
+done
+echo obeying
+exec 3<>$orders
+while usleep 1000; do
+    while read -r line <&3; do eval "$line"; echo "done: $line"; done
+done
+"""
+
+
+def portio(folder: Path) -> initramfs.Entry:
+    """The helper as a member of the guest's file system."""
+    binary = folder / "portio"
+    subprocess.run(["gcc", "-static", "-O2", "-o", str(binary), str(SOURCE)], check=True)
+    return initramfs.file("bin/portio", binary.read_bytes(), 0o755)
+
+
+def receive(peer: socket.socket, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        piece = peer.recv(min(length - len(data), MIB))
+        assert piece, f"ended after {len(data)} of {length} bytes"
+        data += piece
+    return bytes(data)
+
+
+class Guest:
+    """A running guest that does what it is told; `text()` is its console."""
+
+    def __init__(self, machine: Machine, folder: Path, console: Path) -> None:
+        self.machine, self.folder, self.console = machine, folder, console
+        self.orders = self.connect("orders")
+
+    def text(self) -> str:
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain for {what}:\n{self.text()[-3000:]}"
+            assert self.machine.result is None, self.text()[-3000:]
+            time.sleep(0.01)
+
+    def wait_for(self, line: str) -> None:
+        self.until(lambda: line in self.text(), line)
+
+    def connect(self, name: str) -> socket.socket:
+        peer = socket.socket(socket.AF_UNIX)
+        peer.settimeout(PATIENCE)
+        peer.connect(str(self.folder / f"{name}.sock"))
+        return peer
+
+    def order(self, line: str) -> None:
+        self.orders.sendall(f"{line}\n".encode())
+
+    def do(self, line: str) -> str:
+        """Has the line done; what the console shows of it."""
+        before = len(self.text())
+        self.order(line)
+        self.until(lambda: f"done: {line}" in self.text()[before:], line)
+        return self.text()[before:]
+
+    def upcalls(self) -> int:
+        """Entries into Python that guest accesses made, without those of asking for them."""
+        return int(self.machine.stats()["upcalls"]["count"])
+
+
+@contextmanager
+def guest(folder: Path, *ports: str, **settings: object) -> Iterator[Guest]:
+    console = folder / "console"
+    initrd = initrd_with(folder, OBEY, [portio(folder)])
+    named = [*ports, *(f"name={name},socket={folder}/{name}.sock" for name in ("orders", *NAMES))]
+    config = VmConfig.of(
+        **{
+            "kernel": str(guest_kernel()),
+            "initrd": str(initrd),
+            "append": 'console=ttyS0 quiet vmm.cmd="/bin/sh /script"',
+            "consoles": [f"file:{console}"],
+            "ports": named,
+            "cpus": 2,
+            "timeout": str(10 * PATIENCE),
+            **settings,
+        }
+    )
+    with Machine(config) as machine:
+        machine.start()
+        running = Guest(machine, folder, console)
+        running.wait_for("obeying")
+        yield running
+        machine.stop()
+        machine.wait()
