@@ -132,15 +132,15 @@ def check_replug(guest: Guest) -> None:
 
 
 def check_swap(guest: Guest) -> None:
-    """19: other ends for a port that the guest writes to."""
-    log = guest.folder / "swapped"
-    guest.machine.ports.swap("c", f"file={log}")
-    guest.do("echo to a file >/dev/vport0p4")
-    guest.machine.ports.swap("c", "ring=8K")
-    guest.do("echo to a ring >/dev/vport0p4")
-    assert guest.machine.ports.read("c") == b"to a ring\n"
-    guest.machine.ports.swap("c", f"socket={guest.folder}/c.sock")
-    assert log.read_bytes() == b"to a file\n"
+    """19: other ends for a port that the guest writes to, which does not wait for the device."""
+    log, ports = guest.folder / "swapped", guest.machine.ports
+    ports.swap("c", f"file={log}")
+    guest.order("echo to a file >/dev/vport0p4")
+    guest.until(lambda: log.read_bytes() == b"to a file\n", "the file")
+    ports.swap("c", "ring=8K")
+    guest.order("echo to a ring >/dev/vport0p4")
+    guest.until(lambda: ports.read("c") == b"to a ring\n", "the ring")
+    ports.swap("c", f"socket={guest.folder}/c.sock")
     guest.order("echo to a socket >/dev/vport0p4")
     with guest.connect("c") as peer:
         assert receive(peer, 12) == b"to a socket\n"
