@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vmm.errors import HostError
 from vmm.host import apt
+from vmm.lab.mend import mend
 from vmm.record import Record
 
 TOOLS = ("qemu-system-x86", "busybox-static", "kmod", "zstd")
@@ -40,7 +41,7 @@ class Kernel(Record):
 
 def tools() -> apt.Root:
     """QEMU, busybox and kmod with every library they need."""
-    return apt.Root(path=apt.unpacked("tools", TOOLS))
+    return apt.Root(path=apt.unpacked("lab-tools", TOOLS, finish=mend))
 
 
 def kernel() -> Kernel:
