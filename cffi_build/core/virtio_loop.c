@@ -90,7 +90,8 @@ static int start_queue(struct virtio_queue *q)
 
 	if (!queue_wanted(q, &config))
 		return 0;
-	int err = vq_start(&q->vq, d->mem, &d->gdev, &config);
+	// GUEST: devices have room for as many chains as they offered.
+	int err = config.size > q->max_size ? -EINVAL : vq_start(&q->vq, d->mem, &d->gdev, &config);
 	if (!err) {
 		err = watch_kicks(q);
 		q->live = true;

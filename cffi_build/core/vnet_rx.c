@@ -76,10 +76,12 @@ static int gather(struct vnet_pair *p, struct vq *vq, uint64_t must, uint64_t wa
 			continue;
 		if (b->chains && b->room >= must)
 			return 0;
-		// With all of them taken the driver notifies for the next one.
-		p->rx_waits = true;
-		if (!vq_kicks_on(vq))
+		// With all of them taken the driver notifies for the next one. What came meanwhile
+		// was not notified: then there is nothing to wait for.
+		if (!vq_kicks_on(vq)) {
+			p->rx_waits = true;
 			return -EAGAIN;
+		}
 	}
 	return b->room < must ? -EMSGSIZE : 0;
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import guests
+from tests.descriptors import await_no_more, descriptors
 from vmm.config import VmConfig
 from vmm.deviceconfig import DeviceConfig
 from vmm.errors import ConfigError, StateError, VmmError
@@ -128,14 +128,13 @@ def test_a_device_can_come_in_every_state(idle: Machine) -> None:
 def test_a_device_that_cannot_come_changes_nothing(
     device: str, kind: type[VmmError], reason: str, idle: Machine
 ) -> None:
-    # Threads may still be opening and closing files of their start: only more is a leak.
-    before, descriptors = idle.info(), set(os.listdir("/proc/self/fd"))
+    before, files = idle.info(), descriptors()
 
     with pytest.raises(kind, match=reason):
         idle.attach_device(device)
 
     assert idle.info() == before
-    assert set(os.listdir("/proc/self/fd")) <= descriptors
+    await_no_more(files)
 
 
 @pytest.mark.parametrize("name", ["nobody", "com1", "host-bridge", "pci", ""])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.descriptors import await_no_more, descriptors
 from tests.native.test_ioapic import LEVEL, MASKED, IoApicRig
 from vmm.errors import VmmError
 from vmm.native import lib
@@ -182,8 +183,8 @@ def test_cascade_cannot_be_driven(chip: Rig) -> None:
 
 
 def test_closing_gives_its_descriptors_back(chip: Rig) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = descriptors()
 
     Intx(chip.hub, chip.loop, PIN).close()
 
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    await_no_more(before)

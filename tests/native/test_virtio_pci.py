@@ -325,6 +325,7 @@ def test_queue_enabled_before_its_address_is_at_address_0(rig: VirtioRig) -> Non
     [
         ("queue_size", 0),
         ("queue_size", 7),
+        ("queue_size", 16),  # a ring that could be, but larger than offered
         ("queue_size", 0x8000),
         ("queue_desc", 0x1001),
         ("queue_desc", 64 << 20),  # behind RAM
