@@ -4,6 +4,7 @@
 // How long the next packet is nobody says before it is read. It is read into as many buffers as the
 // last ones needed, with the pair's own memory behind them; what lands there is rare and is given
 // to the guest from there.
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "vnet_impl.h"
@@ -166,6 +167,18 @@ static ssize_t read_packet(struct vnet_pair *p)
 	return len < 0 ? -errno : len;
 }
 
+// Whether nothing more will come after this result of read_packet(), which was no packet. The
+// peer chooses: an empty datagram and a refused one are not the end.
+static bool is_end(const struct vnet_pair *p, ssize_t len)
+{
+	int type = 0;
+	socklen_t size = sizeof(type);
+
+	if (len)
+		return len != -ECONNREFUSED;
+	return getsockopt(p->fd, SOL_SOCKET, SO_TYPE, &type, &size) || type != SOCK_DGRAM;
+}
+
 // One packet: 1, 0 (the tap has none) or as gather().
 static int receive(struct vnet_pair *p, struct vq *vq)
 {
@@ -187,11 +200,14 @@ static int receive(struct vnet_pair *p, struct vq *vq)
 		return 1;
 	}
 	give_back(p, vq);
-	if (len > 0)
-		count_own(&p->rx_dropped, 1);
-	else if (len != -EAGAIN)
-		vnet_lost(p); // also the end of what a socket's peer sends
-	return len > 0;
+	if (len == -EAGAIN)
+		return 0;
+	if (len <= 0 && is_end(p, len)) {
+		vnet_lost(p);
+		return 0;
+	}
+	count_own(&p->rx_dropped, 1);
+	return 1;
 }
 
 void vnet_rx(struct vnet_pair *p)

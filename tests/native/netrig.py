@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from tests.native.virtiorig import VirtioRig
@@ -47,16 +48,23 @@ def bits(*features: int) -> int:
 class NetRig(VirtioRig):
     """`peers` are the other ends, one for each pair of queues."""
 
-    def __init__(self, pairs: int = 1, kind: int = socket.SOCK_DGRAM, **settings: Any) -> None:
+    def __init__(
+        self,
+        pairs: int = 1,
+        kind: int = socket.SOCK_DGRAM,
+        wire: Sequence[socket.socket] = (),
+        **settings: Any,
+    ) -> None:
+        """wire: the device's ends, given away; then there are no `peers`."""
         self.peers: list[socket.socket] = []
-        fds = []
-        for _pair in range(pairs):
+        ends = list(wire)
+        for _pair in range(0 if ends else pairs):
             ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
             theirs.settimeout(20)
             ours.setblocking(False)
             self.peers.append(theirs)
-            fds.append(Fd(ours.detach()))
-        tap = Tap("a socket", fds, is_tap=False)
+            ends.append(ours)
+        tap = Tap("a socket", [Fd(end.detach()) for end in ends], is_tap=False)
         super().__init__(lambda context: Net("net0", context, tap, mac=OWN_MAC, **settings))
 
     def __exit__(self, *exception: object) -> None:

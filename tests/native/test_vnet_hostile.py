@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable, Iterator
 
@@ -231,3 +232,41 @@ def test_runt_from_the_wire_is_dropped(rig: NetRig) -> None:
 
     assert rig.take(rx)[0].data[HEADER:] == frame(1)
     assert rig.counter("rx_dropped") == 3
+
+
+# --- the other end
+
+
+def test_empty_datagram_is_dropped_and_the_link_stays(rig: NetRig) -> None:
+    rx, _tx, _control = rig.driver.probe(rig.arena)
+    rig.fill(rx, 4)
+    rig.peer.send(b"")
+    rig.peer.send(NO_HEADER + frame(7))
+
+    [used] = rig.take(rx)
+
+    assert used.data[HEADER:] == frame(7)
+    assert (rig.counter("rx_dropped"), rig.counter("lost")) == (1, 0)
+
+
+def test_refused_datagram_is_not_the_end() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ours.setblocking(False)
+        ours.connect(peer.getsockname())
+        here = ours.getsockname()
+        with NetRig(wire=[ours]) as rig:
+            rx, tx, _control = rig.driver.probe(rig.arena)
+            rig.fill(rx, 4)
+            port = peer.getsockname()[1]
+            peer.close()
+            rig.send(tx, NO_HEADER + frame(1))
+            wait_for(lambda: rig.counter("rx_dropped"), "the refusal")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:
+                back.bind(("127.0.0.1", port))
+                back.sendto(NO_HEADER + frame(2), here)
+                [used] = rig.take(rx)
+
+            assert used.data[HEADER:] == frame(2)
+            assert rig.counter("lost") == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from vmm import log
 from vmm.backends.tap import Tap, TapConfig, open_tap
 from vmm.backends.vhost import OWN, VhostNet, available
-from vmm.errors import ConfigError
+from vmm.errors import ConfigError, HostError
 from vmm.native import ffi, lib
 from vmm.virtio.device import VirtioDevice
 from vmm.virtio.make import behind_pci, on_its_loop
@@ -109,6 +110,24 @@ def tap_config(settings: dict[str, Any]) -> TapConfig:
     return config
 
 
+def choose_vhost(mode: str, tap: Tap) -> VhostNet | None:
+    """Who serves a card on `tap`: the kernel, or None for this process.
+
+    auto goes on without a vhost that is there but refuses. ConfigError, HostError with on.
+    """
+    if mode == "on":
+        if not tap.is_tap:
+            raise ConfigError("vhost=on needs a tap, and fd= is a socket; use vhost=off")
+        return VhostNet(len(tap.fds))
+    if mode == "off" or not tap.is_tap or not available():
+        return None
+    try:
+        return VhostNet(len(tap.fds))
+    except HostError as error:
+        log.warning("net.without_vhost", tap=tap.name, why=str(error))
+        return None
+
+
 def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:
     """`--net` and `--device virtio-net`."""
     context = on_its_loop(context, settings)
@@ -116,10 +135,7 @@ def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any])
     tap = open_tap(wanted)
     vhost: VhostNet | None = None
     try:
-        if settings["vhost"] == "on" or (
-            settings["vhost"] == "auto" and tap.is_tap and available()
-        ):
-            vhost = VhostNet(len(tap.fds))
+        vhost = choose_vhost(settings["vhost"], tap)
         mac = settings["mac"] or random_mac()
         net = Net(config.id, context, tap, mac=mac, mtu=wanted.mtu, vhost=vhost)
     except BaseException:
