@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+import pytest
+
 from tests.native.devrig import Rig
 from tests.virtiodriver import Arena, DriverRing, Used
 from tests.virtiopci import CAP_MSIX, PATIENCE, PciConfig, VirtioPciDriver, wait_for
@@ -19,10 +21,12 @@ from vmm.memory import GuestMemory
 from vmm.pci.root import PciRoot
 from vmm.record import replace
 from vmm.virtio.device import VirtioDevice
+from vmm.virtio.rng import Rng
 from vmm.virtio.transport import TransportConfig, VirtioPci
 
 SLOT = 3
 MSIX_ENABLE = 1 << 15
+RNG_ID = 4
 
 
 class PlugRig(Rig):
@@ -140,3 +144,23 @@ class VirtioRig(PlugRig):
 
     def make_driver(self) -> Any:
         return self.virtio_driver()
+
+
+def rng_rig(**more: Any) -> VirtioRig:
+    """An entropy device: the least there is behind the transport."""
+    return VirtioRig(lambda context: Rng("rng0", context), **more)
+
+
+@pytest.fixture
+def pin_rig() -> Iterator[VirtioRig]:
+    """Without vectors: interrupts come on the function's pin."""
+    with rng_rig(msix=False) as rig:
+        yield rig
+
+
+def works(rig: VirtioRig) -> bool:
+    """A driver that starts anew gets its random bytes."""
+    [ring] = rig.driver.probe(rig.arena)
+    ring.add([], [64])
+    [used] = rig.exchange(0, ring)
+    return used.written == 64 and used.data != bytes(64)
