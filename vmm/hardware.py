@@ -166,6 +166,13 @@ class Hardware:
         for device in self.devices:
             device.resume()
 
+    def halt_devices(self) -> None:
+        """What devices began on the host is done or given up. All vCPUs have ended.
+
+        Each is tried; VmmError, or a group of them, for those that are stuck.
+        """
+        close_all(device.halt for device in self.devices)
+
     def reset(self) -> None:
         """Everything but the contents of RAM as after building. All vCPUs must be parked."""
         lib.vmcore_drain(self.core)

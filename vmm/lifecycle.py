@@ -209,7 +209,7 @@ class Lifecycle:
             self.on_event("DEVICE_DELETED", gone)
 
     def halt_threads(self) -> None:
-        """Gate shut for good, vCPUs kicked and joined, then the loop; also after half a launch."""
+        """Gate shut for good; vCPUs, devices and loops end. Also after half a launch."""
         with self.moving:
             if self.state != "stopped":
                 self.gate.stop()
@@ -217,8 +217,19 @@ class Lifecycle:
                 for vcpu in self.hardware.vcpus:
                     vcpu.join()
                 lib.vmcore_drain(self.hardware.core)
+                self._halt_devices()
                 self.hardware.loops.stop()
             self.state = "stopped"
+
+    def _halt_devices(self) -> None:
+        """Before the loops end: the kernel gives up what io_uring has under way for their threads.
+
+        What is stuck is said again, as an error, when it cannot be closed either.
+        """
+        try:
+            self.hardware.halt_devices()
+        except Exception as error:
+            log.warning("machine.not_at_rest", vm=self.config.name, why=str(error))
 
     def _kick_all(self) -> None:
         for vcpu in self.hardware.vcpus:

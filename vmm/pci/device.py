@@ -55,6 +55,9 @@ class PciDevice:
     def resume(self) -> None:
         """Ends `pause()`."""
 
+    def halt(self) -> None:
+        """The machine ends: nothing, if the device has nothing under way on the host."""
+
     def unused(self) -> str | None:
         """For a device that needs a driver and never had one: Linux's option for it, or ""."""
         return None

@@ -162,6 +162,9 @@ class VirtioPci(PciDevice):
     def resume(self) -> None:
         self.core.resume()
 
+    def halt(self) -> None:
+        self.core.halt()
+
     def reset(self) -> None:
         self.core.halt()
         super().reset()
