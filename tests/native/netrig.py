@@ -23,6 +23,8 @@ MRG_RXBUF, STATUS, CTRL_VQ, CTRL_RX, MQ, CTRL_MAC_ADDR = 15, 16, 17, 18, 22, 23
 NEEDS_CSUM = 1
 GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6, GSO_ECN = 0, 1, 3, 4, 0x80
 HEADER = 12
+NO_HEADER = bytes(HEADER)
+RX, TX, CONTROL = 0, 1, 2  # the queues of a card with one pair
 OWN_MAC = bytes.fromhex("525400123456")
 DEVICE = 4  # type of the structure with the device's configuration
 
@@ -107,5 +109,5 @@ class NetRig(VirtioRig):
         self.peer.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while True:
-                self.peer.send(bytes(HEADER) + frame())
+                self.peer.send(NO_HEADER + frame())
         self.peer.settimeout(20)

@@ -21,6 +21,7 @@ from tests.native.netrig import (
     HOST_TSO4,
     HOST_TSO6,
     MQ,
+    NO_HEADER,
     OWN_MAC,
     bits,
     frame,
@@ -37,7 +38,6 @@ from vmm.virtio.net import Net, tap_config
 TUNSETPERSIST = 0x400454CB
 NAME = f"vmmt{os.getpid() % 100000}"
 pytestmark = pytest.mark.needs("root", "tap")
-NO_HEADER = b"\0" * HEADER
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.native.netrig import (
+    CONTROL,
     CSUM,
     CTRL_MAC_ADDR,
     CTRL_RX,
@@ -28,6 +29,9 @@ from tests.native.netrig import (
     HOST_TSO6,
     HOST_UFO,
     NEEDS_CSUM,
+    NO_HEADER,
+    RX,
+    TX,
     NetRig,
     bits,
     frame,
@@ -36,8 +40,6 @@ from tests.native.netrig import (
 from tests.virtiodriver import DESC_NEXT, DESC_WRITE, DriverRing
 from tests.virtiopci import NEEDS_RESET, wait_for
 
-RX, TX, CONTROL = 0, 1, 2
-NO_HEADER = b"\0" * HEADER
 ALL_CSUM = bits(CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, GUEST_UFO, HOST_TSO4,
                 HOST_TSO6, HOST_ECN, HOST_UFO)  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.native.netrig import HEADER, OWN_MAC, frame, header
+from tests.native.netrig import HEADER, NO_HEADER, OWN_MAC, RX, TX, frame, header
 from tests.native.virtiorig import VirtioRig
 from tests.virtiodriver import DriverRing
 from tests.virtiopci import NEEDS_RESET, wait_for
@@ -22,8 +22,6 @@ from vmm.virtio.net import Net
 pytestmark = pytest.mark.needs("root", "tap", "vhost-net")
 
 NAME = f"vmmv{os.getpid() % 100000}"
-RX, TX = 0, 1
-NO_HEADER = b"\0" * HEADER
 
 
 def build(context: DeviceContext) -> Net:
