@@ -20,7 +20,7 @@ from tests.native.legacydriver import (
     STATUS,
     LegacyDriver,
 )
-from tests.native.test_virtio_served import Upper
+from tests.native.servedrig import Upper
 from tests.native.virtiorig import SLOT, VirtioRig
 from tests.virtiopci import wait_for
 from vmm.virtio.transport import TransportConfig

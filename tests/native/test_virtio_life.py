@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.native.test_virtio_served import Upper
+from tests.native.servedrig import Upper
 from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import NEEDS_RESET, READY, wait_for
 from vmm.errors import StateError

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.native.test_virtio_served import Upper
+from tests.native.servedrig import Upper
 from tests.native.twins.virtiopci import VirtioPciTwin
 from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import FIELDS
