@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.native.virtiorig import VirtioRig
 from tests.virtiodriver import DriverRing, Used
 from vmm.backends.block import BlockBackend
@@ -13,11 +15,25 @@ from vmm.backends.image import BlockConfig
 from vmm.virtio.blk import Blk
 
 SECTOR = 512
+SECTORS = 4096  # of a disk with numbers
+WCE = 32  # offset in the configuration space
 OK, IOERR, UNSUPP = 0, 1, 2
 IN, OUT, FLUSH, GET_ID, LIFETIME, DISCARD, WRITE_ZEROES, SECURE_ERASE = 0, 1, 4, 8, 10, 11, 13, 14
 UNMAP = 1
 F_RO, F_FLUSH, F_CONFIG_WCE, F_MQ, F_DISCARD, F_WRITE_ZEROES = 5, 9, 11, 12, 13, 14
 ENGINES = ("io_uring", "threads")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """Each sector begins with its number."""
+    path = tmp_path / "disk.img"
+    path.write_bytes(b"".join(struct.pack("<Q504x", n) for n in range(SECTORS)))
+    return path
+
+
+def sectors(path: Path, first: int, count: int = 1) -> bytes:
+    return path.read_bytes()[first * SECTOR : (first + count) * SECTOR]
 
 
 def header(kind: int, sector: int = 0) -> bytes:

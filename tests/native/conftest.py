@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.native.blkrig import image
 from tests.native.virtiorig import pin_rig
 
-__all__ = ["pin_rig"]
+__all__ = ["image", "pin_rig"]
