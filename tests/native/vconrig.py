@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.native.virtiorig import VirtioRig
 from tests.vcondriver import GuestConsole, GuestPort
@@ -13,6 +17,14 @@ from vmm.virtio.console import VirtioConsole
 from vmm.virtio.consoleport import Port
 
 PATIENCE = 20
+
+
+def serial(*names: str) -> list[str]:
+    """Ports of those names, each with a socket called NAME.sock."""
+    return [f"name={name},socket={{dir}}/{name}.sock" for name in names]
+
+
+NAMED = tuple(serial("a", "b", "c", "d"))
 
 
 class ConsoleRig(VirtioRig):
@@ -60,6 +72,32 @@ class ConsoleRig(VirtioRig):
         return self.console.counters()[name]
 
 
+MakeRig = Callable[..., ConsoleRig]
+
+
+@pytest.fixture
+def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
+    made: list[ConsoleRig] = []
+
+    def make(*ports: str, kind: type[ConsoleRig] = ConsoleRig, **more: Any) -> ConsoleRig:
+        made.append(kind(tmp_path, *ports, **more))
+        return made[-1]
+
+    yield make
+    for rig in made:
+        rig.__exit__()
+
+
+def works(rig: ConsoleRig, guest: GuestConsole) -> bool:
+    """A port of that driver still carries bytes both ways."""
+    port, peer = rig.joined(guest, "a")
+    peer.sendall(b"ping")
+    assert port.read(4) == b"ping"
+    port.write_all(b"pong")
+    assert receive(peer, 4) == b"pong"
+    return True
+
+
 def receive(peer: socket.socket, length: int) -> bytes:
     """Exactly so many bytes."""
     data = bytearray()
@@ -68,3 +106,17 @@ def receive(peer: socket.socket, length: int) -> bytes:
         assert piece, f"ended after {len(data)} of {length} bytes"
         data += piece
     return bytes(data)
+
+
+def pour(peer: socket.socket, data: bytes) -> threading.Thread:
+    """Sends from a thread of its own."""
+    thread = threading.Thread(target=peer.sendall, args=(data,))
+    thread.start()
+    return thread
+
+
+def drink(peer: socket.socket, length: int, result: Callable[[bytes], object]) -> threading.Thread:
+    """Receives on a thread of its own."""
+    thread = threading.Thread(target=lambda: result(receive(peer, length)))
+    thread.start()
+    return thread
