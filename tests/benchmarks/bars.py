@@ -32,6 +32,12 @@ def disk_bar(what: str, limit: float, part: str) -> Bar:
     return Bar(what=f"disk, {what}: x QEMU", limit=limit, over=f"disk/{part}/vmm", under=under)
 
 
+def devices_bar(what: str, figure: str) -> Bar:
+    under = f"devices/{figure}/qemu pc"
+    what = f"boot with devices, {what}: x QEMU pc"
+    return Bar(what=what, limit=0.9, over=f"devices/{figure}/vmm", under=under)
+
+
 BARS = (
     *(exit_bar(op) for op in exits.PLAIN),
     *(exit_bar(op, "vmm legacy") for op in exits.CLOCKS),
@@ -76,6 +82,9 @@ BARS = (
         over="net/send/vmm vhost",
         under="net/send/qemu pc vhost",
     ),
+    devices_bar("CPU", "cpu"),
+    devices_bar("VM exits", "exits"),
+    Bar(what="boot with devices: calls into Python", limit=300, over="devices/user python/vmm"),
 )
 
 

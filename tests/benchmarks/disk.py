@@ -16,6 +16,12 @@ from tests.benchmarks.stage import PLACE
 IMAGE = PLACE / "disk.img"
 MIB = 1 << 20
 SIZE = 64 * MIB
+QEMU = (
+    *("-object", "iothread,id=io"),
+    *("-drive", f"file={IMAGE},format=raw,if=none,id=d,aio=threads,cache=writeback"),
+    *("-device", "virtio-blk-pci,drive=d,iothread=io,disable-legacy=on"),
+    *("-boot", "strict=on"),  # the firmware leaves the disk alone
+)
 # Parts of guests/bench/diskload.c: name, the mark at its begin and at its end, requests or bytes.
 PARTS = (
     ("single", guest.SINGLE, guest.MANY, 2048),
@@ -27,9 +33,7 @@ PARTS = (
 def measure(rounds: int) -> Measures:
     """CPU seconds per request or byte; the first of `rounds` only warms up."""
     found = Measures()
-    with IMAGE.open("wb") as image:
-        for number in range(SIZE // MIB):
-            image.write(bytes([number]) * MIB)
+    make_image()
     initrd, append = guest.reading(), f"{APPEND} cryptomgr.notests"
     prefer_reader()
     subjects = {
@@ -47,21 +51,18 @@ def measure(rounds: int) -> Measures:
     return found
 
 
+def make_image() -> None:
+    with IMAGE.open("wb") as image:
+        for number in range(SIZE // MIB):
+            image.write(bytes([number]) * MIB)
+
+
 def vmm(append: str, initrd: str, more: str = "") -> list[str]:
     return tools.vmm_linux(append, initrd, ("--disk", f"{IMAGE}{more}"))
 
 
 def qemu(append: str, initrd: str) -> list[str]:
-    kernel, initrd, append = tools.linux(append, initrd)
-    disk = (
-        *("-object", "iothread,id=io"),
-        *("-drive", f"file={IMAGE},format=raw,if=none,id=d,aio=threads,cache=writeback"),
-        *("-device", "virtio-blk-pci,drive=d,iothread=io,disable-legacy=on"),
-        *("-boot", "strict=on"),  # the firmware leaves the disk alone
-    )
-    return tools.pc(
-        *disk, "-serial", "stdio", "-kernel", kernel, "-initrd", initrd, "-append", append
-    )
+    return tools.pc(*QEMU, "-serial", "stdio", *tools.qemu_image(append, initrd))
 
 
 def read(argv: list[str]) -> dict[str, float]:

@@ -31,6 +31,13 @@ exec /diskload
 """
 NET_DRIVERS = ("virtio_pci", "virtio_net")
 NET_HOST, NET_GUEST = "198.51.100.1", "198.51.100.2"
+USE_DEVICES = f"""#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+while read -r module; do /bin/busybox insmod "/modules/$module"; done </modules/order
+/bin/busybox dd if=/dev/vda of=/dev/null bs=4096 count=1 2>/dev/null || exit
+/bin/busybox ifconfig eth0 {NET_GUEST} up || exit
+echo BENCH-HELLO
+{SLEEP}"""
 SERVE = f"""#!/bin/busybox sh
 while read -r module; do /bin/busybox insmod "/modules/$module"; done </modules/order
 /bin/busybox mount -t proc proc /proc
@@ -65,12 +72,19 @@ def serving() -> str:
     return _made(init, udp, *guest.guest_modules(NET_DRIVERS))
 
 
+def using_devices() -> str:
+    """Its first process says HELLO when disk and network card are in use."""
+    init = initramfs.file("init", USE_DEVICES.encode(), 0o755)
+    return _made(init, *guest.guest_modules((*DISK_DRIVERS, *NET_DRIVERS)))
+
+
 def prepare() -> None:
     """Makes what would take long on the emulated CPU: the files, the unpacked kernel."""
     speaking()
     pouring()
     reading()
     serving()
+    using_devices()
     kernel = image.identify(str(guest.guest_kernel()))
     kernel.unpack(cache.folder(""))
     kernel.close()

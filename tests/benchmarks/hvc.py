@@ -37,5 +37,4 @@ def measure(rounds: int) -> Measures:
 
 
 def qemu_linux(append: str, initrd: str) -> list[str]:
-    kernel, initrd, append = tools.linux(append, initrd)
-    return tools.pc(*CONSOLE, "-kernel", kernel, "-initrd", initrd, "-append", append)
+    return tools.pc(*CONSOLE, *tools.qemu_image(append, initrd))

@@ -55,11 +55,14 @@ def vmm_linux(initrd: str, vhost: str) -> list[str]:
 
 
 def qemu_linux(initrd: str, vhost: str) -> list[str]:
-    kernel, initrd, append = tools.linux(NOTESTS, initrd)
-    return tools.pc(
-        *("-serial", "stdio", "-device", "virtio-net-pci,netdev=n,romfile="),
+    image = tools.qemu_image(NOTESTS, initrd)
+    return tools.pc("-serial", "stdio", *qemu_card(vhost), *image)
+
+
+def qemu_card(vhost: str) -> tuple[str, ...]:
+    return (
+        *("-device", "virtio-net-pci,netdev=n,romfile="),
         *("-netdev", f"tap,id=n,ifname={TAP},script=no,downscript=no,vhost={vhost}"),
-        *("-kernel", kernel, "-initrd", initrd, "-append", append),
     )
 
 

@@ -11,6 +11,7 @@ REFERENCES = {
     "boot": "qemu microvm",
     "reasons": "qemu microvm",
     "serial": "qemu microvm",
+    "devices": "qemu pc",
     "host-startup": "qemu pc",
     "host-exits": "raw",
 }

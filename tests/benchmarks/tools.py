@@ -49,8 +49,12 @@ def linux(append: str, initrd: str) -> tuple[str, str, str]:
 
 
 def qemu_linux(append: str, initrd: str) -> list[str]:
+    return microvm("-serial", "stdio", *qemu_image(append, initrd))
+
+
+def qemu_image(append: str, initrd: str) -> tuple[str, ...]:
     kernel, initrd, append = linux(append, initrd)
-    return microvm("-serial", "stdio", "-kernel", kernel, "-initrd", initrd, "-append", append)
+    return ("-kernel", kernel, "-initrd", initrd, "-append", append)
 
 
 def vmm_linux(append: str, initrd: str, more: Sequence[str] = ()) -> list[str]:
