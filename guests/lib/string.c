@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the compiler may call on its own, and strlen.
+// What the compiler may call on its own, and what tests ask of bytes.
 #include "types.h"
 
 void *memset(void *dst, int c, size_t n)
@@ -35,4 +35,14 @@ size_t strlen(const char *s)
 	while (s[n])
 		n++;
 	return n;
+}
+
+bool all_zero(const void *bytes, size_t n)
+{
+	const u8 *at = bytes;
+
+	for (; n; n--, at++)
+		if (*at)
+			return false;
+	return true;
 }

@@ -22,4 +22,5 @@ void *memset(void *dst, int c, size_t n);
 void *memcpy(void *dst, const void *src, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
+bool all_zero(const void *bytes, size_t n);
 #endif

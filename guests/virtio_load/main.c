@@ -14,16 +14,6 @@ static struct virtio v;
 static struct vring ring;
 static u8 buffer[8][BYTES];
 
-static bool zeros(const u8 *bytes)
-{
-	u32 i;
-
-	for (i = 0; i < BYTES; i++)
-		if (bytes[i])
-			return false;
-	return true;
-}
-
 static void traffic(void)
 {
 	u64 left = arg_u64("requests", 2000);
@@ -51,7 +41,7 @@ static void traffic(void)
 			u16 place = ring.seen % ring.size;
 			check_equal(vring_wait(&ring), BYTES);
 			check_equal(ring.used.ring[place].id, place);
-			check(!zeros(buffer[place]));
+			check(!all_zero(buffer[place], BYTES));
 		}
 	}
 	check(seen);
