@@ -5,7 +5,7 @@ docs/extending.md shows a virtio and a PCI device, each whole.
 
 from __future__ import annotations
 
-from vmm.kinds import param
+from vmm.kindtable import param
 from vmm.pci.function import Ident
 from vmm.pci.served import ServedPciDevice
 from vmm.virtio.chain import Chain, ServedQueue

@@ -8,8 +8,8 @@ import pytest
 
 from tests.golden import golden
 from tests.native.pcirig import PciRig
-from vmm import kinds
 from vmm.devices.platform import build_platform
+from vmm.kindtable import KINDS
 from vmm.layout import MIB, PCI_ECAM
 from vmm.memory import GuestMemory
 from vmm.record import replace
@@ -43,7 +43,7 @@ def test_an_empty_bus_has_its_host_bridge() -> None:
     golden.check("pci-none.txt", dump(""))
 
 
-@pytest.mark.parametrize("kind", [k.name for k in kinds.KINDS.values()])
+@pytest.mark.parametrize("kind", [k.name for k in KINDS.values()])
 def test_configuration_space(kind: str, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.write_bytes(bytes(512))

@@ -28,6 +28,7 @@ from vmm.backends.image import BlockConfig, Geometry, open_image
 from vmm.config import VmConfig
 from vmm.deviceconfig import read_device
 from vmm.errors import ConfigError, HostError
+from vmm.kindtable import KINDS
 from vmm.record import replace
 from vmm.virtio.blk import make
 
@@ -166,10 +167,10 @@ def test_lock_ends_with_the_disk(engine: str, image: Path) -> None:
     ],
 )
 def test_settings_that_cannot_be(device: str, sentence: str) -> None:
-    kind = kinds.KINDS["virtio-blk"]
+    kind = KINDS["virtio-blk"]
     config = replace(read_device(device), id="disk")
     with pytest.raises(ConfigError, match=re.escape(sentence)), Rig() as rig:
-        make(rig.context, config, kinds.settings(kind, config))
+        make(rig.context, config, kind.settings(config))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from vmm import kinds
 from vmm.config import VmConfig
 from vmm.deviceconfig import read_device
 from vmm.errors import ConfigError, VmmError
+from vmm.kindtable import KINDS
 from vmm.loop import IoLoops
 from vmm.virtio.make import behind_pci
 from vmm.virtio.rng import Rng
@@ -18,7 +19,7 @@ from vmm.virtio.rng import Rng
 
 def plugged(text: str) -> PlugRig:
     [config] = kinds.with_names([read_device(text)])
-    return PlugRig(lambda context: kinds.KINDS[config.kind].make(context, config))
+    return PlugRig(lambda context: KINDS[config.kind].make(context, config))
 
 
 def test_devices_take_the_loops_in_turn_and_the_first_one_last() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmm import kinds
+from vmm import kinds, kindtable
 from vmm.config import VmConfig
 from vmm.deviceconfig import DeviceConfig, parse_address, read_device, write_device
 from vmm.errors import ConfigError
@@ -158,10 +158,10 @@ def test_devices_on_the_command_line_win_over_the_file(tmp_path: Path) -> None:
 
 
 def test_settings_are_converted_and_completed() -> None:
-    kind = kinds.KINDS["virtio-rng"]
+    kind = kindtable.KINDS["virtio-rng"]
     device = read_device("virtio-rng,max-bytes=1K")
 
-    found = kinds.settings(kind, device)
+    found = kind.settings(device)
 
     assert found["max-bytes"] == 1024
     assert found["period"] == 1000
@@ -176,11 +176,11 @@ def test_unnamed_devices_get_their_kind_and_a_free_number() -> None:
     assert names == ["a2", "a1", "a3", "a4", "b0"]
 
 
-@pytest.mark.parametrize("name", kinds.KINDS)
+@pytest.mark.parametrize("name", kindtable.KINDS)
 def test_every_row_names_something_that_makes_devices(name: str) -> None:
     from importlib import import_module
 
-    module, _, function = kinds.KINDS[name].maker.partition(":")
+    module, _, function = kindtable.KINDS[name].maker.partition(":")
 
     assert callable(getattr(import_module(module), function))
 
@@ -231,14 +231,14 @@ def test_a_kind_of_another_package_may_say_what_it_takes(
     def make(*_arguments: Any) -> None:
         pass
 
-    make.params = (kinds.param("size", "size", "1M", "How much."),)  # type: ignore[attr-defined]
+    make.params = (kindtable.param("size", "size", "1M", "How much."),)  # type: ignore[attr-defined]
     entries = [EntryPoint(make)]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group, name: entries)
 
     kind = kinds.find("theirs")
 
     assert kind is not None
-    assert kinds.settings(kind, read_device("theirs")) == {"size": 1 << 20}
+    assert kind.settings(read_device("theirs")) == {"size": 1 << 20}
     assert problems("theirs,colour=red") == [
         "--device theirs has no setting 'colour'; it takes size"
     ]

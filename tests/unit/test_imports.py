@@ -22,7 +22,7 @@ LAYERS = (
     "errors record closing threads bundle",
     "layout options outcome sentences",
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
-    "netconfig kinds",
+    "netconfig kindtable kinds",
     "native log stats",
     "host",
     "kvm",
@@ -44,7 +44,7 @@ LAYERS = (
 # Layers whose units are one subject in several files and may import one another, without a circle.
 CONNECTED = {
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan deviceconfig "
-    "netconfig kinds",
+    "netconfig kindtable kinds",
     "gate vcpu crash mailbox events bootplan hardware plugging ports lifecycle inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
@@ -79,7 +79,7 @@ BOOT_PATH = {
     "control.escape", "control.ending", "host", "host.tty",
 }  # fmt: skip
 # Imports by computed name: public names, click's commands, kinds of devices; loaded when used.
-DYNAMIC = {"", "cli.main", "kinds"}
+DYNAMIC = {"", "cli.main", "kindtable"}
 
 
 class Import(NamedTuple):

@@ -16,7 +16,7 @@ from vmm.control.escape import KEYS
 from vmm.control.framing import DEPTH_MAX, MESSAGE_MAX
 from vmm.control.qmp import CLIENTS_MAX, UNREAD_MAX
 from vmm.control.verbs import VERBS
-from vmm.kinds import KINDS, Kind
+from vmm.kindtable import KINDS, Kind
 from vmm.options import GROUPS, Option, options_of
 
 USAGE = {

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vmm.consoleconfig import CONSOLE_KINDS, CONSOLES_WITH_PATH, VIRTIO
-from vmm.kinds import KINDS
+from vmm.kindtable import KINDS
 from vmm.options import GROUPS, Option
 from vmm.values import read
 

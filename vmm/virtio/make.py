@@ -1,4 +1,4 @@
-"""What the settings that all virtio devices share mean (vmm/kinds.py has the table)."""
+"""What the settings that all virtio devices share mean (vmm/kindtable.py has the table)."""
 
 from __future__ import annotations
 
