@@ -256,6 +256,22 @@ def test_unplug_under_traffic_leaves_guest_memory_alone(rig: VirtioRig) -> None:
     assert ring.memory.read(ring.used, 64) == before
 
 
+def test_function_is_there_until_the_device_has_let_go_of_its_pin() -> None:
+    with VirtioRig(lambda context: Upper("upper", context), msix=False) as rig:
+        exchange(rig, rig.driver.probe(rig.arena)[0], b"raises the pin")
+        halt, function, seen = rig.core.halt, rig.pci.function, []
+
+        def halting() -> None:
+            seen.append(function.pointer is not None)
+            halt()
+            seen.append(function.pointer is not None)
+
+        rig.core.halt = halting
+        rig.pci.close()
+        assert seen == [True, True]
+        assert function.pointer is None
+
+
 def test_device_closes_while_its_loop_is_not_running() -> None:
     with VirtioRig(lambda context: Upper("upper", context)) as rig:
         ring, _ = rig.driver.probe(rig.arena)

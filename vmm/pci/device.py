@@ -28,7 +28,8 @@ class PciDevice:
     """`function` and the `parts` behind it, by their names in saved states, in order of creation.
 
     Subclasses make the parts and hand them to `__init__`; nothing answers before the function is
-    plugged into a root. Closing takes the function off the bus, then ends the parts in reverse.
+    plugged into a root. Closing takes the function off the bus, then ends the parts in reverse,
+    which may use its pin until then.
     """
 
     def __init__(self, function: PciFunction, **parts: Part) -> None:
@@ -40,9 +41,10 @@ class PciDevice:
         """Nothing: where a PCI device answers is up to its registers."""
 
     def close(self) -> None:
-        self.function.close()
+        self.function.unplug()
         for part in reversed(self.parts.values()):
             part.close()
+        self.function.close()
 
     def reset(self) -> None:
         for part in self.parts.values():

@@ -135,7 +135,11 @@ class PciFunction(CDevice):
         if self.root is not None:
             self.root.reconcile(self)
 
-    def close(self) -> None:
+    def unplug(self) -> None:
+        """No guest reaches it any more; who raises its pin still may. May be repeated."""
         if self.root is not None:
             self.root.unplug(self)
+
+    def close(self) -> None:
+        self.unplug()
         super().close()

@@ -188,7 +188,7 @@ class VirtioPci(PciDevice):
         self.core.load(saved["core"])
 
     def close(self) -> None:
-        self.function.close()
+        self.function.unplug()
         self.core.close()
         super().close()
 
