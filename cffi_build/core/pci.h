@@ -78,6 +78,10 @@ struct pci_func {
 	uint32_t caps;
 	uint32_t last_cap, last_ext_cap; // offsets of the last headers, 0: none
 	_Atomic uint16_t command; // a copy that needs no lock
+	// Told of every write, reset and load, after what owns the registers. Context: the root's
+	// lock held.
+	void (*watch)(void *opaque, struct pci_func *f);
+	void *watch_opaque;
 	struct lock intx_lock; // guards the four below; a leaf but for the irq hub
 	struct irq_line intx, intx_pic; // to the I/O APIC's pin and, where there is one, the PIC's
 	bool intx_level, intx_off;
@@ -118,6 +122,8 @@ int pci_add_capability(struct pci_func *f, uint8_t id, uint32_t len, const struc
 		       void *opaque);
 int pci_add_ext_capability(struct pci_func *f, uint16_t id, uint8_t version, uint32_t len,
 			   const struct pci_cap_ops *ops, void *opaque);
+// Who wants to know when the function's registers, or what follows from them, may have changed.
+void pci_watch(struct pci_func *f, void (*watch)(void *opaque, struct pci_func *f), void *opaque);
 void pci_set_wmask(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t mask);
 void pci_set_w1c(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t mask);
 

@@ -140,6 +140,8 @@ static bool write_locked(struct pci_func *f, uint32_t offset, uint32_t size, uin
 		if (cap->ops && cap->ops->written && overlaps(offset, size, cap->offset, cap->len))
 			cap->ops->written(cap->opaque, f, offset, size);
 	}
+	if (f->watch)
+		f->watch(f->watch_opaque, f);
 	if (!watch)
 		return false;
 	decoded(f, after);

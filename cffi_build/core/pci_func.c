@@ -34,6 +34,12 @@ void pci_set_w1c(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t ma
 	put(&f->w1c[offset], size, mask);
 }
 
+void pci_watch(struct pci_func *f, void (*watch)(void *opaque, struct pci_func *f), void *opaque)
+{
+	f->watch = watch;
+	f->watch_opaque = opaque;
+}
+
 uint64_t pci_get(const struct pci_func *f, uint32_t offset, uint32_t size)
 {
 	uint64_t value = 0;
@@ -173,6 +179,8 @@ static void follow_registers(struct pci_func *f)
 		if (f->cap[i].ops && f->cap[i].ops->written)
 			f->cap[i].ops->written(f->cap[i].opaque, f, f->cap[i].offset,
 					       f->cap[i].len);
+	if (f->watch)
+		f->watch(f->watch_opaque, f);
 }
 
 void pci_func_reset(struct pci_func *f)

@@ -166,6 +166,7 @@ void virtio_needs_reset(struct virtio_dev *d, enum virtio_fault why)
 		ready = driver_ready(d);
 		d->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 		atomic_store(&d->broken, true);
+		virtio_ask(d, VIRTIO_ASK_CHANGED);
 	}
 	count_add(&d->faults, 1);
 	loop_post(d->loop, VIRTIO_EVENT_NEEDS_RESET, why, d);

@@ -66,6 +66,11 @@ struct virtio_ops {
 	// virtio_quiesced(d). Every live queue gets a kick() when it goes on. NULL: between two
 	// calls nothing is under way.
 	void (*quiesce)(struct virtio_dev *d);
+	// What the transport lets the device do may have changed: whether it may use guest memory,
+	// or where interrupts go. Also after virtio_needs_reset(). Somebody else who uses rings
+	// must not, unless virtio_live(); if so every live queue gets a kick() right after. NULL:
+	// nobody else does.
+	void (*changed)(struct virtio_dev *d);
 	// The driver wrote configuration bytes that d->config_wmask allows; they are stored. On the
 	// vCPU's thread, with dev.lock held.
 	void (*config_written)(struct virtio_dev *d, uint32_t offset, uint32_t size);

@@ -13,6 +13,7 @@ enum virtio_request {
 	VIRTIO_ASK_QUEUES = 4, // start_asked or resetting is set on some queue
 	VIRTIO_ASK_PAUSE = 8,
 	VIRTIO_ASK_RESUME = 16,
+	VIRTIO_ASK_CHANGED = 32, // see changed() of struct virtio_ops
 };
 
 enum {

@@ -94,8 +94,7 @@ static bool header_write(struct virtio_pci *p, uint64_t offset, uint32_t size, u
 		return true;
 	case VIRTIO_MSI_QUEUE_VECTOR << 4 | 2:
 		if (selected(p))
-			atomic_store(&p->queue_vector[p->queue_select],
-				     virtio_pci_vector(p, value));
+			virtio_pci_set_vector(p, p->queue_select, value);
 		return true;
 	default:
 		return false;

@@ -210,6 +210,13 @@ static void resume_device(struct virtio_dev *d)
 	serve_all(d);
 }
 
+static void changed(struct virtio_dev *d)
+{
+	if (d->started && d->ops->changed)
+		d->ops->changed(d);
+	serve_all(d);
+}
+
 void virtio_service(struct virtio_dev *d)
 {
 	uint32_t asked;
@@ -229,4 +236,6 @@ void virtio_service(struct virtio_dev *d)
 		start(d);
 	if (asked & VIRTIO_ASK_QUEUES && !(asked & VIRTIO_ASK_RESET))
 		update_queues(d);
+	if (asked & VIRTIO_ASK_CHANGED && !(asked & VIRTIO_ASK_RESET))
+		changed(d);
 }

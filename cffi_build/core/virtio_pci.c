@@ -98,7 +98,7 @@ static bool queue_write(struct virtio_pci *p, uint64_t offset, uint32_t size, ui
 			q->size = (uint16_t)value; // GUEST: judged by vq_start()
 		return true;
 	case VIRTIO_PCI_COMMON_Q_MSIX:
-		atomic_store(&p->queue_vector[q->index], virtio_pci_vector(p, value));
+		virtio_pci_set_vector(p, q->index, value);
 		return true;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		if (value == 1)

@@ -36,6 +36,7 @@ struct virtio_pci {
 	uint32_t access_cap; // offset of the capability for access through configuration space
 	uint32_t feature_word, accept_word; // selected
 	uint16_t queue_select;
+	bool master, vectors; // the device knows: bus master, MSI-X are on
 	uint8_t isr; // interrupt status: VIRTIO_PCI_ISR_*
 	_Atomic uint16_t config_vector, queue_vector[VIRTIO_MAX_QUEUES];
 };

@@ -134,6 +134,20 @@ static int add_capabilities(struct virtio_pci *p, uint32_t notify_bar)
 	return err < 0 ? err : add_window(p);
 }
 
+// Context: the root's lock held.
+static void function_changed(void *opaque, struct pci_func *f)
+{
+	struct virtio_pci *p = opaque;
+	bool master = pci_bus_master(f), vectors = virtio_pci_msix_on(p);
+
+	LOCKED(&p->d->dev.lock);
+	if (p->master == master && p->vectors == vectors)
+		return;
+	p->master = master;
+	p->vectors = vectors;
+	virtio_transport_changed(p->d);
+}
+
 struct virtio_pci *virtio_pci_create(const struct virtio_pci_setup *setup)
 {
 	struct virtio_pci *p = calloc(1, sizeof(*p));
@@ -152,6 +166,7 @@ struct virtio_pci *virtio_pci_create(const struct virtio_pci_setup *setup)
 	for (uint32_t i = 0; i < VIRTIO_MAX_QUEUES; i++)
 		atomic_init(&p->queue_vector[i], VIRTIO_MSI_NO_VECTOR);
 	atomic_init(&p->config_vector, VIRTIO_MSI_NO_VECTOR);
+	pci_watch(p->func, function_changed, p);
 	p->d->dev.ops = &virtio_pci_ops;
 	virtio_connect(p->d, &virtio_pci_transport, p, setup->legacy);
 	return p;

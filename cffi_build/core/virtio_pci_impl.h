@@ -15,6 +15,12 @@ static inline uint16_t virtio_pci_vector(const struct virtio_pci *p, uint64_t va
 {
 	return value < p->msix->vectors ? (uint16_t)value : VIRTIO_MSI_NO_VECTOR;
 }
+// Context: dev.lock held.
+static inline void virtio_pci_set_vector(struct virtio_pci *p, uint32_t queue, uint64_t value)
+{
+	atomic_store(&p->queue_vector[queue], virtio_pci_vector(p, value));
+	virtio_transport_changed(p->d);
+}
 // Whether interrupts go to vectors. Any thread.
 static inline bool virtio_pci_msix_on(const struct virtio_pci *p)
 {

@@ -12,6 +12,12 @@ void virtio_connect(struct virtio_dev *d, const struct virtio_transport *t, void
 	d->legacy = legacy;
 }
 
+void virtio_transport_changed(struct virtio_dev *d)
+{
+	if (atomic_load(&d->phase) == VIRTIO_RUNNING)
+		virtio_ask(d, VIRTIO_ASK_CHANGED);
+}
+
 // A device that is given up before it has a transport is reset like any other.
 static void reset_transport(struct virtio_dev *d, int queue)
 {

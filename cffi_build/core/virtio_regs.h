@@ -12,6 +12,9 @@
 void virtio_connect(struct virtio_dev *d, const struct virtio_transport *t, void *opaque,
 		    bool legacy);
 
+// may_dma() or interrupt_fd() of the transport may say something else from now on.
+void virtio_transport_changed(struct virtio_dev *d);
+
 // Status bits are only ever added; 0 resets. What cannot be refused shows in the status read next.
 void virtio_set_status(struct virtio_dev *d, uint8_t value);
 // word: 32-bit word of the feature bits; words above 1 hold none.

@@ -158,6 +158,11 @@ static void quiesce(struct virtio_dev *d)
 	virtio_quiesced(d);
 }
 
+static void changed(struct virtio_dev *d)
+{
+	vnet_vhost_follow(container_of(d, struct vnet, vdev));
+}
+
 static void kick(struct virtio_dev *d, uint32_t queue)
 {
 	struct vnet *n = container_of(d, struct vnet, vdev);
@@ -191,6 +196,7 @@ static const struct virtio_ops vnet_ops = {
 	.stop = stop,
 	.queue_stop = queue_stop,
 	.quiesce = quiesce,
+	.changed = changed,
 	.features_ok = vnet_features_ok,
 	.reset = reset,
 };
@@ -212,6 +218,7 @@ static void make_pairs(struct vnet *n, const struct vnet_setup *setup)
 			p->ring[r] = (struct vnet_lent){
 				.pair = p,
 				.queue = 2 * i + r,
+				.vector_fd = -1,
 				.call_fd = -1,
 				.call_handle = -1,
 				.err_fd = -1,

@@ -64,6 +64,7 @@ struct vnet_lent {
 	struct vnet_pair *pair;
 	uint32_t queue;
 	bool lent;
+	int vector_fd; // what vhost writes to interrupt; -1: call_fd
 	int call_fd, call_handle; // where MSI-X cannot take vhost's eventfd
 	int err_fd, err_handle;
 };

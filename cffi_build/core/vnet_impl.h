@@ -56,5 +56,8 @@ void vnet_vhost_lend(struct vnet_lent *r);
 // Takes it back, where it stands; nothing of it is used any more.
 void vnet_vhost_reclaim(struct vnet_lent *r);
 void vnet_vhost_reclaim_all(struct vnet *n);
+// The transport lets the device do something else: takes all back, or has vhost interrupt
+// elsewhere.
+void vnet_vhost_follow(struct vnet *n);
 
 #endif

@@ -6,6 +6,7 @@
 // while the vector is not masked; with the function's pin they come through the loop. What vhost
 // finds wrong with a ring it tells through another eventfd.
 #include <linux/vhost.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -18,7 +19,7 @@ static int ask(int fd, unsigned long request, const void *argument)
 	return ioctl(fd, request, argument) < 0 ? -errno : 0;
 }
 
-// The eventfd is watched edge-triggered and never read: each write is an event of its own.
+// The eventfd is watched edge-triggered and need not be read: each write is an event of its own.
 static int listen_to(struct loop *loop, loop_fn fn, void *opaque, int *fd, int *handle)
 {
 	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -64,12 +65,19 @@ static int set_memory(struct vnet *n)
 
 // --- vhost's eventfds that come here
 
+// Passes on what vhost has said, if it was not yet.
+static void pass_call(struct vnet_lent *r)
+{
+	uint64_t count;
+
+	if (r->call_fd >= 0 && read(r->call_fd, &count, sizeof(count)) > 0)
+		virtio_interrupt(vnet_dev(r->pair), r->queue);
+}
+
 static void on_call(void *opaque, uint32_t events)
 {
-	struct vnet_lent *r = opaque;
-
 	(void)events;
-	virtio_interrupt(vnet_dev(r->pair), r->queue);
+	pass_call(opaque);
 }
 
 static void on_error(void *opaque, uint32_t events)
@@ -77,7 +85,6 @@ static void on_error(void *opaque, uint32_t events)
 	struct vnet_lent *r = opaque;
 
 	(void)events;
-	vnet_vhost_reclaim_all(r->pair->n);
 	virtio_needs_reset(vnet_dev(r->pair), VIRTIO_FAULT_RING);
 }
 
@@ -88,20 +95,53 @@ static int set_fd(struct vnet_lent *r, unsigned long request, int fd)
 	return ask(r->pair->vhost_fd, request, &file);
 }
 
-// Where vhost says that it has used buffers.
-static int set_call(struct vnet_lent *r)
+// The eventfd of the queue's vector, or -1.
+static int vector_of(struct vnet_lent *r)
 {
 	struct virtio_dev *d = vnet_dev(r->pair);
 	const struct virtio_transport *t = d->transport;
-	int fd = t->interrupt_fd ? t->interrupt_fd(d->transport_opaque, r->queue) : -1;
 
-	if (fd < 0) {
-		int err = listen_to(d->loop, on_call, r, &r->call_fd, &r->call_handle);
-		if (err)
-			return err;
-		fd = r->call_fd;
+	return t->interrupt_fd ? t->interrupt_fd(d->transport_opaque, r->queue) : -1;
+}
+
+// Where vhost says that it has used buffers.
+static int set_call(struct vnet_lent *r)
+{
+	int err = 0;
+
+	r->vector_fd = vector_of(r);
+	if (r->vector_fd < 0 && r->call_fd < 0)
+		err = listen_to(vnet_dev(r->pair)->loop, on_call, r, &r->call_fd, &r->call_handle);
+	if (err)
+		return err;
+	return set_fd(r, VHOST_SET_VRING_CALL, r->vector_fd < 0 ? r->call_fd : r->vector_fd);
+}
+
+static bool is_written(int eventfd)
+{
+	struct pollfd p = { .fd = eventfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+// The driver chose another vector, or turned vectors on or off, while vhost has the ring.
+static void follow(struct vnet_lent *r)
+{
+	struct virtio_dev *d = vnet_dev(r->pair);
+	int before = r->vector_fd;
+
+	if (!r->lent || vector_of(r) == before)
+		return;
+	if (set_call(r)) {
+		virtio_needs_reset(d, VIRTIO_FAULT_HOST);
+		return;
 	}
-	return set_fd(r, VHOST_SET_VRING_CALL, fd);
+	if (r->vector_fd >= 0)
+		listen_no_more(d->loop, &r->call_fd, &r->call_handle);
+	// What vhost said meanwhile went where the driver no longer looks. One interrupt too many
+	// costs a vector nothing; the pin gets none that was not due.
+	if (r->vector_fd >= 0 || is_written(before))
+		virtio_interrupt(d, r->queue);
 }
 
 // --- The ring
@@ -182,6 +222,7 @@ void vnet_vhost_reclaim(struct vnet_lent *r)
 	set_fd(r, VHOST_SET_VRING_KICK, VHOST_FILE_UNBIND);
 	set_fd(r, VHOST_SET_VRING_CALL, VHOST_FILE_UNBIND);
 	set_fd(r, VHOST_SET_VRING_ERR, VHOST_FILE_UNBIND);
+	pass_call(r);
 	listen_no_more(d->loop, &r->call_fd, &r->call_handle);
 	listen_no_more(d->loop, &r->err_fd, &r->err_handle);
 	r->lent = false;
@@ -195,6 +236,18 @@ void vnet_vhost_reclaim_all(struct vnet *n)
 	for (uint32_t i = 0; i < n->pairs; i++) {
 		vnet_vhost_reclaim(&n->pair[i].ring[0]);
 		vnet_vhost_reclaim(&n->pair[i].ring[1]);
+	}
+}
+
+void vnet_vhost_follow(struct vnet *n)
+{
+	if (!virtio_live(&n->vdev)) {
+		vnet_vhost_reclaim_all(n);
+		return;
+	}
+	for (uint32_t i = 0; i < n->pairs; i++) {
+		follow(&n->pair[i].ring[0]);
+		follow(&n->pair[i].ring[1]);
 	}
 }
 
