@@ -43,6 +43,7 @@ struct vblk_request {
 	struct vblk_request *next; // free
 	uint8_t *status; // where it goes, in the guest's memory
 	uint16_t queue, head;
+	bool in_cache; // counted in struct vblk
 	uint32_t in_len; // bytes of the chain that the device writes
 	struct iovec piece[VBLK_PIECES];
 };
@@ -62,6 +63,7 @@ struct vblk {
 	bool read_only;
 	bool stopping, queue_stopping; // as soon as nothing is under way
 	uint32_t queues, in_flight;
+	uint32_t in_cache; // of those the ones that leave their bytes in a cache of the host
 	uint8_t serial[VIRTIO_BLK_ID_BYTES];
 	struct vblk_queue *queue;
 	struct blk_request sync; // of writes before the cache was turned off

@@ -47,6 +47,7 @@ void vblk_finish(struct vblk_request *r, uint8_t status)
 	q->used = true;
 	q->in_flight--;
 	v->in_flight--;
+	v->in_cache -= r->in_cache;
 	give_request(v, r->queue, r);
 }
 
@@ -214,11 +215,16 @@ static void serve(struct vblk *v, struct vblk_request *r, const struct vq_chain 
 	cut_front(&out, sizeof(header));
 	r->status = cut_last(&in);
 	r->in_len = (uint32_t)chain->in_len;
+	r->in_cache = false;
 	uint32_t status = begin(v, r, &header, &out, &in);
-	if (status == PENDING)
-		blk_submit(v->blk, &r->blk);
-	else
+	if (status != PENDING) {
 		vblk_finish(r, (uint8_t)status);
+		return;
+	}
+	r->in_cache =
+		r->blk.op != BLK_READ && r->blk.op != BLK_FLUSH && !(r->blk.flags & BLK_STABLE);
+	v->in_cache += r->in_cache;
+	blk_submit(v->blk, &r->blk);
 }
 
 // 1: took a request; 0: nothing more to take.

@@ -32,7 +32,8 @@ CHAN = (
 )  # fmt: skip
 VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
 BLK = (
-    "blk.c", "blk_threads.c", "blk_uring.c", "vblk.c", "vblk_request.c", "vblk_state.c",
+    "blk.c", "blk_threads.c", "blk_uring.c", "vblk.c", "vblk_make.c",
+    "vblk_request.c", "vblk_state.c",
 )  # fmt: skip
 PCI = (*TIMER, "coalesce.c", "pci_config.c", "pci_func.c", "pci_root.c")
 TARGETS = {
