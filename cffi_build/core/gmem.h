@@ -63,7 +63,7 @@ void gmem_destroy(struct gmem *m);
 // -EINVAL (size 0, wraps), -EEXIST (overlap), -ENOSPC (too many regions), -ENOMEM.
 int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, void *hva, uint32_t flags);
 // -ENOENT unless exactly this region exists. The caller has made sure that nobody uses a pointer
-// into it.
+// into it; those who watch hear of it only afterwards, so vhost has to have been stopped before.
 int gmem_remove(struct gmem *m, uint64_t gpa, uint64_t size);
 // Writes to this eventfd after every change, for those who gave the map to somebody else. -ENOSPC.
 int gmem_watch(struct gmem *m, int eventfd);

@@ -39,7 +39,6 @@ static void listen_no_more(struct loop *loop, int *fd, int *handle)
 
 static int set_memory(struct vnet *n)
 {
-	const struct gmem_map *map = atomic_load(&n->vdev.mem->map);
 	union {
 		struct vhost_memory table;
 		uint8_t room[sizeof(struct vhost_memory) +
@@ -47,7 +46,9 @@ static int set_memory(struct vnet *n)
 	} m = { .table = { 0 } };
 	int err = 0;
 
+	// First: a map that changes meanwhile leaves an old number behind.
 	n->vhost_generation = gmem_generation(n->vdev.mem);
+	const struct gmem_map *map = atomic_load(&n->vdev.mem->map);
 	for (uint32_t i = 0; i < map->count; i++) {
 		const struct gmem_region *r = &map->region[i];
 		if (r->flags & GMEM_READONLY)
