@@ -2229,6 +2229,7 @@ class Lib:
     loop_forget: Callable[[struct_loop, Any], None]
     loop_modify: Callable[[struct_loop, int, int], int]
     loop_post: Callable[[struct_loop, int, int, Any], int]
+    loop_post_once: Callable[[struct_loop, int, int, Any], int]
     loop_remove: Callable[[struct_loop, int], None]
     loop_run: Callable[[struct_loop, struct_loop_event], int]
     loop_stop: Callable[[struct_loop], None]

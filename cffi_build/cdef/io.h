@@ -19,6 +19,7 @@ int loop_modify(struct loop *l, int handle, uint32_t events);
 void loop_remove(struct loop *l, int handle);
 int loop_add_call(struct loop *l, int fd, uint32_t events, uint64_t token);
 int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source);
+int loop_post_once(struct loop *l, uint32_t kind, uint64_t value, void *source);
 void loop_forget(struct loop *l, void *source);
 void loop_wake(struct loop *l);
 int loop_run(struct loop *l, struct loop_event *ret);

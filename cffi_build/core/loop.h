@@ -54,6 +54,9 @@ void loop_barrier(struct loop *l);
 int loop_add_call(struct loop *l, int fd, uint32_t events, uint64_t token);
 // Queues an event for loop_run()'s caller; callable from any thread. -ENOSPC when 64 are waiting.
 int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source);
+// The same, unless such an event of that source is waiting: for what a guest may cause at will, so
+// that it leaves room for the others.
+int loop_post_once(struct loop *l, uint32_t kind, uint64_t value, void *source);
 // Drops queued events of a source that is about to be freed.
 void loop_forget(struct loop *l, void *source);
 // loop_run() returns LOOP_WAKE soon; any number of wakes before that count as one.

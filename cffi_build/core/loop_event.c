@@ -21,9 +21,9 @@ static void nudge(struct loop *l)
 	}
 }
 
-int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source)
+// Context: l->lock held.
+static int post(struct loop *l, uint32_t kind, uint64_t value, void *source)
 {
-	LOCKED(&l->lock);
 	if (l->queue_count == LOOP_QUEUE) {
 		l->counters.refused++;
 		return -ENOSPC;
@@ -33,6 +33,23 @@ int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source)
 		(struct loop_event){ .kind = kind, .value = value, .source = source };
 	nudge(l);
 	return 0;
+}
+
+int loop_post(struct loop *l, uint32_t kind, uint64_t value, void *source)
+{
+	LOCKED(&l->lock);
+	return post(l, kind, value, source);
+}
+
+int loop_post_once(struct loop *l, uint32_t kind, uint64_t value, void *source)
+{
+	LOCKED(&l->lock);
+	for (uint32_t i = 0; i < l->queue_count; i++) {
+		const struct loop_event *e = &l->queue[(l->queue_head + i) % LOOP_QUEUE];
+		if (e->kind == kind && e->source == source)
+			return 0;
+	}
+	return post(l, kind, value, source);
 }
 
 void loop_forget(struct loop *l, void *source)

@@ -53,7 +53,7 @@ static void sync_done(struct blk_request *r, int err)
 
 	v->syncing = false;
 	if (err)
-		loop_post(v->vdev.loop, VBLK_EVENT_ERROR, (uint64_t)-err, &v->vdev);
+		loop_post_once(v->vdev.loop, VBLK_EVENT_ERROR, (uint64_t)-err, &v->vdev);
 }
 
 // The cache was turned off: what was written before has to follow, also what is being written. No

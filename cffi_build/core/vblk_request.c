@@ -62,7 +62,7 @@ static void on_done(struct blk_request *blk, int err)
 		vblk_finish(r, VIRTIO_BLK_S_UNSUPP);
 	} else {
 		count_own(&r->v->failed, 1);
-		loop_post(r->v->vdev.loop, VBLK_EVENT_ERROR, (uint64_t)-err, &r->v->vdev);
+		loop_post_once(r->v->vdev.loop, VBLK_EVENT_ERROR, (uint64_t)-err, &r->v->vdev);
 		vblk_finish(r, VIRTIO_BLK_S_IOERR);
 	}
 }

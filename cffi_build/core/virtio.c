@@ -169,7 +169,7 @@ void virtio_needs_reset(struct virtio_dev *d, enum virtio_fault why)
 		virtio_ask(d, VIRTIO_ASK_CHANGED);
 	}
 	count_add(&d->faults, 1);
-	loop_post(d->loop, VIRTIO_EVENT_NEEDS_RESET, why, d);
+	loop_post_once(d->loop, VIRTIO_EVENT_NEEDS_RESET, why, d);
 	if (ready)
 		config_interrupt(d);
 }

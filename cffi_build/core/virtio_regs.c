@@ -94,7 +94,7 @@ void virtio_set_status(struct virtio_dev *d, uint8_t value)
 	if (added & VIRTIO_CONFIG_S_FEATURES_OK && !d->legacy && objection(d, &against)) {
 		added &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 		count_add(&d->refused, 1);
-		loop_post(d->loop, VIRTIO_EVENT_REFUSED, against, d);
+		loop_post_once(d->loop, VIRTIO_EVENT_REFUSED, against, d);
 	}
 	if (added & VIRTIO_CONFIG_S_DRIVER_OK && !d->legacy &&
 	    !((d->status | added) & VIRTIO_CONFIG_S_FEATURES_OK)) {
@@ -103,7 +103,7 @@ void virtio_set_status(struct virtio_dev *d, uint8_t value)
 	}
 	d->status |= added;
 	if (added & VIRTIO_CONFIG_S_FAILED)
-		loop_post(d->loop, VIRTIO_EVENT_FAILED, 0, d);
+		loop_post_once(d->loop, VIRTIO_EVENT_FAILED, 0, d);
 	if (added & VIRTIO_CONFIG_S_DRIVER_OK)
 		run(d);
 }

@@ -58,6 +58,17 @@ def test_full_queue_refuses_and_counts(loop: IoLoop) -> None:
     assert loop.counters()["refused"] == 2
 
 
+def test_event_posted_once_waits_once_for_each_source(loop: IoLoop) -> None:
+    one, two = ffi.cast("void *", 1), ffi.cast("void *", 2)
+    for value, source in enumerate((one, one, two, one, two)):
+        assert lib.loop_post_once(loop.pointer, lib.LOOP_USER, value, source) == 0
+    assert [next_event(loop)[1] for _ in range(2)] == [0, 2]
+    lib.loop_post_once(loop.pointer, lib.LOOP_USER, 5, one)
+    lib.loop_post_once(loop.pointer, lib.LOOP_USER + 1, 6, one)
+    assert [next_event(loop) for _ in range(2)] == [(lib.LOOP_USER, 5), (lib.LOOP_USER + 1, 6)]
+    assert loop.counters()["posted"] == 4
+
+
 def test_forgotten_sources_leave_the_other_events(loop: IoLoop) -> None:
     one, two = ffi.cast("void *", 1), ffi.cast("void *", 2)
     for value, source in enumerate((one, two, one, two)):

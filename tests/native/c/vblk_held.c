@@ -166,6 +166,24 @@ static void cache_is_written_when_the_last_write_into_it_ended(void)
 	CHECK(!held_count && used() == 3);
 }
 
+static void failures_leave_room_for_other_events(void)
+{
+	struct loop_counters before, after;
+
+	start();
+	loop_forget(loop, d);
+	loop_counters(loop, &before);
+	for (int i = 0; i < 80; i++)
+		ask_write();
+	turn();
+	CHECK(held_count == 80);
+	while (held_count)
+		end(0, -ENOSPC);
+	loop_counters(loop, &after);
+	CHECK(after.posted == before.posted + 1 && after.refused == before.refused);
+	CHECK(used() == 80 && ram[STATUSES + 79] == VIRTIO_BLK_S_IOERR);
+}
+
 static void rest(bool pause)
 {
 	if (pause)
@@ -226,6 +244,8 @@ int main(void)
 	device_rests_when_its_cache_is_written(true);
 	reset();
 	device_rests_when_its_cache_is_written(false);
+	failures_leave_room_for_other_events();
+	reset();
 	vblk_destroy(disk);
 	loop_destroy(loop);
 	gmem_destroy(mem);
