@@ -77,7 +77,7 @@ def many(ring: DriverRing, sector: int = 0) -> list[Chain]:
     return [ring.add([header(IN, sector)], [64 << 10, 1], indirect=True) for _ in range(64)]
 
 
-def test_reset_waits_for_what_is_under_way(rig: BlkRig) -> None:
+def test_disk_works_after_resets_under_load(rig: BlkRig) -> None:
     for _ in range(20):
         ring = rig.rings[0]
         many(ring)
