@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +82,13 @@ class ChanRig:
         os.set_blocking(read_end, False)
         assert lib.chan_attach(self.chan, read_end, -1) == 0
         return write_end
+
+    def pair(self) -> socket.socket:
+        """Attaches one end of a pair; the other."""
+        ours, theirs = socket.socketpair()
+        fd = ours.detach()
+        assert lib.chan_attach(self.chan, fd, fd) == 0
+        return theirs
 
     def put(self, data: bytes) -> int:
         return int(lib.chan_put(self.chan, data, len(data)))

@@ -11,7 +11,8 @@ from typing import Any
 from tests.native.virtiorig import VirtioRig
 from tests.virtiodriver import DriverRing, Used
 from tests.virtiopci import wait_for
-from vmm.backends.tap import Tap
+from vmm.backends.tap import Tap, TapConfig, open_tap
+from vmm.backends.vhost import VhostNet
 from vmm.native import Fd
 from vmm.virtio.net import Net
 
@@ -47,7 +48,37 @@ def bits(*features: int) -> int:
     return sum(1 << feature for feature in features)
 
 
-class NetRig(VirtioRig):
+class CardRig(VirtioRig):
+    """What a driver of a card does, whatever is at the other end."""
+
+    def counter(self, name: str) -> int:
+        return int(self.device.counters()[name])
+
+    def send(self, ring: DriverRing, *packets: bytes, queue: int = 1) -> list[Used]:
+        for packet in packets:
+            ring.add([packet])
+        return self.exchange(queue, ring, len(packets))
+
+    def fill(self, ring: DriverRing, count: int = 64, size: int = 1536, queue: int = 0) -> None:
+        """Gives the device buffers for packets."""
+        for _ in range(count):
+            ring.add([], [size])
+        if ring.publish():
+            self.driver.notify(queue)
+
+    def take(self, ring: DriverRing, count: int = 1) -> list[Used]:
+        done: list[Used] = []
+        wait_for(lambda: done.extend(ring.collect()) or len(done) >= count, "received packets")
+        return done
+
+    def command(self, ring: DriverRing, data: bytes, queue: int) -> int:
+        """The acknowledgement of a control command."""
+        ring.add([data[:2], data[2:]] if len(data) > 2 else [data], [1])
+        [used] = self.exchange(queue, ring)
+        return used.data[0]
+
+
+class NetRig(CardRig):
     """`peers` are the other ends, one for each pair of queues."""
 
     def __init__(
@@ -78,32 +109,6 @@ class NetRig(VirtioRig):
     def peer(self) -> socket.socket:
         return self.peers[0]
 
-    def counter(self, name: str) -> int:
-        return int(self.device.counters()[name])
-
-    def send(self, ring: DriverRing, *packets: bytes, queue: int = 1) -> list[Used]:
-        for packet in packets:
-            ring.add([packet])
-        return self.exchange(queue, ring, len(packets))
-
-    def fill(self, ring: DriverRing, count: int, size: int = 1536, queue: int = 0) -> None:
-        """Gives the device buffers for packets."""
-        for _ in range(count):
-            ring.add([], [size])
-        if ring.publish():
-            self.driver.notify(queue)
-
-    def take(self, ring: DriverRing, count: int = 1) -> list[Used]:
-        done: list[Used] = []
-        wait_for(lambda: done.extend(ring.collect()) or len(done) >= count, "received packets")
-        return done
-
-    def command(self, ring: DriverRing, data: bytes, queue: int) -> int:
-        """The acknowledgement of a control command."""
-        ring.add([data[:2], data[2:]] if len(data) > 2 else [data], [1])
-        [used] = self.exchange(queue, ring)
-        return used.data[0]
-
     def flood(self) -> None:
         """Puts as many packets on the wire as it takes."""
         self.peer.setblocking(False)
@@ -111,3 +116,27 @@ class NetRig(VirtioRig):
             while True:
                 self.peer.send(NO_HEADER + frame())
         self.peer.settimeout(20)
+
+
+class TapRig(CardRig):
+    """On a tap called `name`; `wire` sees what goes over it, without headers."""
+
+    def __init__(
+        self, name: str, *, vhost: VhostNet | None = None, msix: bool = True, **settings: Any
+    ) -> None:
+        tap = open_tap(TapConfig(name=name, **settings))
+        super().__init__(
+            lambda context: Net("net0", context, tap, mac=OWN_MAC, vhost=vhost), msix=msix
+        )
+        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
+        self.wire.bind((name, 0x88B5))
+        self.wire.settimeout(20)
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        self.wire.close()
+
+    def collect(self, ring: DriverRing) -> list[bytes]:
+        """Received packets of ours: hosts talk by themselves."""
+        packets = [used.data for used in ring.collect()]
+        return [data for data in packets if data[HEADER + 12 : HEADER + 14] == b"\x88\xb5"]

@@ -82,12 +82,7 @@ def rig() -> Iterator[StraightRig]:
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_pieces_reach_the_peer_in_order_after_what_was_put(rig: StraightRig, kind: str) -> None:
-    if kind == "pipe":
-        reader = rig.pipe_out()
-    else:
-        ours, theirs = socket.socketpair()
-        reader = theirs.detach()
-        assert lib.chan_attach(rig.chan, ours.fileno(), ours.detach()) == 0
+    reader = rig.pipe_out() if kind == "pipe" else rig.pair().detach()
     rig.settle()
     assert rig.writev(b"one", b"two") == 6
     rig.put(b"three")
@@ -181,9 +176,7 @@ def test_escapes_are_looked_for_in_bytes_that_take_the_long_way(rig: StraightRig
 
 def test_peer_that_left_is_noticed_although_nothing_is_read(rig: StraightRig) -> None:
     rig.room = 0
-    ours, theirs = socket.socketpair()
-    fd = ours.detach()
-    assert lib.chan_attach(rig.chan, fd, fd) == 0
+    theirs = rig.pair()
     theirs.send(b"last words")
     rig.settle()
     theirs.close()
@@ -197,9 +190,7 @@ def test_peer_that_left_is_noticed_although_nothing_is_read(rig: StraightRig) ->
 
 def test_peer_without_last_words_is_gone_at_once(rig: StraightRig) -> None:
     rig.room = 0
-    ours, theirs = socket.socketpair()
-    fd = ours.detach()
-    assert lib.chan_attach(rig.chan, fd, fd) == 0
+    theirs = rig.pair()
     theirs.send(b"x")
     rig.wait(lambda: rig.links == [True])
     rig.room = 1

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,25 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.native.netrig import (
-    CSUM,
-    HEADER,
-    HOST_TSO4,
-    HOST_TSO6,
-    MQ,
-    NO_HEADER,
-    OWN_MAC,
-    bits,
-    frame,
-)
-from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import wait_for
 from vmm.backends import tap as taps
 from vmm.backends.tap import ALL_OFFLOADS, Tap, TapConfig, open_tap
 from vmm.errors import ConfigError, HostError
 from vmm.host import net
 from vmm.native import Fd, ffi, lib
-from vmm.virtio.net import Net, tap_config
+from vmm.virtio.net import tap_config
 
 TUNSETPERSIST = 0x400454CB
 NAME = f"vmmt{os.getpid() % 100000}"
@@ -191,123 +177,3 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     ):
         with pytest.raises(ConfigError):
             tap_config({**good, **bad})
-
-
-# --- a driver on a real tap
-
-
-class TapRig(VirtioRig):
-    """`wire` sees what goes over the tap, without headers."""
-
-    def __init__(self, **settings: object) -> None:
-        tap = open_tap(TapConfig(name=NAME, **settings))  # type: ignore[arg-type]
-        super().__init__(lambda context: Net("net0", context, tap, mac=OWN_MAC))
-        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
-        self.wire.bind((NAME, 0x88B5))
-        self.wire.settimeout(20)
-
-    def __exit__(self, *exception: object) -> None:
-        super().__exit__(*exception)
-        self.wire.close()
-
-    def own(self, used: list[bytes]) -> list[bytes]:
-        """Those of ours: hosts talk by themselves."""
-        return [data for data in used if data[HEADER + 12 : HEADER + 14] == b"\x88\xb5"]
-
-
-def test_packets_go_both_ways_through_a_tap() -> None:
-    with TapRig() as rig:
-        rx, tx, _control = rig.driver.probe(rig.arena)
-        for _ in range(64):
-            rx.add([], [1536])
-        rx.publish()
-        rig.driver.notify(0)
-        for number in range(100):
-            tx.add([NO_HEADER + frame(number)])
-            rig.exchange(1, tx)
-            assert rig.wire.recv(4096) == frame(number)
-        rig.wire.send(frame(5, 300))
-        got: list[bytes] = []
-        wait_for(lambda: got.extend(rig.own([u.data for u in rx.collect()])) or got, "a packet")
-        assert got == [b"\0" * 10 + b"\1\0" + frame(5, 300)]
-    assert not net.exists(NAME)
-
-
-def test_pairs_that_are_not_used_get_no_packets() -> None:
-    with TapRig(queues=2) as rig:
-        rx0, _tx0, rx1, tx1, control = rig.driver.probe(rig.arena)
-        rig.settle()  # from here on the tap knows
-        assert rig.driver.offered() >> MQ & 1
-        for queue, ring in ((0, rx0), (2, rx1)):
-            for _ in range(200):
-                ring.add([], [1536])
-            ring.publish()
-            rig.driver.notify(queue)
-
-        def received(rings: tuple[object, ...], count: int) -> list[int]:
-            """Sends until `count` packets came in; how many through each ring."""
-            counts = [0 for _ in rings]
-            for number in range(count):
-                rig.wire.send(frame(number))
-            for _ in range(2000):
-                for i, ring in enumerate(rings):
-                    counts[i] += len(rig.own([u.data for u in ring.collect()]))  # type: ignore[attr-defined]
-                if sum(counts) >= count:
-                    break
-                rig.settle()
-            return counts
-
-        assert received((rx0, rx1), 20) == [20, 0]
-        control.add([b"\4\0\2\0"], [1])
-        assert rig.exchange(4, control)[0].data == b"\0"
-        tx1.add([NO_HEADER + frame(1)])
-        rig.exchange(3, tx1)
-        assert rig.wire.recv(4096) == frame(1)
-        assert sum(received((rx0, rx1), 20)) == 20
-
-
-def test_offloads_are_what_the_driver_took() -> None:
-    with TapRig() as rig:
-        offered = rig.driver.offered()
-        assert offered & bits(CSUM, HOST_TSO4, HOST_TSO6) == bits(CSUM, HOST_TSO4, HOST_TSO6)
-        for declined, expected in ((0, True), (bits(7, 8, 9, 10), False)):
-            rig.driver.probe(rig.arena, decline=declined)
-            rig.settle()
-            assert features(NAME)["tx-tcp-segmentation"] == expected
-        rig.driver.reset()
-
-
-def features(name: str) -> dict[str, bool]:
-    """`ethtool -k` in short: the legacy flags' word for TSO."""
-    value = array.array("I", [0x1E, 0])  # ETHTOOL_GTSO
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        request = struct.pack("16sP", name.encode(), value.buffer_info()[0])
-        fcntl.ioctl(asking, 0x8946, request)
-    return {"tx-tcp-segmentation": bool(value[1])}
-
-
-def remove() -> None:
-    from pyroute2 import IPRoute
-
-    with IPRoute() as ip:
-        ip.link("del", index=ip.link_lookup(ifname=NAME)[0])
-
-
-@pytest.mark.parametrize("when", ["before the start", "afterwards"])
-def test_tap_that_is_taken_away_is_a_link_that_is_down(when: str) -> None:
-    with TapRig() as rig:
-        if when == "before the start":
-            remove()
-        rx, tx, _control = rig.driver.probe(rig.arena)
-        rig.settle()
-        for _ in range(64):  # a card without buffers would not look
-            rx.add([], [1536])
-        rx.publish()
-        rig.driver.notify(0)
-        if when == "afterwards":
-            remove()
-        wait_for(lambda: rig.device.counters()["lost"], "the end of the tap")
-        assert rig.driver.read(4, 6, 2) == 0
-        tx.add([NO_HEADER + frame(1)])
-        rig.exchange(1, tx)
-        assert rig.device.counters()["tx_dropped"] == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.native.vconrig import ConsoleRig, MakeRig, receive, serial
+from tests.native.vconrig import ConsoleRig, MakeRig, drink, pour, receive, serial
 from tests.vcondriver import PORT_ADD, GuestConsole
 from tests.virtiopci import wait_for
 from vmm.errors import StateError
@@ -94,12 +94,7 @@ def test_22_pauses_in_the_middle_of_traffic_lose_and_repeat_nothing(make_rig: Ma
     port, peer = rig.joined(guest, "a")
     data = blocks(60_000)
     echoed: list[bytes] = []
-    threads = [
-        threading.Thread(target=peer.sendall, args=(data,)),
-        threading.Thread(target=lambda: echoed.append(receive(peer, len(data)))),
-    ]
-    for thread in threads:
-        thread.start()
+    threads = [pour(peer, data), drink(peer, len(data), echoed.append)]
     turns = 0
     while not echoed:
         port.poll()

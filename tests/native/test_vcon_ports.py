@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.native.vconrig import MakeRig, receive, serial
+from tests.native.vconrig import MakeRig, drink, pour, receive, serial
 from tests.vcondriver import PORT_ADD, PORT_OPEN, PORT_REMOVE
 from tests.virtiopci import EVENT_IDX, wait_for
 from vmm.errors import HostError, StateError
@@ -117,12 +116,7 @@ def test_16_a_hundred_replugs_under_traffic_lose_nothing_beside_it(
     stays, peer = rig.joined(guest, "stays")
     data = random.Random(16).randbytes(2 * MIB)
     echoed: list[bytes] = []
-    threads = [
-        threading.Thread(target=peer.sendall, args=(data,)),
-        threading.Thread(target=lambda: echoed.append(receive(peer, len(data)))),
-    ]
-    for thread in threads:
-        thread.start()
+    threads = [pour(peer, data), drink(peer, len(data), echoed.append)]
 
     def echo() -> None:
         stays.poll()

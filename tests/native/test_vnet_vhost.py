@@ -2,79 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterator
-
 import pytest
 
-from tests.native.netrig import HEADER, NO_HEADER, OWN_MAC, RX, TX, frame, header
-from tests.native.virtiorig import VirtioRig
-from tests.virtiodriver import DriverRing
+from tests.native.netrig import HEADER, NO_HEADER, RX, TX, frame
+from tests.native.vhostrig import Card
 from tests.virtiopci import NEEDS_RESET, wait_for
-from vmm.backends.tap import TapConfig, open_tap
-from vmm.backends.vhost import VhostNet
-from vmm.context import DeviceContext
 from vmm.layout import MIB
 from vmm.native import check, lib
-from vmm.virtio.net import Net
 
 pytestmark = pytest.mark.needs("root", "tap", "vhost-net")
-
-NAME = f"vmmv{os.getpid() % 100000}"
-
-
-def build(context: DeviceContext) -> Net:
-    tap = open_tap(TapConfig(name=NAME))
-    return Net("net0", context, tap, mac=OWN_MAC, vhost=VhostNet(1))
-
-
-class Card(VirtioRig):
-    def __init__(self, *, msix: bool = True) -> None:
-        super().__init__(build, msix=msix)
-        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
-        self.wire.bind((NAME, 0x88B5))
-        self.wire.settimeout(20)
-
-    def __exit__(self, *exception: object) -> None:
-        super().__exit__(*exception)
-        self.wire.close()
-
-    def counter(self, name: str) -> int:
-        return int(self.device.counters()[name])
-
-    def start(self) -> tuple[DriverRing, DriverRing]:
-        rx, tx, _control = self.driver.probe(self.arena)
-        wait_for(lambda: self.counter("vhost_rings") == 2, "vhost to have the rings")
-        return rx, tx
-
-    def fill(self, rx: DriverRing, count: int = 64) -> None:
-        for _ in range(count):
-            rx.add([], [1536])
-        if rx.publish():
-            self.driver.notify(RX)
-
-    def sends(self, tx: DriverRing, number: int) -> None:
-        tx.add([NO_HEADER + frame(number)])
-        self.exchange(TX, tx)
-        assert self.wire.recv(4096) == frame(number)
-
-    def receives(self, rx: DriverRing, number: int) -> None:
-        self.wire.send(frame(number))
-        got: list[bytes] = []
-
-        def ours() -> bool:
-            got.extend(used.data for used in rx.collect() if used.data[24:26] == b"\x88\xb5")
-            return bool(got)
-
-        wait_for(ours, "a packet")
-        assert got == [header(buffers=1) + frame(number)]
-
-
-@pytest.fixture
-def card() -> Iterator[Card]:
-    with Card() as card:
-        yield card
 
 
 def test_kernel_moves_packets(card: Card) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.native.netrig import CONTROL, RX, TX
-from tests.native.test_vnet_vhost import Card
+from tests.native.vhostrig import Card
 from tests.native.virtiorig import MSIX_ENABLE
 from tests.virtiodriver import DriverRing
 from tests.virtiopci import CAP_MSIX, IO, MASTER, MEMORY, NEEDS_RESET, NO_VECTOR, wait_for
@@ -17,12 +15,6 @@ from vmm.virtio.transport import PENDING, REGISTERS
 pytestmark = pytest.mark.needs("root", "tap", "vhost-net")
 
 COMMAND = 4  # register
-
-
-@pytest.fixture
-def card() -> Iterator[Card]:
-    with Card() as card:
-        yield card
 
 
 def await_rings(card: Card, count: int) -> None:
