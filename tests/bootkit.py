@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
-from struct import pack, pack_into
+from struct import pack, pack_into, unpack
 
 from vmm import layout
+from vmm.boot import AcpiConfig, BootConfig, BootResult
 from vmm.record import Record
 
 PAYLOAD_AT = 0x2CC  # where the kernel's build puts it, from the protected-mode part
@@ -162,3 +163,33 @@ def multiboot_header(flags: int = 0, *addresses: int) -> bytes:
 def write(path: Path, data: bytes) -> str:
     path.write_bytes(data)
     return str(path)
+
+
+def kernel(folder: Path, data: bytes) -> str:
+    """Another one than config() has."""
+    return write(folder / "other", data)
+
+
+def config(folder: Path) -> BootConfig:
+    """A bzImage, an initrd of 5,000 bytes and a command line."""
+    return BootConfig(
+        kernel=write(folder / "kernel", bzimage()),
+        initrd=write(folder / "initrd", b"cpio" * 1250),
+        cmdline="console=ttyS0 quiet",
+        acpi=AcpiConfig(),
+        cache_dir=str(folder / "cache"),
+    )
+
+
+def piece(result: BootResult, name: str) -> tuple[int, int]:
+    """Address and length."""
+    (found,) = [(p.base, p.length) for p in result.pieces if p.name == name]
+    return found
+
+
+def u32(memory: Memory, at: int) -> int:
+    return int(unpack("<I", memory.read(at, 4))[0])
+
+
+def u64(memory: Memory, at: int) -> int:
+    return int(unpack("<Q", memory.read(at, 8))[0])
