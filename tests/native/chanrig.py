@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
+from vmm.layout import MIB
 from vmm.loop import IoLoop
 from vmm.native import ffi, lib
 
@@ -18,7 +21,7 @@ PATIENCE = 20  # seconds until a wait is a failure
 class ChanRig:
     """`take` decides how many of the offered bytes the front-end takes; all if not set."""
 
-    def __init__(self, limit: int = 16 << 20, drop: bool = False) -> None:
+    def __init__(self, limit: int = 16 * MIB, drop: bool = False) -> None:
         self.loop = IoLoop()
         policy = lib.CHAN_DROP if drop else lib.CHAN_BLOCK
         self.chan: Any = lib.chan_create(self.loop.pointer, limit, policy)
@@ -106,6 +109,73 @@ class ChanRig:
         self.loop.stop()
         lib.chan_destroy(self.chan)
         self.loop.close()
+
+
+class StraightRig(ChanRig):
+    """A front-end with memory of its own for input, `pieces` long each, `room` of them at most."""
+
+    def __init__(self, limit: int = 16 * MIB, drop: bool = False) -> None:
+        super().__init__(limit, drop)
+        self.pieces, self.room = (100, 1, 4096), 64
+        self.links: list[bool] = []
+        self.fills: list[int] = []
+        self._callbacks = {
+            "rx": self._rx,
+            "tx_ready": self._tx_ready,
+            "room": ffi.callback("int(void *, struct iovec *, int)", self._make_room),
+            "filled": ffi.callback("void(void *, size_t)", self._take_filled),
+            "peer": ffi.callback("void(void *, bool)", self._linked),
+        }
+        self._front = ffi.new("struct chan_front *", self._callbacks)
+        lib.chan_set_front(self.chan, self._front)
+
+    def _make_room(self, _opaque: object, ret: Any, limit: int) -> int:
+        count = min(limit, self.room, len(self.pieces))
+        self.memory = [ffi.new("uint8_t[]", length) for length in self.pieces[:count]]
+        for i, memory in enumerate(self.memory):
+            ret[i].iov_base, ret[i].iov_len = memory, len(memory)
+        return count
+
+    def _take_filled(self, _opaque: object, length: int) -> None:
+        data = b"".join(bytes(memory) for memory in self.memory)[:length]
+        with self.changed:
+            self.fills.append(length)
+            self.received += data
+            self.changed.notify_all()
+
+    def _linked(self, _opaque: object, connected: bool) -> None:
+        with self.changed:
+            if connected or self.links:  # that nobody is there at first is no news
+                self.links.append(connected)
+            self.changed.notify_all()
+
+    def on_loop(self, function: Any) -> Any:
+        """The result of `function()`, called on the loop's thread."""
+        result: list[Any] = []
+        self.loop.call(lambda: result.append(function()))
+        self.settle()
+        return result[0]
+
+    def writev(self, *pieces: bytes) -> int:
+        kept = [ffi.from_buffer(piece) for piece in pieces]
+        iov = ffi.new("struct iovec[]", [{"iov_base": p, "iov_len": len(p)} for p in kept])
+        return int(self.on_loop(lambda: lib.chan_writev(self.chan, iov, len(pieces))))
+
+
+MakeChan = Callable[..., ChanRig]
+
+
+@pytest.fixture
+def make_chan() -> Iterator[MakeChan]:
+    made: list[ChanRig] = []
+
+    def make(limit: int = 16 * MIB, drop: bool = False) -> ChanRig:
+        made.append(ChanRig(limit, drop))
+        return made[-1]
+
+    yield make
+    for rig in made:
+        rig.close()
 
 
 def read_exactly(fd: int, length: int) -> bytes:

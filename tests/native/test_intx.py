@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.descriptors import await_no_more, descriptors
-from tests.native.test_ioapic import LEVEL, MASKED, IoApicRig
+from tests.native.ioapicrig import LEVEL, MASKED, IoApicRig
 from vmm.errors import VmmError
 from vmm.native import lib
 from vmm.pci.intx import Intx

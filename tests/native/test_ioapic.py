@@ -1,77 +1,17 @@
-"""core/ioapic.c, router.c and split_sink.c: against the twin, and by the data sheet."""
+"""core/ioapic.c and split_sink.c: against the twin, and by the data sheet."""
 
 from __future__ import annotations
 
 import random
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.native.devrig import DeviceRig, Mix, compare
+from tests.native.devrig import Mix, compare
+from tests.native.ioapicrig import EXTINT, LEVEL, LOGICAL, MASKED, REMOTE_IRR, IoApicRig
 from tests.native.twins.ioapic import EOI, SELECT, WINDOW, IoApicTwin
-from vmm.cdevice import CDevice
-from vmm.devices.irqchip import IoApic, pic_pair
-from vmm.errors import HostError, KvmError, StateError, VmmError
-from vmm.irq import IrqRouter
+from vmm.errors import StateError
 from vmm.native import ffi, lib
-
-LEVEL, MASKED, LOGICAL, EXTINT = 1 << 15, 1 << 16, 1 << 11, 7 << 8
-REMOTE_IRR = 1 << 14
-
-
-class IoApicRig(DeviceRig):
-    """The chip with its messages written down; `takes` decides whether an APIC accepts one."""
-
-    def __init__(self, pins: int = 24) -> None:
-        self.sent: list[tuple[int, int]] = []
-        self.accept = True
-        self._msi = ffi.callback("int(void *, uint64_t, uint32_t)", self._message)
-        self.pic: CDevice | None = None
-        super().__init__(self._build, irqchip="split", ioapic_pins=pins)
-        lib.ioapic_set_msi(self.device.pointer, self._msi, ffi.NULL)
-        self.ended: list[int] = []
-        self._ended = ffi.callback("void(void *, uint32_t)", lambda _o, n: self.ended.append(n))
-
-    def record_ends(self) -> None:
-        """Instead of telling the split chip's sink."""
-        lib.ioapic_set_ended(self.device.pointer, self._ended, ffi.NULL)
-
-    def _build(self, context: object) -> CDevice:
-        self.pic = pic_pair()
-        return IoApic(context, self.pic)  # type: ignore[arg-type]
-
-    def _message(self, _opaque: object, address: int, data: int) -> int:
-        self.sent.append((address, data))
-        return int(self.takes(address, data))
-
-    def takes(self, _address: int, data: int) -> bool:
-        return self.accept and data % 3 != 2
-
-    def set_line(self, pin: int, level: int) -> None:
-        lib.ioapic_set_line(self.device.pointer, pin, level)
-
-    def hold(self, pin: int, held: bool) -> None:
-        lib.ioapic_hold(self.device.pointer, pin, held)
-
-    def end(self, vector: int) -> None:
-        lib.ioapic_eoi(self.device.pointer, vector)
-
-    def put(self, index: int, value: int) -> None:
-        self.write(0, SELECT, index, 4)
-        self.write(0, WINDOW, value, 4)
-
-    def get(self, index: int) -> int:
-        self.write(0, SELECT, index, 4)
-        return self.read(0, WINDOW, 4)
-
-    def entry(self, pin: int, low: int, high: int = 0) -> None:
-        self.put(0x11 + 2 * pin, high)
-        self.put(0x10 + 2 * pin, low)
-
-    def routes(self) -> dict[int, tuple[int, int]]:
-        return {gsi: (address, data) for gsi, _type, address, data in self.context.router.entries()}
 
 
 @pytest.fixture
@@ -329,101 +269,3 @@ def test_impossible_state_is_refused(chip: IoApicRig, field: str, value: object)
 @pytest.mark.parametrize("pins", [0, 23, 25, 49, 1 << 31])
 def test_only_24_and_48_pins_exist(pins: int) -> None:
     assert lib.ioapic_create(pins) == ffi.NULL
-
-
-# --- the router
-
-
-def test_kernel_irqchip_routes_every_pin_but_the_cascade() -> None:
-    router = IrqRouter(None, split=False)
-    pins = {(gsi, chip, pin) for gsi, _type, chip, pin in router.entries()}
-
-    assert (0, lib.KVM_IRQCHIP_IOAPIC, 2) in pins
-    assert (8, lib.KVM_IRQCHIP_PIC_SLAVE, 0) in pins
-    assert (8, lib.KVM_IRQCHIP_IOAPIC, 8) in pins
-    assert (23, lib.KVM_IRQCHIP_IOAPIC, 23) in pins
-    assert 2 not in {gsi for gsi, _chip, _pin in pins}
-    assert router.commits() == 1
-
-
-def test_allocated_gsis_lie_above_the_pins_and_come_back() -> None:
-    router = IrqRouter(None, split=True, pins=48)
-    first, second = router.alloc_gsi(), router.alloc_gsi()
-    assert (first, second) == (48, 49)
-    router.set_msi(first, 0xFEE00000, 0x41)
-    router.free_gsi(first)
-
-    assert router.alloc_gsi() == first
-    assert router.entries() == []
-
-
-def test_threads_that_allocate_at_the_same_time_get_different_gsis() -> None:
-    class Slow(set[int]):
-        """Lets another thread run between the look and the taking."""
-
-        def __contains__(self, gsi: object) -> bool:
-            there = super().__contains__(gsi)
-            time.sleep(0.001)
-            return there
-
-    router = IrqRouter(None, split=False)
-    router._used = Slow(router._used)
-    given: list[int] = []
-    threads = [threading.Thread(target=lambda: given.append(router.alloc_gsi())) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(given) == [24, 25, 26, 27]
-
-
-def test_gsis_run_out_with_a_sentence() -> None:
-    router = IrqRouter(None, split=False)
-    for _ in range(lib.ROUTER_MAX_GSI - 24):
-        router.alloc_gsi()
-
-    with pytest.raises(VmmError, match="GSIs are in use"):
-        router.alloc_gsi()
-
-
-def test_table_refuses_what_does_not_fit() -> None:
-    router = IrqRouter(None, split=True)
-    with pytest.raises(KvmError, match="GSI 4096"):
-        router.set_msi(lib.ROUTER_MAX_GSI, 0, 0)
-    for gsi in range(lib.ROUTER_MAX_ROUTES):
-        router.set_msi(gsi, gsi, 0)
-
-    with pytest.raises(KvmError, match="No space"):
-        router.set_msi(lib.ROUTER_MAX_ROUTES, 0, 0)
-    router.set_msi(5, 0xFEE00000, 1)  # replacing needs no room
-
-
-def test_replacing_a_route_by_itself_commits_nothing() -> None:
-    router = IrqRouter(None, split=True)
-    gsi = router.alloc_gsi()
-    for _ in range(3):
-        router.set_msi(gsi, 0xFEE00000, 0x41)
-        router.commit()
-    assert router.commits() == 1
-    router.set_msi(gsi, 0x1_FEE00000, 0x41)
-    router.commit()
-
-    assert router.commits() == 2
-    assert router.entries() == [(gsi, lib.KVM_IRQ_ROUTING_MSI, 0x1_FEE00000, 0x41)]
-
-
-def test_msi_replaces_both_pins_of_a_gsi() -> None:
-    router = IrqRouter(None, split=False)
-    router.set_msi(4, 0xFEE00000, 0x41)
-
-    routes = [entry for entry in router.entries() if entry[0] == 4]
-    assert routes == [(4, lib.KVM_IRQ_ROUTING_MSI, 0xFEE00000, 0x41)]
-
-
-def test_irqfds_may_not_drive_pins_of_the_split_chip() -> None:
-    router = IrqRouter(None, split=True, pins=24)
-
-    with pytest.raises(HostError, match="GSI 23"):
-        router.attach(23, 0)
-    router.attach(24, 0)

@@ -1,9 +1,8 @@
-"""core/uart.c: against its twin on random sequences, by the data sheet, and as Linux drives it."""
+"""core/uart.c: against its twin on random sequences, and by the data sheet."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,49 +18,22 @@ from tests.native.twins.uart import (
     TIMEOUT_NS,
     UartTwin,
 )
-from tests.native.uartrig import COM1, UartRig
-from vmm.errors import StateError
+from tests.native.uartrig import (
+    COM1,
+    DTR,
+    FIFO_1,
+    FIFO_14,
+    LOOP,
+    OUT1,
+    OUT2,
+    RDI,
+    RTS,
+    THRI,
+    UartRig,
+    random_step,
+)
 from vmm.loop import IoLoop
 from vmm.native import ffi, lib
-
-FIFO_14, FIFO_1 = 0xC1, 0x01  # FCR: on, trigger at 14 bytes or at 1
-RDI, THRI, RLSI, MSI = 1, 2, 4, 8  # IER
-DTR, RTS, OUT1, OUT2, LOOP = 1, 2, 4, 8, 16  # MCR
-
-
-@pytest.fixture
-def uart() -> Iterator[UartRig]:
-    with UartRig() as rig:
-        yield rig
-
-
-def random_step(rng: random.Random, rig: UartRig, twin: UartTwin) -> None:
-    """One action on both, its answers compared."""
-    action = rng.random()
-    if action < 0.45:
-        offset = rng.randrange(8)
-        assert rig.read(offset) == twin.read(offset), f"register {offset}"
-    elif action < 0.5:
-        offset = rng.choice((DATA, DATA, DATA, rng.randrange(8)))
-        data = rng.randbytes(rng.randrange(40))
-        rig.write_burst(offset, data)
-        for value in data:
-            twin.write(offset, value)
-    elif action < 0.85:
-        offset = rng.choice((DATA, DATA, DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR))
-        value = rng.choice((rng.randrange(256), 0, 0x03, FIFO_14, OUT2, 0x0F))
-        rig.write(offset, value)
-        twin.write(offset, value)
-    elif action < 0.95:
-        data = rng.randbytes(rng.randrange(1, 20))
-        assert rig.receive(data) == twin.receive(data)
-    elif action < 0.96:
-        rig.send_break()
-        twin.send_break()
-    else:
-        ns = rng.randrange(TIMEOUT_NS)
-        rig.step(ns)
-        twin.step(ns)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -280,117 +252,3 @@ def test_fifo_control_bits_count_only_with_the_first(uart: UartRig) -> None:
     uart.write(IIR_FCR, 0xC0)
     assert uart.read(IIR_FCR) == 0x01, "FIFO off"
     assert uart.read(LSR) == 0x60, "switching clears it"
-
-
-# --- as Linux drives it
-
-
-def test_linux_autoconfig_finds_a_16550a(uart: UartRig) -> None:
-    uart.write(IER, 0)
-    assert uart.read(IER) & 0x0F == 0
-    uart.write(IER, 0x0F)
-    assert uart.read(IER) & 0x0F == 0x0F
-    uart.write(IER, 0)
-    uart.write(MCR, LOOP | OUT2 | RTS)
-    assert uart.read(MSR) & 0xF0 == 0x90
-    uart.write(MCR, 0)
-    uart.write(LCR, 0xBF)
-    uart.write(IIR_FCR, 0)
-    uart.write(LCR, 0)
-    uart.write(IIR_FCR, 0x01)
-    assert uart.read(IIR_FCR) >> 6 == 3
-    uart.write(LCR, 0xBF)
-    assert uart.read(IIR_FCR) != 0, "no extended feature register behind LCR 0xbf"
-
-
-def test_linux_transmitter_probe_finds_no_bug(uart: UartRig) -> None:
-    uart.write(IER, THRI)
-    first = uart.read(IIR_FCR)
-    uart.write(IER, 0)
-    uart.write(IER, THRI)
-    second = uart.read(IIR_FCR)
-    assert not (first | second) & 1
-
-
-@pytest.mark.parametrize("queued", [False, True])
-def test_burst_of_sixteen_bytes_raises_one_interrupt(uart: UartRig, queued: bool) -> None:
-    uart.write(IIR_FCR, 0x81)
-    uart.write(MCR, OUT2)
-    uart.write(IER, THRI)
-    assert uart.read(IIR_FCR) == 0xC2
-    before = uart.counters()["interrupts"]
-    if queued:
-        uart.write_burst(DATA, bytes(16))
-    else:
-        for n in range(16):
-            uart.write(DATA, n)
-    assert uart.read(IIR_FCR) == 0xC2
-    assert uart.read(LSR) == 0x60
-    assert uart.read(IIR_FCR) == 0xC1
-    assert uart.counters()["interrupts"] == before + 1
-
-
-def test_early_printk_polls_an_empty_transmitter(uart: UartRig) -> None:
-    for byte in b"early":
-        assert uart.read(LSR) & 0x60 == 0x60
-        uart.write(DATA, byte)
-    assert uart.counters()["tx_bytes"] == 5
-
-
-# --- saved state
-
-
-def test_saved_state_carries_an_armed_timeout_over(uart: UartRig) -> None:
-    uart.write(IIR_FCR, FIFO_14)
-    uart.write(IER, RDI)
-    uart.write(MCR, OUT2)
-    uart.receive(b"abc")
-    uart.step(TIMEOUT_NS - 1)
-    saved = uart.save()
-    with UartRig() as other:
-        other.step(TIMEOUT_NS - 1)
-        other.load(saved)
-        assert not other.raised
-        other.step(1)
-        assert other.raised
-        assert [other.read(DATA) for _ in range(3)] == list(b"abc")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"version": 2},
-        {"rx_count": 17},
-        {"rx_count": 2},  # without FIFO
-        {"tx_count": 17},
-        {"ier": 0x10},
-        {"mcr": 0x20},
-        {"fcr": 0x02},
-        {"fcr": 0xC0},
-        {"msr_delta": 0x10},
-        {"overrun": 2},
-        {"timed_out": 1},
-        {"deadline": -2},
-        {"deadline": 5},  # with an empty receiver
-        {"rx": [0] * 15 + [1]},
-        {"rx_flags": [0x02] + [0] * 15, "rx_count": 1},
-    ],
-)
-def test_impossible_states_are_refused_and_change_nothing(change: dict[str, object]) -> None:
-    with UartRig() as uart:
-        uart.write(SCR, 0x5A)
-        before = uart.save()
-        with pytest.raises(StateError):
-            uart.load({**before, "scr": 1, **change})
-        assert uart.save() == before
-
-
-def test_reset_is_the_fresh_state(uart: UartRig) -> None:
-    fresh = uart.save()
-    rng = random.Random(1)
-    twin = UartTwin()
-    for _ in range(500):
-        random_step(rng, uart, twin)
-    uart.reset()
-    assert uart.save() == fresh
-    assert not uart.raised
