@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.native.virtiorig import VirtioRig
+from tests.virtiopci import wait_for
 from vmm.context import DeviceContext
 from vmm.virtio.chain import Chain, ServedQueue
 from vmm.virtio.served import ServedDevice
@@ -43,3 +45,27 @@ class Upper(ServedDevice):
 
     def restore(self, state: Any) -> None:
         self.heard.append(("restored", state))
+
+
+def exchange(rig: VirtioRig, ring: Any, text: bytes) -> bytes:
+    """The answer to one request."""
+    ring.add([text], [len(text)])
+    return rig.exchange(0, ring)[0].data
+
+
+def collect(ring: Any, count: int) -> list[bytes]:
+    """Answers, at least so many."""
+    done: list[Any] = []
+    wait_for(lambda: done.extend(ring.collect()) or len(done) >= count, "used chains")
+    return [used.data for used in done]
+
+
+def keep_one(rig: VirtioRig, ring: Any) -> list[Chain]:
+    """From here on the device keeps the chains it gets; it has the first."""
+    kept: list[Chain] = []
+    rig.device.act = lambda chain: (chain.keep(), kept.append(chain))
+    ring.add([b"1"], [8])
+    ring.publish()
+    rig.driver.notify(0)
+    wait_for(lambda: kept, "the device to have it")
+    return kept

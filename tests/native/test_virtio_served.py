@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.native.servedrig import Upper
+from tests.native.servedrig import Upper, keep_one
 from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import DEVICE, wait_for
 from vmm.virtio.chain import Chain, ServedQueue
@@ -119,12 +119,7 @@ def test_kept_chain_is_done_later_and_in_any_order(rig: VirtioRig) -> None:
 
 def test_chain_kept_over_a_reset_is_void(rig: VirtioRig) -> None:
     ring, _ = rig.driver.probe(rig.arena)
-    kept: list[Chain] = []
-    rig.device.act = lambda chain: (chain.keep(), kept.append(chain))
-    ring.add([b"1"], [8])
-    ring.publish()
-    rig.driver.notify(0)
-    wait_for(lambda: kept, "the device to have it")
+    kept = keep_one(rig, ring)
 
     rig.driver.reset()
     fresh, _ = rig.driver.probe(rig.arena)

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.native import sanitize
-from tests.native.servedrig import Upper
+from tests.native.servedrig import Upper, keep_one
 from tests.native.virtiorig import VirtioRig
 from tests.virtiopci import NEEDS_RESET, wait_for
 from vmm.context import DeviceContext
 from vmm.native import lib
-from vmm.virtio.chain import Chain
 
 
 @pytest.fixture
@@ -58,12 +57,7 @@ def test_broken_ring_needs_a_reset(rig: VirtioRig) -> None:
 
 def test_pause_waits_for_kept_chains_and_takes_no_more(rig: VirtioRig) -> None:
     ring, _ = rig.driver.probe(rig.arena)
-    kept: list[Chain] = []
-    rig.device.act = lambda chain: (chain.keep(), kept.append(chain))
-    ring.add([b"1"], [8])
-    ring.publish()
-    rig.driver.notify(0)
-    wait_for(lambda: kept, "the device to have it")
+    kept = keep_one(rig, ring)
     lib.virtio_ask_pause(rig.core.pointer)
     ring.add([b"2"], [8])
     ring.publish()
