@@ -72,6 +72,15 @@ class CDevice:
             ffi.release(self.pointer)
             self.pointer = None
 
+    def abandon(self) -> None:
+        """Instead of `close()`, when something out of reach may still use the C side.
+
+        It is never freed.
+        """
+        if self.pointer is not None:
+            ffi.gc(self.pointer, None)
+            self.pointer = None
+
     def reset(self) -> None:
         """The state after power-on; what a battery keeps stays."""
         getattr(lib, f"{self.kind}_reset")(self.pointer)

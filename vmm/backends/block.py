@@ -114,6 +114,12 @@ class BlockBackend:
         self.pointer = None
         self._close_files()
 
+    def abandon(self) -> None:
+        """Requests are under way that do not end: their memory stays, and the image locked."""
+        if self.pointer is not None:
+            ffi.gc(self.pointer, None)
+            self.pointer = None
+
     def _close_files(self) -> None:
         for file in (self._direct, self._cached, self.file):
             if file is not None:

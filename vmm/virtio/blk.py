@@ -94,6 +94,10 @@ class Blk(VirtioDevice):
         super().close()
         self.backend.close()
 
+    def abandon(self) -> None:
+        super().abandon()
+        self.backend.abandon()
+
 
 def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:
     """`--disk`, or `--device virtio-blk`."""

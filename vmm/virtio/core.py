@@ -149,12 +149,19 @@ class VirtioCore:
             raise StateError(f"The saved state of {self.name} does not fit this device")
 
     def close(self) -> None:
-        """At rest for good, and silent: transport and device may be freed. May be repeated."""
+        """At rest for good, and silent: transport and device may be freed. May be repeated.
+
+        VmmError if it does not come to rest.
+        """
         if self.pointer is None:
             return
         self.halt()
         for kind in self._events:
             self.loop.off(kind, ffi.cast("void *", self.pointer))
+        self.pointer = None
+
+    def abandon(self) -> None:
+        """It did not come to rest, and nobody waits for it any more."""
         self.pointer = None
 
 

@@ -34,3 +34,7 @@ class VirtioDevice(CDevice):
     def close(self) -> None:
         self.core.close()
         super().close()
+
+    def abandon(self) -> None:
+        self.core.abandon()
+        super().abandon()

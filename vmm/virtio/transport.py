@@ -72,10 +72,10 @@ class VirtioPci(PciDevice):
         vectors = min(self.queues + 1, VECTORS_MAX)
         self.msix = Msix(device.name, context.router, context.vm_fd, vectors)
         pointer = lib.virtio_pci_create(self._setup(function, transport))
-        registers = Registers(device.name, pointer, [])
-        super().__init__(function, device=device, msix=self.msix, transport=registers)
+        self.registers = Registers(device.name, pointer, [])
+        super().__init__(function, device=device, msix=self.msix, transport=self.registers)
         if transport.legacy:
-            self._add_legacy_bars(registers)
+            self._add_legacy_bars()
         else:
             self._add_bars(transport.notify)
 
@@ -134,10 +134,10 @@ class VirtioPci(PciDevice):
             for index in range(self.queues)
         )
 
-    def _add_legacy_bars(self, registers: Registers) -> None:
+    def _add_legacy_bars(self) -> None:
         """Ports, with all doorbells at one of them: the value written says which queue."""
         size = _power_of_two(lib.VIRTIO_PCI_LEGACY_PORTS + self.core.pointer.config_len)
-        ports = ffi.addressof(registers.pointer, "ports")
+        ports = ffi.addressof(self.registers.pointer, "ports")
         bells = tuple(
             Doorbell(
                 address=lib.VIRTIO_PCI_LEGACY_NOTIFY,
@@ -189,7 +189,12 @@ class VirtioPci(PciDevice):
 
     def close(self) -> None:
         self.function.unplug()
-        self.core.close()
+        try:
+            self.core.close()
+        except BaseException:  # whatever it waits for still ends in all of this
+            for part in (self.device, self.msix, self.registers, self.function):
+                part.abandon()
+            raise
         super().close()
 
 
