@@ -1827,8 +1827,8 @@ class Lib:
     ROUTER_MAX_GSI: int
     ROUTER_MAX_ROUTES: int
     SIOCGIFFLAGS: int
+    SIOCGIFMTU: int
     SIOCSIFFLAGS: int
-    SIOCSIFMTU: int
     TESTDEV_BYTES: int
     TESTDEV_GSI: int
     TESTDEV_GSIS: int

@@ -51,9 +51,13 @@ def write_net(device: DeviceConfig) -> str:
 
 
 def read_interface(text: str) -> str:
-    """A name that an interface can have."""
+    """A name that an interface can have, of characters."""
     ok = text not in (".", "..") and not any(c.isspace() or c in "/:%" for c in text)
-    if not ok or not 1 <= len(text.encode(errors="surrogateescape")) <= NAME_MAX:
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        length = 0
+    if not ok or not 1 <= length <= NAME_MAX:
         raise ValueError(f"wants an interface's name of up to {NAME_MAX} bytes, not {text!r}")
     return text
 

@@ -122,6 +122,7 @@ def test_what_cannot_be_is_said() -> None:
     with persistent():
         refused("was not made for several queues: leave out queues=", queues=2)
         refused("exists, so whoever made it configures it", address="198.51.100.1/30")
+        refused("exists and has an MTU of 1500, not 9000: leave out mtu=", mtu=9000)
         with made():
             refused("another process has it open")
     refused("There is no bridge nosuch0", bridge="nosuch0")
@@ -163,6 +164,26 @@ def test_descriptors_are_taken_as_they_are() -> None:
         open_tap(TapConfig(fds=(stream.fileno(),)))
     with open("/dev/null") as null, pytest.raises(HostError, match="neither a tap nor"):
         open_tap(TapConfig(fds=(null.fileno(),)))
+
+
+def test_tap_that_has_the_mtu_already_may_be_given_one() -> None:
+    with persistent(), made(mtu=1500) as tap:
+        assert tap.name == NAME
+
+
+def test_descriptors_are_of_one_tap() -> None:
+    one, two = open_tap(TapConfig(queues=2)), open_tap(TapConfig())
+    numbers = [fd.number for fd in one.fds]
+    try:
+        for wrong in ((numbers[0], two.fds[0].number), (numbers[0], numbers[0])):
+            with pytest.raises(HostError, match="fd= wants"):
+                open_tap(TapConfig(fds=wrong))
+        both = open_tap(TapConfig(fds=tuple(numbers)))
+        assert len(both.fds) == 2
+        both.close()
+    finally:
+        one.close()
+        two.close()
 
 
 def test_settings_that_do_not_go_together_are_refused() -> None:

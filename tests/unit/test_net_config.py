@@ -44,6 +44,8 @@ def test_text_is_read_and_written(text: str, device: DeviceConfig) -> None:
         ("tap=much-too-long-a-name", "tap wants an interface's name of up to 15 bytes"),
         ("tap=a/b", "tap wants an interface's name"),
         ("tap=a%d", "tap wants an interface's name"),
+        ("tap=a\udcff", "tap wants an interface's name of up to 15 bytes, not 'a\\udcff'"),
+        ("tap,bridge=\udc80", "bridge wants an interface's name"),
         ("tap,mac=52:54", "mac wants six bytes such as 52:54:00:12:34:56, not '52:54'"),
         ("tap,mac=1:0:0:0:0:0", "mac is 1:0:0:0:0:0, which is a group's address"),
         ("tap,mac=0:0:0:0:0:0", "mac cannot be all zeros"),

@@ -15,6 +15,7 @@ from vmm.record import Record
 
 TUN = "/dev/net/tun"
 EPERM, EBUSY, EINVAL = 1, 16, 22
+SOCKET = "socket"
 OFFLOADS = ("TUN_F_CSUM", "TUN_F_TSO4", "TUN_F_TSO6", "TUN_F_TSO_ECN", "TUN_F_UFO")
 ALL_OFFLOADS = sum(getattr(lib, name) for name in OFFLOADS)
 
@@ -61,6 +62,12 @@ def open_tap(config: TapConfig) -> Tap:
         raise HostError(
             f"The tap {config.name} exists, so whoever made it configures it: leave out bridge= "
             "and addr=, or name another tap"
+        )
+    if known and config.mtu and net.mtu(config.name) != config.mtu:
+        raise HostError(
+            f"The tap {config.name} exists and has an MTU of {net.mtu(config.name)}, not "
+            f"{config.mtu}: leave out mtu=, or have root do "
+            f"`ip link set {config.name} mtu {config.mtu}`"
         )
     tap = _attach(config, known=known)
     try:
@@ -152,13 +159,15 @@ def _adopt(numbers: tuple[int, ...]) -> Tap:
     """Duplicates of descriptors that this process was given."""
     fds: list[Fd] = []
     kinds = set()
+    if len(set(numbers)) < len(numbers):
+        raise HostError("fd= wants another descriptor for each pair of queues")
     try:
         for number in numbers:
             fds.append(_duplicate(number))
             kinds.add(_kind(fds[-1], number))
         if len(kinds) > 1:
             raise HostError("fd= wants descriptors of one tap, or sockets alone")
-        return Tap(f"descriptor {numbers[0]}", fds, is_tap=kinds == {"tap"})
+        return Tap(f"descriptor {numbers[0]}", fds, is_tap=kinds != {SOCKET})
     except BaseException:
         for fd in fds:
             fd.close()
@@ -178,17 +187,17 @@ def _duplicate(number: int) -> Fd:
 
 
 def _kind(fd: Fd, number: int) -> str:
-    """ "tap" or "socket"."""
+    """Which tap it is, or SOCKET."""
     request = ffi.new("struct ifreq *")
     if lib.sys_ioctl(fd.number, lib.TUNGETIFF, request) >= 0:
         wanted = lib.IFF_TAP | lib.IFF_VNET_HDR | lib.IFF_NO_PI
         if request.ifr_flags & wanted == wanted:
-            return "tap"
+            return f"tap {ffi.string(request.ifr_name)!r}"
         raise HostError(
             f"Descriptor {number} is no tap with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR: make it so"
         )
     if stat.S_ISSOCK(os.fstat(fd.number).st_mode) and _keeps_packets_apart(fd):
-        return "socket"
+        return SOCKET
     raise HostError(f"Descriptor {number} is neither a tap nor a datagram socket")
 
 

@@ -25,12 +25,8 @@ def exists(name: str) -> bool:
 
 def set_up(name: str) -> None:
     """Sets the link up if it is not. HostError if that is not allowed."""
-    from socket import AF_INET, SOCK_DGRAM, socket
-
-    request = ffi.new("struct ifreq *", {"ifr_name": name.encode()})
-    with socket(AF_INET, SOCK_DGRAM) as asking:
-        fd = Fd(asking.detach())
-    with fd:
+    request = _request(name)
+    with _asking() as fd:
         try:
             fd.ioctl("SIOCGIFFLAGS", request)
             if not request.ifr_flags & lib.IFF_UP:
@@ -41,6 +37,29 @@ def set_up(name: str) -> None:
                 f"Setting {name} up failed: {error.strerror}; run as root, or have root do "
                 f"`ip link set {name} up`"
             ) from error
+
+
+def mtu(name: str) -> int:
+    """HostError if the interface is gone."""
+    request = _request(name)
+    with _asking() as fd:
+        try:
+            fd.ioctl("SIOCGIFMTU", request)
+        except KvmError as error:
+            raise HostError(f"Asking for the MTU of {name} failed: {error.strerror}") from error
+    return int(request.ifr_mtu)
+
+
+def _request(name: str) -> Any:
+    return ffi.new("struct ifreq *", {"ifr_name": name.encode()})
+
+
+def _asking() -> Fd:
+    """Any socket: what is asked of it concerns the interfaces."""
+    from socket import AF_INET, SOCK_DGRAM, socket
+
+    with socket(AF_INET, SOCK_DGRAM) as asking:
+        return Fd(asking.detach())
 
 
 def configure(name: str, *, mtu: int = 0, bridge: str = "", address: str = "") -> None:
