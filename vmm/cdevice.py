@@ -39,15 +39,18 @@ class CDevice:
     """One device in C: `pointer` is its struct, `name` its place in saved states.
 
     Subclasses set `kind`, the prefix of the C functions, and call `__init__` with what `x_create`
-    returned. The pointer is freed by `close()`, which first takes the device off the buses.
+    returned. The pointer is freed by `close()`, which first takes the device off the buses. `keep`:
+    what it points to, see `made()`.
     """
 
     kind = ""
 
-    def __init__(self, name: str, pointer: Any, claims: Sequence[Claim], kind: str = "") -> None:
+    def __init__(
+        self, name: str, pointer: Any, claims: Sequence[Claim], kind: str = "", *keep: object
+    ) -> None:
         self.name = name
         self.kind = kind or self.kind
-        self.pointer = made(pointer, getattr(lib, f"{self.kind}_destroy"), name)
+        self.pointer = made(pointer, getattr(lib, f"{self.kind}_destroy"), name, *keep)
         self.claims = tuple(claims)
         self._buses: list[tuple[Bus, int, int]] = []
 

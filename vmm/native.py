@@ -39,12 +39,14 @@ def check(result: int, call: str, about: str = "") -> int:
 
 
 def made(pointer: T, destroy: Callable[[T], None], what: str, *keep: object) -> T:
-    """A C object that its `destroy` frees with the Python one; VmmError if C had no memory for it.
+    """A C object that its `destroy` frees with the Python one.
+
+    VmmError with errno's reason if C could not make it, which is the last thing that C did.
 
     `keep` are the objects whose C side this one points to: they live at least as long.
     """
     if pointer == ffi.NULL:
-        raise VmmError(f"Creating {what} failed: out of memory")
+        raise VmmError(f"Creating {what} failed: {os.strerror(ffi.errno)}")
 
     def destroy_then_let_go(p: T) -> None:
         destroy(p)

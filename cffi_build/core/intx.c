@@ -23,6 +23,7 @@ void intx_disconnect(struct intx *x)
 
 struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi)
 {
+	errno = EINVAL;
 	struct intx *x = gsi < IRQ_HUB_GSIS ? calloc(1, sizeof(*x)) : NULL;
 
 	if (!x)
@@ -33,9 +34,11 @@ struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi)
 	x->trigger_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	x->resample_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (x->trigger_fd < 0 || x->resample_fd < 0) {
+		int err = errno;
 		close(x->trigger_fd);
 		close(x->resample_fd);
 		free(x);
+		errno = err;
 		return NULL;
 	}
 	LOCKED(&hub->lock);

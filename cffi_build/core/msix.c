@@ -161,6 +161,7 @@ static const struct dev_ops msix_ops = { .read = msix_read, .write = msix_write 
 
 struct msix *msix_create(struct irq_router *r, int vm_fd, uint32_t vectors)
 {
+	errno = EINVAL;
 	if (!vectors || vectors > MSIX_MAX_VECTORS)
 		return NULL;
 	struct msix *m = calloc(1, sizeof(*m) + vectors * sizeof(m->vector[0]));

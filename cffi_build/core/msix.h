@@ -65,7 +65,7 @@ struct msix_state {
 	uint8_t pending[MSIX_MAX_VECTORS / 8];
 };
 
-// vectors: 1 to MSIX_MAX_VECTORS, else NULL.
+// vectors: 1 to MSIX_MAX_VECTORS, else NULL with errno.
 struct msix *msix_create(struct irq_router *r, int vm_fd, uint32_t vectors);
 // Nobody fires any more.
 void msix_destroy(struct msix *m);

@@ -63,7 +63,8 @@ struct virtio_pci_setup {
 	bool legacy;
 };
 
-// Adds the capabilities to the function and connects the device. NULL: no memory or no room.
+// Adds the capabilities to the function and connects the device. NULL with errno: no memory, no
+// room.
 struct virtio_pci *virtio_pci_create(const struct virtio_pci_setup *setup);
 // The device's registers are off the bus and its function is unplugged.
 void virtio_pci_destroy(struct virtio_pci *p);

@@ -161,6 +161,7 @@ struct virtio_pci *virtio_pci_create(const struct virtio_pci_setup *setup)
 	dev_init(&p->ports, &virtio_legacy_ops, DEV_UPCALL);
 	if (!setup->legacy && add_capabilities(p, setup->notify_bar)) {
 		free(p);
+		errno = ENOSPC;
 		return NULL;
 	}
 	for (uint32_t i = 0; i < VIRTIO_MAX_QUEUES; i++)

@@ -78,7 +78,7 @@ class BlockBackend:
             setup = ffi.new("struct blk_setup *", {**fields, "engine": ENGINES[name]})
             pointer = lib.blk_create(setup)
             if pointer != ffi.NULL:
-                return name, made(pointer, lib.blk_destroy, self.name)
+                return name, made(pointer, lib.blk_destroy, self.name, loop.pointer)
             error = os.strerror(ffi.errno)
         raise HostError(
             f"The engine {names[-1]} for {self.name} cannot be had: {error}; without engine= one "

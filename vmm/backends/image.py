@@ -126,11 +126,13 @@ def measure(file: Fd, config: BlockConfig) -> Geometry:
         log.warning("disk.tail_hidden", path=config.path, bytes=size % SECTOR)
     if not stat.S_ISBLK(os.fstat(file.number).st_mode):
         return Geometry(sectors=size // SECTOR)
-    block = _ask(file, "BLKSSZGET")
+    block, physical = _ask(file, "BLKSSZGET"), _ask(file, "BLKPBSZGET")
+    if physical < block or physical & (physical - 1):
+        physical = block  # drivers pass on whatever the hardware says
     return Geometry(
         sectors=size // SECTOR,
         block_size=block,
-        physical_size=max(block, _ask(file, "BLKPBSZGET")),
+        physical_size=physical,
         min_io=min(_ask(file, "BLKIOMIN") // block, 0xFFFF),
         opt_io=_ask(file, "BLKIOOPT") // block,
         alignment=max(0, _ask(file, "BLKALIGNOFF")) // block,

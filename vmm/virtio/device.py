@@ -24,7 +24,7 @@ class VirtioDevice(CDevice):
     kernel_option = ""  # which of Linux's options has the driver
 
     def __init__(self, name: str, context: DeviceContext, pointer: Any, kind: str = "") -> None:
-        super().__init__(name, pointer, [], kind)
+        super().__init__(name, pointer, [], kind, context.loop.pointer)
         vdev = ffi.addressof(self.pointer, "vdev")
         self.core = VirtioCore(name, vdev, context.loop, context.notify)
 
