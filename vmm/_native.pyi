@@ -989,7 +989,6 @@ class struct_vcpu(Struct):
     hist: struct_hist
 
 class struct_vcpu_counters(Struct):
-    exits: int
     interrupted: int
     returns: int
     injected: int

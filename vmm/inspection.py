@@ -45,7 +45,7 @@ def vcpu_stats(vcpu: Vcpu) -> dict[str, Any]:
     last = lib.VCPU_REASONS - 1
     return {
         "id": vcpu.id,
-        "exits": counters.exits,
+        "exits": sum(counters.reason),
         "interrupted": counters.interrupted,
         "returns": counters.returns,
         "injected": counters.injected,

@@ -103,7 +103,7 @@ enum vcpu_event_kind {
 struct vcpu_event { uint32_t kind, exit_reason; int64_t code; uint64_t address, value; uint32_t size; ...; };
 #define VCPU_REASONS ...
 struct vcpu_counters {
-	uint64_t exits, interrupted, returns, injected, coalesced;
+	uint64_t interrupted, returns, injected, coalesced;
 	uint64_t reason[...]; ...;
 };
 enum vcpu_request { VCPU_REQUEST_COMMANDS, VCPU_REQUEST_INTERRUPT, ... };

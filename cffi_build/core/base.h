@@ -21,6 +21,9 @@
 // Rare work out of a hot function's way: the hot part then needs few registers and no frame.
 #define COLD __attribute__((noinline, cold))
 #define HOT static inline __attribute__((always_inline))
+// Makes the compiler take the pointer as it stands: in one register, not as a sum of others that it
+// would keep, or spill, beside it.
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
 
 // What LOCKED() holds: one of the two.
 struct held {

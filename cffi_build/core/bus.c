@@ -15,6 +15,17 @@ static const struct bus_entry *remember_gap(struct bus *b, struct bus_reader *r,
 	return &r->last;
 }
 
+// Accesses of other sizes than these always search.
+static void set_reach(struct bus_reader *r)
+{
+	uint64_t len = r->last.len, wide = r->last.dev->flags & DEV_BYTES ? 0 : len;
+
+	r->reach[1] = len;
+	r->reach[2] = wide >= 2 ? wide - 1 : 0;
+	r->reach[4] = wide >= 4 ? wide - 3 : 0;
+	r->reach[8] = wide >= 8 ? wide - 7 : 0;
+}
+
 // The entry that holds all of [addr, addr + size), b->nobody's if no other holds a part; else NULL.
 static const struct bus_entry *search(struct bus *b, struct bus_reader *r,
 				      const struct bus_map *map, uint64_t addr, uint32_t size)
@@ -35,27 +46,15 @@ static const struct bus_entry *search(struct bus *b, struct bus_reader *r,
 		remember_gap(b, r, map, low);
 	// An upcall, which takes no lock, is never a hit.
 	r->last_serial = r->last.dev->flags & DEV_UPCALL ? 0 : map->serial;
+	set_reach(r);
 	return r->last.len - (addr - r->last.base) >= size ? &r->last : NULL;
 }
 
-// A writer swapped the map while it was being published: again until it holds still.
-static COLD const struct bus_map *enter_again(struct bus *b, struct bus_reader *r)
-{
-	for (;;) {
-		struct bus_map *map = atomic_load(&b->map);
-		atomic_store(&r->using, map);
-		if (atomic_load(&b->map) == map)
-			return map;
-	}
-}
-
-// Enters an access: publishes the map in use.
+// Enters an access: no map older than the published number will be used. A newer one may be.
 HOT const struct bus_map *enter(struct bus *b, struct bus_reader *r)
 {
-	struct bus_map *map = atomic_load_explicit(&b->map, memory_order_relaxed);
-
-	atomic_store(&r->using, map);
-	return likely(atomic_load(&b->map) == map) ? map : enter_again(b, r);
+	atomic_store(&r->using, atomic_load_explicit(&b->serial, memory_order_acquire));
+	return atomic_load(&b->map);
 }
 
 // One access to one device. Only an upcall runs without the device's lock.

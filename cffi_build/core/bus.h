@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An address space (port I/O or MMIO) as an immutable sorted table, swapped whole.
 //
-// Lookups take no lock: a reader publishes the table it uses in its hazard slot, and a retired
-// table is freed once no slot holds it. A BAR may therefore move inside an access without a lock to
-// deadlock on.
+// Lookups take no lock: tables are numbered, a reader publishes the number from which on it may use
+// them, and a retired table is freed once every reader is idle or beyond it. A BAR may therefore
+// move inside an access without a lock to deadlock on.
 #ifndef VMM_BUS_H
 #define VMM_BUS_H
 
@@ -12,6 +12,7 @@
 
 #define BUS_MAX_ENTRIES 512
 #define BUS_MAX_READERS 512
+#define BUS_MAX_BYTES 8 // of one access
 
 struct bus_entry {
 	uint64_t base, len;
@@ -27,15 +28,18 @@ struct bus_map {
 };
 
 struct bus_reader {
-	_Atomic(struct bus_map *) using; // NULL outside an access
+	_Atomic uint64_t using; // serial of the oldest map that may be in use; 0 outside an access
 	struct bus_entry last; // copy of the last hit, which may be a gap between devices
 	uint64_t last_serial; // ... in the map with this serial; 0: it is no shortcut
+	// By size: where in it an access is the device's whole begins below this.
+	uint64_t reach[BUS_MAX_BYTES + 1];
 	_Atomic int thread; // whose accesses these are, see bus_inside(); 0: nobody's in particular
 };
 
 struct bus {
 	pthread_mutex_t lock; // writers only
 	_Atomic(struct bus_map *) map;
+	_Atomic uint64_t serial; // the map's; stored after it
 	struct bus_map *retired;
 	struct bus_reader *_Atomic reader[BUS_MAX_READERS];
 	struct dev nobody; // answers where no device does: all-ones, counted
@@ -72,44 +76,42 @@ void bus_reader_bind(struct bus_reader *r);
 // bus_quiet() then.
 bool bus_inside(struct bus *b);
 
-HOT int bus_locked_read(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t *ret)
+HOT int bus_locked_read(const struct bus_entry *e, uint64_t addr, uint64_t size, uint64_t *ret)
 {
 	struct dev *d = e->dev;
 
 	lock_take(&d->lock);
-	int err = d->ops->read(d, e->region, addr - e->base, size, ret);
+	int err = d->ops->read(d, e->region, addr - e->base, (uint32_t)size, ret);
 	lock_drop(&d->lock);
 	return err;
 }
 
-HOT int bus_locked_write(const struct bus_entry *e, uint64_t addr, uint32_t size, uint64_t value)
+HOT int bus_locked_write(const struct bus_entry *e, uint64_t addr, uint64_t size, uint64_t value)
 {
 	struct dev *d = e->dev;
 
 	lock_take(&d->lock);
-	int err = d->ops->write(d, e->region, addr - e->base, size, value);
+	int err = d->ops->write(d, e->region, addr - e->base, (uint32_t)size, value);
 	lock_drop(&d->lock);
 	return err;
 }
 
-// Publishes the map in use. True if the last hit answers this access too and its device takes it
+// Publishes the map of the last hit. True if that answers this access too and its device takes it
 // whole.
-HOT bool bus_enter_hit(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size)
+HOT bool bus_enter_hit(struct bus *b, struct bus_reader *r, uint64_t addr, uint64_t size)
 {
-	struct bus_map *map = atomic_load_explicit(&b->map, memory_order_relaxed);
-	uint64_t offset = addr - r->last.base;
+	uint64_t serial = r->last_serial;
 
-	atomic_store(&r->using, map);
-	if (unlikely(atomic_load(&b->map) != map || r->last_serial != map->serial ||
-		     offset >= r->last.len))
-		return false;
-	return likely(size == 1) ||
-	       (r->last.len - offset >= size && !(r->last.dev->flags & DEV_BYTES));
+	// Sequentially consistent, as are publish()'s: either we see the new map's number or the
+	// writer sees ours.
+	atomic_store(&r->using, serial);
+	return likely(atomic_load(&b->serial) == serial) &&
+	       likely(addr - r->last.base < r->reach[size]);
 }
 
 HOT void bus_leave(struct bus_reader *r)
 {
-	atomic_store_explicit(&r->using, NULL, memory_order_release);
+	atomic_store_explicit(&r->using, 0, memory_order_release);
 }
 
 COLD int bus_read_searching(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
@@ -122,29 +124,49 @@ HOT uint64_t bus_mask(uint32_t size)
 	return UINT64_MAX >> (64 - 8 * size);
 }
 
-// One access; ranges that are not fully inside one entry are served bytewise. Returns what the
-// device returned; unclaimed reads give all-ones, unclaimed writes vanish; both are counted.
-HOT int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret)
+// The two below without the masks: of *ret only the lowest `size` bytes mean anything, and `value`
+// has no other.
+HOT int bus_read_unmasked(struct bus *b, struct bus_reader *r, uint64_t addr, uint64_t size,
+			  uint64_t *ret)
 {
-	bool hit = bus_enter_hit(b, r, addr, size);
+	int err;
 
 	*ret = UINT64_MAX;
-	int err = likely(hit) ? bus_locked_read(&r->last, addr, size, ret)
-			      : bus_read_searching(b, r, addr, size, ret);
+	if (likely(bus_enter_hit(b, r, addr, size)))
+		err = bus_locked_read(&r->last, addr, size, ret);
+	else
+		err = bus_read_searching(b, r, addr, (uint32_t)size, ret);
 	bus_leave(r);
+	return err;
+}
+
+HOT int bus_write_masked(struct bus *b, struct bus_reader *r, uint64_t addr, uint64_t size,
+			 uint64_t value)
+{
+	int err;
+
+	if (likely(bus_enter_hit(b, r, addr, size)))
+		err = bus_locked_write(&r->last, addr, size, value);
+	else
+		err = bus_write_searching(b, r, addr, (uint32_t)size, value);
+	bus_leave(r);
+	return err;
+}
+
+// One access of 1 to 8 bytes; ranges that are not fully inside one entry are served bytewise.
+// Returns what the device returned; unclaimed reads give all-ones, unclaimed writes vanish; both
+// are counted.
+HOT int bus_read(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t *ret)
+{
+	int err = bus_read_unmasked(b, r, addr, size, ret);
+
 	*ret &= bus_mask(size);
 	return err;
 }
 
 HOT int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size, uint64_t value)
 {
-	bool hit = bus_enter_hit(b, r, addr, size);
-
-	value &= bus_mask(size);
-	int err = likely(hit) ? bus_locked_write(&r->last, addr, size, value)
-			      : bus_write_searching(b, r, addr, size, value);
-	bus_leave(r);
-	return err;
+	return bus_write_masked(b, r, addr, size, value & bus_mask(size));
 }
 
 // `count` one-byte writes to one address, in order, for a device that takes them together: it then

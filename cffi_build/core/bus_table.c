@@ -39,6 +39,7 @@ struct bus *bus_create(uint64_t limit)
 	pthread_mutex_init(&b->lock, NULL);
 	empty->serial = 1; // 0 is a reader that has hit nothing
 	atomic_store(&b->map, empty);
+	atomic_store(&b->serial, empty->serial);
 	dev_init(&b->nobody, &nobody_ops, 0);
 	b->limit = limit;
 	return b;
@@ -82,29 +83,30 @@ void bus_remove_reader(struct bus *b, struct bus_reader *r)
 			atomic_store(&b->reader[i], NULL);
 }
 
-// Context: b->lock held.
-static bool in_use(struct bus *b, const struct bus_map *map)
+// The number of the oldest map that an access may use. Context: b->lock held.
+static uint64_t oldest_used(struct bus *b)
 {
+	uint64_t oldest = UINT64_MAX;
+
 	for (uint32_t i = 0; i < BUS_MAX_READERS; i++) {
 		struct bus_reader *r = atomic_load(&b->reader[i]);
-		if (r && atomic_load(&r->using) == map)
-			return true;
+		uint64_t using = r ? atomic_load(&r->using) : 0;
+		if (using && using < oldest)
+			oldest = using;
 	}
-	return false;
+	return oldest;
 }
 
-// Frees retired maps that nobody uses. Context: b->lock held.
-static void reclaim(struct bus *b)
+// Frees retired maps, newest first in the list, that nobody uses; `oldest` is the oldest one used.
+// Context: b->lock held.
+static void reclaim(struct bus *b, uint64_t oldest)
 {
-	for (struct bus_map **at = &b->retired; *at;) {
-		struct bus_map *map = *at;
-		if (in_use(b, map)) {
-			at = &map->retired;
-			continue;
-		}
-		*at = map->retired;
-		free(map);
-	}
+	struct bus_map **at = &b->retired;
+
+	while (*at && (*at)->serial >= oldest)
+		at = &(*at)->retired;
+	free_chain(*at);
+	*at = NULL;
 }
 
 uint64_t bus_serial(struct bus *b)
@@ -116,11 +118,10 @@ uint64_t bus_serial(struct bus *b)
 bool bus_quiet(struct bus *b, uint64_t serial)
 {
 	LOCKED(&b->lock);
-	reclaim(b);
-	for (const struct bus_map *map = b->retired; map; map = map->retired)
-		if (map->serial < serial)
-			return false;
-	return true;
+	uint64_t oldest = oldest_used(b);
+
+	reclaim(b, oldest);
+	return oldest >= serial;
 }
 
 void bus_reader_bind(struct bus_reader *r)
@@ -141,16 +142,17 @@ bool bus_inside(struct bus *b)
 	return false;
 }
 
-// Makes `new` the map. Context: b->lock held. The exchange is sequentially consistent, as is a
-// reader's store to its hazard slot: either the reader sees the new map or we see its slot.
+// Makes `new` the map. Context: b->lock held. The stores are sequentially consistent, as is a
+// reader's of the number it publishes: either the reader sees the new map or we see its number.
 static void publish(struct bus *b, struct bus_map *new)
 {
 	new->serial = atomic_load(&b->map)->serial + 1;
 	struct bus_map *old = atomic_exchange(&b->map, new);
 
+	atomic_store(&b->serial, new->serial);
 	old->retired = b->retired;
 	b->retired = old;
-	reclaim(b);
+	reclaim(b, oldest_used(b));
 }
 
 static struct bus_map *map_alloc(uint32_t count)

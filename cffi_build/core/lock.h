@@ -13,19 +13,29 @@
 #include <unistd.h>
 
 struct lock {
-	_Atomic uint32_t state; // 0 free, 1 taken, 2 taken and somebody may wait
+	_Atomic uint32_t state; // bits: LOCK_TAKEN, LOCK_AWAITED
 };
 
-// Sleeps until the lock is this thread's. Whoever has waited leaves 2 behind: others may still
-// sleep.
+enum {
+	LOCK_TAKEN = 1,
+	LOCK_AWAITED = 2, // somebody may sleep
+};
+
+// Sleeps until the lock is this thread's. Whoever has waited leaves LOCK_AWAITED behind: others may
+// still sleep.
 static __attribute__((noinline, cold, unused)) void lock_wait(struct lock *l)
 {
-	while (atomic_exchange_explicit(&l->state, 2, memory_order_acquire))
-		syscall(SYS_futex, &l->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+	const uint32_t both = LOCK_TAKEN | LOCK_AWAITED;
+
+	while (atomic_fetch_or_explicit(&l->state, both, memory_order_acquire) & LOCK_TAKEN)
+		syscall(SYS_futex, &l->state, FUTEX_WAIT_PRIVATE, both, NULL, NULL, 0);
 }
 
+// The lock is free, and perhaps taken again by now. Whoever is woken here, and whoever comes
+// meanwhile and finds it taken, sets LOCK_AWAITED again.
 static __attribute__((noinline, cold, unused)) void lock_wake(struct lock *l)
 {
+	atomic_fetch_and_explicit(&l->state, ~(uint32_t)LOCK_AWAITED, memory_order_relaxed);
 	syscall(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
@@ -36,18 +46,18 @@ static inline void lock_init(struct lock *l)
 
 static inline __attribute__((always_inline)) void lock_take(struct lock *l)
 {
-	uint32_t free = 0;
-
-	if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&l->state, &free, 1,
-								      memory_order_acquire,
-								      memory_order_relaxed),
+	// One bit each way: compilers make that `lock bts` and `lock sub` with a jump.
+	if (__builtin_expect(atomic_fetch_or_explicit(&l->state, LOCK_TAKEN, memory_order_acquire) &
+				     LOCK_TAKEN,
 			     0))
 		lock_wait(l);
 }
 
 static inline __attribute__((always_inline)) void lock_drop(struct lock *l)
 {
-	if (__builtin_expect(atomic_exchange_explicit(&l->state, 0, memory_order_release) == 2, 0))
+	if (__builtin_expect(atomic_fetch_sub_explicit(&l->state, LOCK_TAKEN,
+						       memory_order_release) != LOCK_TAKEN,
+			     0))
 		lock_wake(l);
 }
 

@@ -7,11 +7,11 @@ static int pmtimer_read(struct dev *d, uint32_t region, uint64_t offset, uint32_
 			uint64_t *ret)
 {
 	struct pmtimer *t = container_of(d, struct pmtimer, dev);
-	uint64_t value = pmtimer_ticks(vclock_ns(t->clock)) & ((1ull << t->bits) - 1);
+	uint64_t value = pmtimer_ticks(vclock_ns(t->clock)) & t->mask;
 
 	(void)region;
 	(void)size; // the bus drops what lies above
-	*ret = value >> (8 * (offset & 7));
+	*ret = value >> 8 * offset;
 	return 0;
 }
 
@@ -20,6 +20,12 @@ static int pmtimer_write(struct dev *d, uint32_t region, uint64_t offset, uint32
 {
 	(void)d, (void)region, (void)offset, (void)size, (void)value; // a read-only register
 	return 0;
+}
+
+static void set_bits(struct pmtimer *t, uint32_t bits)
+{
+	t->bits = bits;
+	t->mask = (1ull << bits) - 1;
 }
 
 static const struct dev_ops pmtimer_ops = { .read = pmtimer_read, .write = pmtimer_write };
@@ -32,7 +38,7 @@ struct pmtimer *pmtimer_create(struct vclock *clock, uint32_t bits)
 		return NULL;
 	dev_init(&t->dev, &pmtimer_ops, 0);
 	t->clock = clock;
-	t->bits = bits;
+	set_bits(t, bits);
 	return t;
 }
 
@@ -57,6 +63,6 @@ int pmtimer_load(struct pmtimer *t, const struct pmtimer_state *state)
 	if (state->version != PMTIMER_STATE_VERSION || (state->bits != 24 && state->bits != 32))
 		return -EINVAL;
 	LOCKED(&t->dev.lock);
-	t->bits = state->bits;
+	set_bits(t, state->bits);
 	return 0;
 }

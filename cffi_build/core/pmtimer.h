@@ -13,6 +13,7 @@ struct pmtimer {
 	struct dev dev;
 	struct vclock *clock;
 	uint32_t bits; // 24 or 32
+	uint64_t mask; // of so many bits
 };
 
 struct pmtimer_state {
@@ -20,12 +21,16 @@ struct pmtimer_state {
 	uint32_t bits;
 };
 
-// Ticks since the start of virtual time.
+// Ticks since the start of virtual time. ns: 0 or more.
 static inline uint64_t pmtimer_ticks(int64_t ns)
 {
-	uint64_t seconds = (uint64_t)ns / 1000000000u, rest = (uint64_t)ns % 1000000000u;
+	const uint64_t ticks_per_ns = 8451961665961812089; // times 2^71, rounded up
+	uint64_t n = (uint64_t)ns;
+	uint64_t ticks = (uint64_t)((unsigned __int128)n * ticks_per_ns >> 71);
+	// Rounding can have made one too many of it; then this is negative.
+	int64_t rest = (int64_t)(n * PMTIMER_HZ - ticks * NS_PER_S);
 
-	return ns < 0 ? 0 : seconds * PMTIMER_HZ + rest * PMTIMER_HZ / 1000000000u;
+	return ticks - (rest < 0);
 }
 
 // The first moment, in ns of virtual time, at which pmtimer_ticks() gives `ticks`.

@@ -47,7 +47,8 @@ static uint8_t read_data(struct rtc *r, int64_t now)
 		update_irq(r, now);
 		return flags;
 	default:
-		if (rtc_clock_is_time(r->index) && rtc_clock_runs(c))
+		if (unlikely(!rtc_clock_fresh(c, now)) && rtc_clock_is_time(r->index) &&
+		    rtc_clock_runs(c))
 			rtc_clock_freeze(c, now);
 		return c->cmos[r->index];
 	}
@@ -183,7 +184,7 @@ int rtc_load(struct rtc *r, const struct rtc_state *s)
 	c->weekday_shift = s->weekday_shift;
 	c->seconds = s->seconds;
 	c->phase = s->phase;
-	c->shown = RTC_STALE;
+	c->shown_ns = RTC_STALE;
 	c->flags_ns = s->flags_ns;
 	memcpy(c->cmos, s->cmos, sizeof(c->cmos));
 	update_irq(r, vclock_ns(r->clock));

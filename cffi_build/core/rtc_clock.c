@@ -67,12 +67,11 @@ void rtc_clock_freeze(struct rtc_clock *c, int64_t now)
 {
 	struct rtc_format f = format(c);
 	struct rtc_date date;
-	int64_t second = second_at(c, now);
 
-	if (second == c->shown) // a guest reads one register after the other
+	if (rtc_clock_fresh(c, now)) // a guest reads one register after the other
 		return;
-	c->shown = second;
-	rtc_date_of(second, &date);
+	c->shown_ns = now - (now + c->phase) % NS;
+	rtc_date_of(second_at(c, now), &date);
 	c->cmos[RTC_SECOND] = rtc_encode(f, date.second);
 	c->cmos[RTC_MINUTE] = rtc_encode(f, date.minute);
 	c->cmos[RTC_HOUR] = rtc_encode_hour(f, date.hour);
@@ -99,7 +98,7 @@ void rtc_clock_thaw(struct rtc_clock *c, int64_t now)
 	int64_t seconds = rtc_date_seconds(&date);
 	uint32_t weekday = rtc_decode(f, c->cmos[RTC_WEEKDAY]);
 
-	c->shown = RTC_STALE; // values out of range are to come back in it
+	c->shown_ns = RTC_STALE; // values out of range are to come back in it
 	c->seconds = seconds - (now + c->phase) / NS;
 	rtc_date_of(seconds, &date);
 	c->weekday_shift = (weekday % 7 + 13 - date.weekday) % 7;
@@ -168,7 +167,7 @@ void rtc_clock_control(struct rtc_clock *c, int64_t now, uint32_t index, uint8_t
 
 	if (clock_ran)
 		rtc_clock_freeze(c, now);
-	c->shown = RTC_STALE; // in the format that held so far
+	c->shown_ns = RTC_STALE; // in the format that held so far
 	if (index == RTC_REG_A)
 		c->cmos[RTC_REG_A] = value & (uint8_t)~RTC_A_UIP;
 	else
@@ -185,6 +184,6 @@ void rtc_clock_set(struct rtc_clock *c, int64_t now, int64_t wall_seconds, uint3
 	c->phase = (NS + (int64_t)wall_ns - now % NS) % NS;
 	c->seconds = wall_seconds - (now + c->phase) / NS;
 	c->weekday_shift = 0;
-	c->shown = RTC_STALE;
+	c->shown_ns = RTC_STALE;
 	rtc_clock_freeze(c, now);
 }

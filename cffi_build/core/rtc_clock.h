@@ -8,7 +8,7 @@
 
 #define RTC_NS 1000000000
 #define RTC_CMOS_BYTES 128
-#define RTC_STALE INT64_MIN // no second of any calendar
+#define RTC_STALE INT64_MIN
 
 // Indices.
 enum {
@@ -48,7 +48,8 @@ enum {
 
 struct rtc_clock {
 	uint8_t cmos[RTC_CMOS_BYTES]; // time registers: valid while frozen only
-	int64_t shown; // the second that the time registers hold, RTC_STALE if any other time
+	// When the second began that the time registers hold; RTC_STALE: they hold any other time.
+	int64_t shown_ns;
 	int64_t seconds; // calendar seconds since 1970 = seconds + whole seconds of (now + phase)
 	int64_t phase; // ns, 0 to 10^9 - 1: where in a second virtual time 0 lies
 	uint32_t weekday_shift; // what the guest's day of the week is ahead of the calendar's
@@ -62,6 +63,11 @@ bool rtc_clock_runs(const struct rtc_clock *c);
 bool rtc_clock_is_time(uint32_t index);
 // Is an update at most 244 us away?
 bool rtc_clock_uip(const struct rtc_clock *c, int64_t now);
+// Do the time registers hold the time of `now`?
+static inline bool rtc_clock_fresh(const struct rtc_clock *c, int64_t now)
+{
+	return (uint64_t)now - (uint64_t)c->shown_ns < RTC_NS;
+}
 // Puts the calendar's present time into the registers.
 void rtc_clock_freeze(struct rtc_clock *c, int64_t now);
 // Takes the calendar's time from the registers.

@@ -4,21 +4,10 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "timer.h"
-
-#define NS_PER_S 1000000000
-
-static int64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 struct vclock *vclock_create(bool manual)
 {
@@ -28,7 +17,9 @@ struct vclock *vclock_create(bool manual)
 		return NULL;
 	pthread_mutex_init(&c->lock, NULL);
 	c->manual = manual;
-	atomic_store(&c->offset, -monotonic_ns());
+	int64_t offset = -monotonic_ns();
+	atomic_store(&c->offset, offset);
+	atomic_store(&c->same_offset, manual ? ~offset : offset);
 	atomic_store(&c->frozen, manual ? 0 : -1);
 	return c;
 }
@@ -41,48 +32,33 @@ void vclock_destroy(struct vclock *c)
 	free(c);
 }
 
-// While stopped or manual, or while a writer is at it.
-static COLD int64_t settled_ns(struct vclock *c)
+int64_t vclock_settled_ns(struct vclock *c)
 {
 	for (;;) {
-		uint32_t before = atomic_load_explicit(&c->sequence, memory_order_acquire);
 		int64_t frozen = atomic_load_explicit(&c->frozen, memory_order_acquire);
+		if (frozen >= 0)
+			return frozen;
 		int64_t offset = atomic_load_explicit(&c->offset, memory_order_acquire);
-		int64_t ns = frozen >= 0 ? frozen : monotonic_ns() + offset;
-		// The acquire loads above keep this one after them.
-		if (before == atomic_load_explicit(&c->sequence, memory_order_acquire) &&
-		    !(before & 1))
-			return ns;
+		int64_t now = monotonic_ns();
+		if (offset == atomic_load_explicit(&c->same_offset, memory_order_acquire))
+			return now + offset;
 	}
-}
-
-// Guests read clocks all the time; the same as above for one that runs undisturbed.
-int64_t vclock_ns(struct vclock *c)
-{
-	uint32_t before = atomic_load_explicit(&c->sequence, memory_order_acquire);
-	int64_t frozen = atomic_load_explicit(&c->frozen, memory_order_acquire);
-	int64_t offset = atomic_load_explicit(&c->offset, memory_order_acquire);
-
-	if (unlikely(frozen >= 0 || before & 1))
-		return settled_ns(c);
-	int64_t ns = monotonic_ns() + offset;
-	if (unlikely(before != atomic_load_explicit(&c->sequence, memory_order_acquire)))
-		return settled_ns(c);
-	return ns;
 }
 
 // Between the two, readers wait: no time is read after the one the clock will be set from.
 // Context: c->lock held.
 static void change_begin(struct vclock *c)
 {
-	atomic_fetch_add(&c->sequence, 1);
+	atomic_store(&c->same_offset, ~atomic_load(&c->offset));
+	atomic_store(&c->frozen, -1);
 }
 
 static void change_end(struct vclock *c, int64_t frozen, int64_t offset)
 {
-	atomic_store(&c->frozen, frozen);
 	atomic_store(&c->offset, offset);
-	atomic_fetch_add(&c->sequence, 1);
+	atomic_store(&c->frozen, frozen);
+	if (frozen < 0)
+		atomic_store(&c->same_offset, offset);
 }
 
 // Gives the kernel the timer's deadline, or takes it back while not armed or the clock stands

@@ -3,7 +3,11 @@
 #ifndef VMM_TIMER_H
 #define VMM_TIMER_H
 
+#include <time.h>
+
 #include "base.h"
+
+#define NS_PER_S 1000000000
 
 struct loop;
 struct timer;
@@ -12,8 +16,9 @@ struct timer;
 // number that only vclock_step() moves. Readable from any thread without a lock.
 struct vclock {
 	pthread_mutex_t lock; // guards timers, and stop/run against each other
-	_Atomic uint32_t sequence; // odd while offset and frozen change together
-	_Atomic int64_t offset; // added to CLOCK_MONOTONIC while running
+	// Added to CLOCK_MONOTONIC while running. Then the two are equal: a time read between a
+	// load of the first and one of the second is right if both gave the same.
+	_Atomic int64_t offset, same_offset;
 	_Atomic int64_t frozen; // the time while stopped or manual, else -1
 	bool manual;
 	struct timer *timers;
@@ -23,7 +28,28 @@ struct vclock {
 struct vclock *vclock_create(bool manual);
 // Every timer has been taken off it with timer_deinit().
 void vclock_destroy(struct vclock *c);
-int64_t vclock_ns(struct vclock *c);
+// For vclock_ns(): while stopped or manual, or while a writer is at it.
+COLD int64_t vclock_settled_ns(struct vclock *c);
+
+static inline int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+// Guests read clocks all the time, most of them one that runs undisturbed.
+static inline int64_t vclock_ns(struct vclock *c)
+{
+	int64_t offset = atomic_load_explicit(&c->offset, memory_order_acquire);
+	int64_t now = monotonic_ns();
+
+	if (unlikely(offset != atomic_load_explicit(&c->same_offset, memory_order_acquire)))
+		return vclock_settled_ns(c);
+	return now + offset;
+}
+
 // While stopped no timer begins to fire (one whose fn has begun finishes); what came due fires
 // after vclock_run(). Both may be repeated; neither does anything to a manual clock.
 void vclock_stop(struct vclock *c);

@@ -34,7 +34,10 @@ static inline uint64_t trace_tsc(void)
 
 static inline struct trace_record *trace_next(struct trace *t)
 {
-	return &t->record[t->count++ & (TRACE_RECORDS - 1)];
+	struct trace_record *next = &t->record[t->count++ & (TRACE_RECORDS - 1)];
+
+	OPAQUE(next);
+	return next;
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include "dev.h"
 #include "ioapic.h"
 
-HOT uint64_t load(const uint8_t *data, uint32_t size)
+HOT uint64_t load(const uint8_t *data, uint64_t size)
 {
 	uint16_t word;
 	uint32_t dword;
@@ -27,22 +27,26 @@ HOT uint64_t load(const uint8_t *data, uint32_t size)
 	}
 }
 
-HOT void store(uint8_t *data, uint32_t size, uint64_t value)
+// Returns what was stored.
+HOT uint64_t store(uint8_t *data, uint64_t size, uint64_t value)
 {
+	uint16_t word = (uint16_t)value;
+	uint32_t dword = (uint32_t)value;
+
 	switch (size) {
 	case 1:
-		*data = (uint8_t)value;
-		break;
+		return *data = (uint8_t)value;
 	case 2:
-		memcpy(data, &value, 2);
-		break;
+		memcpy(data, &word, sizeof(word));
+		return word;
 	default:
-		memcpy(data, &value, 4);
+		memcpy(data, &dword, sizeof(dword));
+		return dword;
 	}
 }
 
 // A port access of several items: KVM hands over string instructions in batches.
-static COLD int handle_string(struct vcpu *v, struct trace_record *t, bool out)
+static COLD int handle_string(struct vcpu *v, struct trace_record *t)
 {
 	struct kvm_run *run = v->run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
@@ -51,40 +55,39 @@ static COLD int handle_string(struct vcpu *v, struct trace_record *t, bool out)
 
 	for (uint32_t i = 0; i < run->io.count; i++, data += size) {
 		int err;
-		if (out) {
+		if (t->flags & TRACE_WRITE) {
 			t->value = load(data, size);
-			err = bus_write(v->vm->pio, &v->pio, port, size, t->value);
+			err = bus_write_masked(v->vm->pio, &v->pio, port, size, t->value);
 		} else {
-			err = bus_read(v->vm->pio, &v->pio, port, size, &t->value);
-			store(data, size, t->value);
+			err = bus_read_unmasked(v->vm->pio, &v->pio, port, size, &t->value);
+			t->value = store(data, size, t->value);
 		}
 		result = result ? result : err;
 	}
 	return result;
 }
 
+_Static_assert(KVM_EXIT_IO_OUT == TRACE_WRITE && KVM_EXIT_IO_OUT == HIST_PIO_WRITE - HIST_PIO_READ,
+	       "KVM's direction is our flag, and tells the two histograms apart");
+
 HOT int handle_pio(struct vcpu *v, struct kvm_run *run, struct trace_record *t)
 {
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
-	uint32_t size = run->io.size, port = run->io.port;
+	uint64_t size = run->io.size, port = run->io.port, direction = run->io.direction;
 
 	v->stale = true;
 	t->address = port;
 	t->size = (uint16_t)size;
-	if (run->io.direction == KVM_EXIT_IO_OUT) {
-		t->flags = TRACE_WRITE;
-		hist_add(&v->hist, HIST_PIO_WRITE, port);
-		if (unlikely(run->io.count != 1))
-			return handle_string(v, t, true);
-		t->value = load(data, size);
-		return bus_write(v->vm->pio, &v->pio, port, size, t->value);
-	}
-	t->flags = 0;
-	hist_add(&v->hist, HIST_PIO_READ, port);
+	hist_add(&v->hist, HIST_PIO_READ + direction, port);
+	t->flags = (uint16_t)direction;
 	if (unlikely(run->io.count != 1))
-		return handle_string(v, t, false);
-	int err = bus_read(v->vm->pio, &v->pio, port, size, &t->value);
-	store(data, size, t->value);
+		return handle_string(v, t);
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	if (direction == KVM_EXIT_IO_OUT) {
+		t->value = load(data, size);
+		return bus_write_masked(v->vm->pio, &v->pio, port, size, t->value);
+	}
+	int err = bus_read_unmasked(v->vm->pio, &v->pio, port, size, &t->value);
+	t->value = store(data, size, t->value);
 	return err;
 }
 
@@ -128,7 +131,6 @@ static int handle_msr(struct vcpu *v, struct trace_record *t, struct vcpu_event 
 	bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
 
 	hist_add(&v->hist, write ? HIST_MSR_WRITE : HIST_MSR_READ, run->msr.index);
-	v->stale = true;
 	t->address = run->msr.index;
 	t->value = write ? run->msr.data : 0;
 	t->size = 8;
@@ -165,6 +167,8 @@ static COLD int handle_event(struct vcpu *v, uint32_t reason, struct trace_recor
 {
 	t->address = t->value = 0;
 	t->size = t->flags = 0;
+	v->stale = reason == KVM_EXIT_XEN || reason == KVM_EXIT_X86_RDMSR ||
+		   reason == KVM_EXIT_X86_WRMSR;
 	switch (reason) {
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
@@ -177,9 +181,6 @@ static COLD int handle_event(struct vcpu *v, uint32_t reason, struct trace_recor
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
 		return 0;
-	case KVM_EXIT_XEN:
-		v->stale = true;
-		break;
 	}
 	*ret = (struct vcpu_event){ .kind = event_kind(reason), .exit_reason = reason };
 	return 1;
@@ -194,7 +195,6 @@ HOT int handle_exit(struct vcpu *v, struct kvm_run *run, struct vcpu_event *ret)
 
 	t->tsc = trace_tsc();
 	t->reason = reason;
-	v->counters.exits++;
 	if (likely(reason == KVM_EXIT_IO)) {
 		v->counters.reason[KVM_EXIT_IO]++;
 		result = handle_pio(v, run, t);
@@ -226,6 +226,7 @@ static COLD bool requested(struct vcpu *v, struct vcpu_event *ret)
 // A return of KVM_RUN with -errno `err`. 0: go on.
 static COLD int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
 {
+	v->stale = false;
 	if (err == -EINTR) {
 		v->counters.interrupted++;
 		return 0;
@@ -238,19 +239,28 @@ static COLD int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
 	return 1;
 }
 
+HOT int handle_return(struct vcpu *v, int err, struct vcpu_event *ret)
+{
+	return likely(!err) ? handle_exit(v, v->run, ret) : run_failed(v, err, ret);
+}
+
+// Queued writes came before the exit: their devices get them first.
+static __attribute__((noinline)) int drain_and_handle(struct vcpu *v, int err,
+						      struct vcpu_event *ret)
+{
+	v->counters.coalesced += vmcore_take(v->vm);
+	int stop = handle_return(v, err, ret);
+	vmcore_settle(v->vm, &v->pio);
+	return stop;
+}
+
 // Enters the guest once and handles what comes out of it. 0: go on; 1: return *ret to Python.
 HOT int enter_once(struct vcpu *v, struct vcpu_event *ret)
 {
-	struct vmcore *vm = v->vm;
-
-	v->stale = false;
 	int err = vcpu_enter(v->fd);
-	// Queued writes came before the exit: their devices get them first.
-	if (unlikely(vmcore_queued(vm)))
-		v->counters.coalesced += vmcore_take(vm);
-	int stop = likely(!err) ? handle_exit(v, v->run, ret) : run_failed(v, err, ret);
-	vmcore_settle(vm, &v->pio);
-	return stop;
+
+	return unlikely(vmcore_queued(v->vm)) ? drain_and_handle(v, err, ret)
+					      : handle_return(v, err, ret);
 }
 
 COLD bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret)
@@ -264,13 +274,12 @@ COLD bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret)
 	return false;
 }
 
-HOT void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
+// Not inlined, so that `v` is all that it must keep.
+static __attribute__((noinline)) void loop_until_event(struct vcpu *v, struct vcpu_event *ret)
 {
-	struct vmcore *vm = v->vm;
-	struct kvm_run *run = v->run;
-
 	for (;;) {
-		if (unlikely(__atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED)) &&
+		struct vmcore *vm = v->vm;
+		if (unlikely(__atomic_load_n(&v->run->immediate_exit, __ATOMIC_RELAXED)) &&
 		    requested(v, ret))
 			return;
 		if (unlikely(vm->pic) && v == vm->boot_vcpu && unlikely(vcpu_inject_pic(v, ret)))

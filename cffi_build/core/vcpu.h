@@ -55,8 +55,9 @@ struct vmcore {
 	// The coalesced ring is one per VM, filled by any vCPU; draining it is serialized so that
 	// writes reach the devices in the order in which the guest made them.
 	pthread_mutex_t ring_lock;
-	struct kvm_coalesced_mmio_ring *ring;
+	struct kvm_coalesced_mmio_ring *ring; // no_ring if there is none
 	uint32_t ring_max;
+	_Alignas(8) uint32_t no_ring[2]; // its indices: nothing is ever queued
 	struct bus_reader ring_pio, ring_mmio;
 	// Port + 1 of the device that bus_settle() is due for, 0 for none.
 	_Atomic uint64_t unsettled;
@@ -68,12 +69,12 @@ struct vmcore {
 #define VCPU_REASONS 64
 
 struct vcpu_counters {
-	uint64_t exits; // returns of KVM_RUN that carried an exit
 	uint64_t interrupted; // returns of KVM_RUN because of a signal
 	uint64_t returns; // returns of vcpu_run() to Python
 	uint64_t injected; // interrupts of the split irqchip's PIC
 	uint64_t coalesced; // queued writes this vCPU drained
-	uint64_t reason[VCPU_REASONS]; // by KVM_EXIT_*; the last one collects larger numbers
+	// Returns that carried an exit, by KVM_EXIT_*; the last one collects larger numbers.
+	uint64_t reason[VCPU_REASONS];
 };
 
 enum vcpu_request {
@@ -94,7 +95,8 @@ struct vcpu {
 	pthread_mutex_t thread_lock;
 	int tid;
 	// The last exit's access is not complete yet, or registers were written since: KVM_RUN must
-	// be entered before they are read or an interrupt goes in.
+	// be entered before they are read or an interrupt goes in. An access sets it, any other
+	// return of KVM_RUN clears it.
 	bool stale;
 	uint64_t first_entry_ns; // CLOCK_MONOTONIC, 0 before the first KVM_RUN
 	struct vcpu_counters counters;
@@ -103,6 +105,12 @@ struct vcpu {
 };
 
 struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
+static inline struct kvm_coalesced_mmio_ring *vmcore_no_ring(struct vmcore *vm)
+{
+	_Static_assert(sizeof(struct kvm_coalesced_mmio_ring) == sizeof(vm->no_ring),
+		       "two indices");
+	return (struct kvm_coalesced_mmio_ring *)vm->no_ring;
+}
 void vmcore_destroy(struct vmcore *vm);
 // NULL, NULL disconnects them. No vCPU may be running.
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
@@ -111,8 +119,8 @@ static inline bool vmcore_queued(struct vmcore *vm)
 {
 	struct kvm_coalesced_mmio_ring *ring = vm->ring;
 
-	return ring && __atomic_load_n(&ring->first, __ATOMIC_RELAXED) !=
-			       __atomic_load_n(&ring->last, __ATOMIC_RELAXED);
+	return __atomic_load_n(&ring->first, __ATOMIC_RELAXED) !=
+	       __atomic_load_n(&ring->last, __ATOMIC_RELAXED);
 }
 // Hands queued coalesced writes to their devices; returns how many there were.
 uint32_t vmcore_drain(struct vmcore *vm);

@@ -59,7 +59,8 @@ struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_si
 	}
 	if (!vm->boot_vcpu)
 		vm->boot_vcpu = v;
-	if (ring_page && !vm->ring && run_size >= (ring_page + 1) * PAGE_BYTES) {
+	if (ring_page && vm->ring == vmcore_no_ring(vm) &&
+	    run_size >= (ring_page + 1) * PAGE_BYTES) {
 		vm->ring = (void *)((uint8_t *)run + (size_t)ring_page * PAGE_BYTES);
 		vm->ring_max = (PAGE_BYTES - sizeof(*vm->ring)) / sizeof(struct kvm_coalesced_mmio);
 	}
@@ -75,7 +76,7 @@ void vcpu_destroy(struct vcpu *v)
 	pthread_mutex_lock(&v->vm->ring_lock);
 	uint8_t *ring = (uint8_t *)v->vm->ring;
 	if (ring >= (uint8_t *)v->run && ring < (uint8_t *)v->run + v->run_size)
-		v->vm->ring = NULL;
+		v->vm->ring = vmcore_no_ring(v->vm);
 	pthread_mutex_unlock(&v->vm->ring_lock);
 	munmap(v->run, v->run_size);
 	pthread_mutex_destroy(&v->thread_lock);

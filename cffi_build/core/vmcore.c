@@ -14,6 +14,7 @@ struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio)
 	vm->vm_fd = vm_fd;
 	vm->pio = pio;
 	vm->mmio = mmio;
+	vm->ring = vmcore_no_ring(vm);
 	pthread_mutex_init(&vm->ring_lock, NULL);
 	if (bus_add_reader(pio, &vm->ring_pio) || bus_add_reader(mmio, &vm->ring_mmio)) {
 		vmcore_destroy(vm);
@@ -95,7 +96,25 @@ static void replay(struct vmcore *vm, const struct kvm_coalesced_mmio *entry)
 		remember(vm, asked, entry->phys_addr, value);
 }
 
-// Hands over the entries from `at` up to `end`: single bytes to the same port together. Returns how
+// The same for single bytes to one port, together if the device takes them so. Context: ring_lock
+// held.
+static void replay_bytes(struct vmcore *vm, uint64_t port, const uint8_t *bytes, uint32_t n)
+{
+	hist_add_many(&vm->coalesced_hist, HIST_PIO_WRITE, port, n);
+	if (bus_write_burst(vm->pio, &vm->ring_pio, port, bytes, n)) {
+		uint64_t other = atomic_exchange(&vm->unsettled, port + 1);
+		if (other && other != port + 1)
+			bus_settle(vm->pio, &vm->ring_pio, other - 1);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		int asked = bus_write_masked(vm->pio, &vm->ring_pio, port, 1, bytes[i]);
+		if (unlikely(asked > 0))
+			remember(vm, asked, port, bytes[i]);
+	}
+}
+
+// Hands over the entries from `at` up to `end`, single bytes to the same port as one. Returns how
 // many entries that were, at least one. Context: ring_lock held.
 static uint32_t replay_run(struct vmcore *vm, uint32_t at, uint32_t end)
 {
@@ -109,15 +128,12 @@ static uint32_t replay_run(struct vmcore *vm, uint32_t at, uint32_t end)
 		at = at + 1 == vm->ring_max ? 0 : at + 1;
 		entry = &vm->ring->coalesced_mmio[at];
 	}
-	if (n < 2 || !bus_write_burst(vm->pio, &vm->ring_pio, first->phys_addr, bytes, n)) {
-		replay(vm, first);
-		return 1;
+	if (n > 1) {
+		replay_bytes(vm, first->phys_addr, bytes, n);
+		return n;
 	}
-	hist_add_many(&vm->coalesced_hist, HIST_PIO_WRITE, first->phys_addr, n);
-	uint64_t other = atomic_exchange(&vm->unsettled, first->phys_addr + 1);
-	if (other && other != first->phys_addr + 1)
-		bus_settle(vm->pio, &vm->ring_pio, other - 1);
-	return n;
+	replay(vm, first);
+	return 1;
 }
 
 uint32_t vmcore_take(struct vmcore *vm)
@@ -128,8 +144,6 @@ uint32_t vmcore_take(struct vmcore *vm)
 		return 0;
 	LOCKED(&vm->ring_lock);
 	struct kvm_coalesced_mmio_ring *ring = vm->ring;
-	if (!ring)
-		return 0;
 	// What was queued before the caller's exit. Not what other vCPUs queue meanwhile: they
 	// could keep us here for ever, and drain it themselves when they come out.
 	uint32_t at = ring->first, end = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
