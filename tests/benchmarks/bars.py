@@ -96,12 +96,12 @@ def value(bar: Bar, found: Measures) -> float | None:
 
 
 def table(found: Measures) -> str:
-    """One line for each bar whose measurements are there."""
-    lines = [f"{'bar':<48} {'measured':>10} {'at most':>8}"]
+    """One line for each bar whose measurements are there; "" if there is none."""
+    lines: list[str] = []
     for bar in BARS:
         measured = value(bar, found)
         if measured is not None:
             verdict = "" if measured <= bar.limit else f"  over by {measured / bar.limit - 1:.1%}"
             digits = 3 if bar.limit < 10 else 0
             lines.append(f"{bar.what:<48} {measured:>10,.{digits}f} {bar.limit:>8g}{verdict}")
-    return "\n".join(lines)
+    return "\n".join([f"{'bar':<48} {'measured':>10} {'at most':>8}", *lines]) if lines else ""

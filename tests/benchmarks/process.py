@@ -33,6 +33,7 @@ class Watched:
     def __init__(self, argv: Sequence[str]) -> None:
         self.argv = list(argv)
         self.output = b""
+        self._seen = 0  # up to here it was asked for
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._child = subprocess.Popen(
             self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors
@@ -57,17 +58,18 @@ class Watched:
             self._child.wait()
 
     def until(self, mark: bytes, patience: float) -> None:
-        """Reads up to the first `mark` from here on; Failed if the process ends or takes longer."""
-        deadline, start = time.monotonic() + patience, len(self.output)
+        """Reads up to the next `mark`; Failed if the process ends or takes longer."""
+        deadline = time.monotonic() + patience
         with selectors.DefaultSelector() as selector:
             selector.register(self._fd, selectors.EVENT_READ)
-            while mark not in self.output[max(start - len(mark), 0) :]:
+            while (at := self.output.find(mark, self._seen)) < 0:
                 if not selector.select(deadline - time.monotonic()):
                     raise Failed(self._story(f"no {mark!r} in {patience:g} s"))
                 data = os.read(self._fd, 1 << 16)
                 if not data:
                     raise Failed(self._story(f"ended before {mark!r}"))
                 self.output += data
+        self._seen = at + len(mark)
 
     def cpu_ns(self) -> int:
         """User and system time of all its threads, those that ended too."""

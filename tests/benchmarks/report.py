@@ -12,6 +12,9 @@ REFERENCES = {
     "reasons": "qemu microvm",
     "serial": "qemu microvm",
     "devices": "qemu pc",
+    "hvc": "qemu pc",
+    "disk": "qemu pc",
+    "net": "qemu pc",
     "host-startup": "qemu pc",
     "host-exits": "raw",
 }

@@ -38,8 +38,12 @@ class Measures:
         return (max(found) - min(found)) / middle if middle else 0.0
 
     def save(self, path: Path) -> None:
+        """Replaces the file whole: whoever interrupts it leaves the one before."""
         table = {"version": VERSION, "about": self.about, "samples": self.samples}
-        path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
 
 
 def load(path: Path) -> Measures:
