@@ -23,6 +23,7 @@ class Memory:
         self.chunks: list[tuple[int, bytes]] = []
         self.zeroed: list[tuple[int, int]] = []
         self.expected: list[tuple[int, int]] = []
+        self.expected_somewhere: list[int] = []
 
     def ranges(self) -> list[tuple[int, int]]:
         return layout.ram_ranges(self.size)
@@ -38,6 +39,9 @@ class Memory:
 
     def huge(self, gpa: int, length: int) -> None:
         self.expected.append((gpa, length))
+
+    def huge_on_fill(self, length: int) -> None:
+        self.expected_somewhere.append(length)
 
     def load_file(self, gpa: int, fd: int, offset: int, length: int) -> None:
         data = os.pread(fd, length, offset)

@@ -57,7 +57,8 @@ def _lean_boot() -> int:
 
     gc.disable()  # until the guest runs (vmm/control/run.py)
     here = __file__.rpartition("/")[0]
-    bundle = Bundle("vmm", f"{here}/__pycache__/boot.{sys.implementation.cache_tag}.bundle")
+    file = f"{here}/__pycache__/boot.{sys.implementation.cache_tag}.bundle"
+    bundle = Bundle("vmm", here.rpartition("/")[0], file)
     sys.meta_path.insert(0, bundle)
     code = main()
     signal(SIGINT, SIG_IGN)  # all is told: nothing is left that could be interrupted

@@ -5,6 +5,9 @@ at once; of each module it keeps where the source is, its size and when it was c
 own files of bytecode do, and a source that is no longer the same is imported the ordinary way. What
 was imported so is in the bundle from the next start on. Whoever cannot write beside the sources
 goes without.
+
+What the first start imported is read as one, names that modules share only once. What later ones
+add stays packed until somebody wants it.
 """
 
 from __future__ import annotations
@@ -12,23 +15,26 @@ from __future__ import annotations
 import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _imp import _fix_co_filename  # type: ignore[attr-defined]
 from marshal import dumps, loads
 from posix import getpid, rename, stat, unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     Stamp = tuple[int, int]
-    Entry = tuple[str, bool, Stamp, bytes]  # source, whether a package, its stamp, bytecode
+    # Source below the folder that holds the package, whether a package, its stamp, code.
+    Entry = tuple[str, bool, Stamp, CodeType | bytes]
 
 
 class Bundle:
     """A finder and loader for sys.meta_path. Package and file may have any name."""
 
-    def __init__(self, package: str, path: str) -> None:
-        self._package, self._path = package, path
+    def __init__(self, package: str, folder: str, path: str) -> None:
+        """`folder` holds the package: a copy of both has nothing to do with where it came from."""
+        self._package, self._folder, self._path = package, folder, path
         self._entries = _read(path)
         self._earlier = frozenset(sys.modules)
 
@@ -37,19 +43,26 @@ class Bundle:
     ) -> ModuleSpec | None:
         """None for what is not here, or has changed since."""
         entry = self._entries.get(name)
-        if entry is None or _stamp(entry[0]) != entry[2]:
+        if entry is None:
             return None
-        spec = ModuleSpec(name, self, origin=entry[0], is_package=entry[1])  # type: ignore[arg-type]
-        spec.has_location = True
+        source = f"{self._folder}/{entry[0]}"
+        if _stamp(source) != entry[2]:
+            return None
+        spec = ModuleSpec(name, self, origin=source, is_package=entry[1])  # type: ignore[arg-type]
         if spec.submodule_search_locations is not None:
-            spec.submodule_search_locations.append(entry[0].rpartition("/")[0])
+            spec.submodule_search_locations.append(source.rpartition("/")[0])
         return spec
 
     def create_module(self, _spec: ModuleSpec) -> None:
         """An ordinary one."""
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(loads(self._entries[module.__name__][3]), module.__dict__)
+        code = self._entries[module.__name__][3]
+        code = loads(code) if isinstance(code, bytes) else code
+        assert module.__spec__ is not None
+        module.__file__ = source = module.__spec__.origin
+        _fix_co_filename(code, source)  # what a traceback names
+        exec(code, module.__dict__)
 
     def update(self) -> None:
         """Adds what was imported the ordinary way, if anything, and writes the file anew."""
@@ -58,20 +71,27 @@ class Bundle:
             for name, module in sys.modules.items()
             if name.partition(".")[0] == self._package
             and name not in self._earlier
-            and (entry := _entry(module)) is not None
+            and (entry := _entry(module, self._folder)) is not None
         }
+        if added and self._entries:
+            added = {name: (*entry[:3], dumps(entry[3])) for name, entry in added.items()}
         if added:
             _write(self._path, self._entries | added)
 
 
-def _entry(module: ModuleType) -> Entry | None:
-    """None for a module that comes from a bundle already, or not from a source."""
+def _entry(module: ModuleType, folder: str) -> Entry | None:
+    """None for a module that comes from a bundle already, or not from a source in `folder`."""
     spec = module.__spec__
     if spec is None or not isinstance(spec.loader, SourceFileLoader):
         return None
     source = spec.loader.path
+    if not source.startswith(f"{folder}/"):
+        return None
     code = spec.loader.get_code(module.__name__)
-    return source, spec.submodule_search_locations is not None, _stamp(source), dumps(code)
+    if code is None:
+        return None
+    below = source[len(folder) + 1 :]
+    return below, spec.submodule_search_locations is not None, _stamp(source), code
 
 
 def _stamp(path: str) -> Stamp:

@@ -131,6 +131,7 @@ class Machine(Lifecycle):
             vcpu.on_event, vcpu.on_failure = events.vcpu_event, self.mail.fail
             vcpu.start(self.gate)
         self.mail.allow(self.config.timeout)
+        self.hardware.memory.watch()
         self.state = "running"
         self.mark("running")
         self.gate.open()

@@ -12,6 +12,7 @@ import os
 
 from vmm import layout
 from vmm.errors import ConfigError, HostError
+from vmm.hugepages import HUGE_PAGE, Watch, policy
 from vmm.native import check, ffi, lib, made
 
 TYPE_CHECKING = False
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 
     from vmm.kvm.vm import Vm
 
-HUGE_PAGE = 2 * layout.MIB
 F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
-SHMEM_ENABLED = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 MAX_PIECES = 8
 
 
@@ -167,6 +166,9 @@ class GuestMemory(Accessor):
         super().__init__(self, "vmm")
         self.regions: list[Region] = []
         self._vm: Vm | None = None
+        self._collapses = backing == "auto" and policy() == "never"
+        self._watch: Watch | None = None
+        self._first = 0
         try:
             for gpa, length in layout.ram_ranges(size):
                 self.add_ram(gpa, length)
@@ -210,12 +212,20 @@ class GuestMemory(Accessor):
 
     def huge(self, gpa: int, length: int) -> None:
         """Puts huge pages under a range that is about to be filled, where policy would not."""
-        if self.backing != "auto" or _shmem_policy() != "never":
-            return
-        for region in self.regions:
+        for region in self.regions if self._collapses else ():
             first, last = max(gpa, region.gpa), min(gpa + length, region.gpa + region.size)
             if first < last:
                 region.collapse(first - region.gpa, last - first)
+
+    def huge_on_fill(self, length: int) -> None:
+        """The same for `length` bytes that a guest fills first, at a place only it knows."""
+        self._first = length
+
+    def watch(self) -> None:
+        """From now on the same for what a guest fills, which is about to run. Ends with close()."""
+        if self._collapses and self._watch is None:
+            self._watch = Watch(self.regions, self._first)
+            self._watch.start()
 
     def remap(self, gpa: int) -> None:
         """Takes the slot that holds `gpa` away from the guest and gives it back (pc-testdev)."""
@@ -229,15 +239,8 @@ class GuestMemory(Accessor):
             region.populate()
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         for region in self.regions:
             region.close()
         self.regions.clear()
-
-
-def _shmem_policy() -> str:
-    """The chosen word of shmem_enabled; "never" where the file cannot be read."""
-    try:
-        with open(SHMEM_ENABLED, encoding="utf-8") as file:
-            return file.read().partition("[")[2].partition("]")[0]
-    except OSError:
-        return "never"

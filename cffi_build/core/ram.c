@@ -48,15 +48,16 @@ int ram_advise(void *hva, uint64_t size, int advice)
 
 int64_t ram_collapse(void *hva, uint64_t start, uint64_t len)
 {
-	uint64_t at = (start + RAM_HUGE_PAGE - 1) & ~(RAM_HUGE_PAGE - 1);
-	int64_t done = 0;
+	uint64_t first = (start + RAM_HUGE_PAGE - 1) & ~(RAM_HUGE_PAGE - 1);
+	uint64_t end = (start + len) & ~(RAM_HUGE_PAGE - 1);
 
-	for (; at + RAM_HUGE_PAGE <= start + len; at += RAM_HUGE_PAGE) {
-		volatile uint8_t *first = (uint8_t *)hva + at;
-		*first = *first; // an empty extent is not collapsed
-		if (madvise((void *)first, RAM_HUGE_PAGE, MADV_COLLAPSE))
-			return done ? done : -errno;
-		done += (int64_t)RAM_HUGE_PAGE;
+	for (uint64_t at = first; at < end; at += RAM_HUGE_PAGE) {
+		volatile uint8_t *byte = (uint8_t *)hva + at;
+		*byte = *byte; // an empty extent is not collapsed
 	}
-	return done;
+	if (first >= end)
+		return 0;
+	if (madvise((uint8_t *)hva + first, end - first, MADV_COLLAPSE))
+		return -errno;
+	return (int64_t)(end - first);
 }

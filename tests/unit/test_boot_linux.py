@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from struct import unpack
 
+import pytest
+
 from tests import bootkit
 from tests.bootkit import kernel, piece, u32, u64
 from vmm import layout
@@ -146,17 +148,43 @@ def test_huge_pages_are_asked_for_before_the_kernel_is_copied(base: BootConfig) 
     assert packed.expected[0] == (0x100_0000, len(bootkit.bzimage()) - 5 * 512)
 
 
-def test_huge_pages_are_asked_for_where_a_kernel_allocates_first(base: BootConfig) -> None:
+@pytest.mark.parametrize("kaslr", [False, True])
+def test_huge_pages_are_asked_for_where_a_kernel_allocates_first(
+    base: BootConfig, kaslr: bool
+) -> None:
     memory = bootkit.Memory()
 
-    result = load(base, memory)
+    result = load(replace(base, kaslr=kaslr), memory)
 
-    _kernel, top, bottom, above = memory.expected
-    end = max(p.base + p.length for p in result.pieces if p.name.startswith("kernel"))
+    low, top, bottom = memory.expected[-3:]
+    kernel = [p for p in result.pieces if p.name.startswith("kernel")]
+    assert low == (0, 2 * MIB)
     assert sum(top) == sum(memory.ranges()[-1])
-    assert bottom == (0, 2 * MIB)
-    assert above[0] == end
-    assert sum(above) <= sum(memory.ranges()[0])
+    assert bottom[0] == (kernel[0].base if kaslr else max(p.base + p.length for p in kernel))
+
+
+def test_huge_pages_are_asked_for_on_both_sides_of_the_hole(base: BootConfig) -> None:
+    memory = bootkit.Memory(6 << 30)
+
+    load(base, memory)
+
+    below, above = memory.ranges()
+    top, swiotlb, bottom = memory.expected[-3:]
+    assert sum(top) == sum(above)
+    assert top[1] > (6 << 30) // 64
+    assert sum(swiotlb) == sum(below)
+    assert bottom[0] == above[0]
+
+
+def test_a_decompressor_fills_a_place_that_only_it_knows(base: BootConfig) -> None:
+    known, unknown = bootkit.Memory(), bootkit.Memory()
+
+    load(base, known)
+    load(replace(base, kaslr=True), unknown)
+
+    assert known.expected_somewhere == []
+    assert len(unknown.expected_somewhere) == 1
+    assert unknown.expected_somewhere[0] % (2 * MIB) == 0
 
 
 def test_no_huge_pages_are_asked_for_after_a_reset(base: BootConfig) -> None:

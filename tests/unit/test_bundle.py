@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,18 +18,24 @@ class Started:
     """A package `parcel` in `folder`, imported anew by each start as a process would."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.package = folder / "parcel"
         self.file = folder / "parcel.bundle"
-        self.package.mkdir()
-        self.write("__init__", "")
-        self.write("one", "value = 1\ndef where(): raise ValueError\n")
+
+    @classmethod
+    def made(cls, folder: Path) -> Started:
+        package = cls(folder)
+        package.package.mkdir()
+        package.write("__init__", "")
+        package.write("one", "value = 1\ndef where(): raise ValueError\n")
+        return package
 
     def write(self, module: str, text: str) -> None:
         (self.package / f"{module}.py").write_text(text)
 
     def start(self, *names: str) -> list[ModuleType]:
         """The modules `names`, and the file brought up to date afterwards."""
-        bundle = Bundle("parcel", str(self.file))
+        bundle = Bundle("parcel", str(self.folder), str(self.file))
         sys.meta_path.insert(0, bundle)
         try:
             modules = [importlib.import_module(name) for name in ("parcel", *names)][1:]
@@ -48,7 +55,7 @@ class Started:
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    return Started(tmp_path)
+    return Started.made(tmp_path)
 
 
 def comes_from_bundle(module: ModuleType) -> bool:
@@ -100,6 +107,45 @@ def test_a_changed_source_counts_at_once(started: Started, text: str) -> None:
 
     assert changed.value == again.value == int(text.split()[2])
     assert (comes_from_bundle(changed), comes_from_bundle(again)) == (False, True)
+
+
+def test_a_copy_has_nothing_to_do_with_where_it_came_from(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started.start("parcel.one")
+    shutil.copytree(started.folder, started.folder / "copy")
+    copied = Started(started.folder / "copy")
+    monkeypatch.setattr(sys, "path", [str(copied.folder), *sys.path])
+    copied.write("two", "value = 2\n")
+
+    one, two = copied.start("parcel.one", "parcel.two")
+
+    assert comes_from_bundle(one)
+    assert one.__file__ == str(copied.package / "one.py")
+    assert two.value == 2
+    with pytest.raises(ValueError) as caught:
+        one.where()
+    assert caught.traceback[-1].path == copied.package / "one.py"
+
+
+def test_what_is_elsewhere_is_not_kept(started: Started) -> None:
+    started.start("parcel.one")
+    moved = Started(started.folder)
+    moved.folder = started.folder / "empty"
+
+    assert not comes_from_bundle(moved.start("parcel.one")[0])
+
+
+def test_what_a_later_start_adds_is_there_too(started: Started) -> None:
+    started.start("parcel.one")
+    started.write("two", "value = 2\n")
+    started.start("parcel.one", "parcel.two")
+
+    one, two = started.start("parcel.one", "parcel.two")
+
+    assert comes_from_bundle(one)
+    assert comes_from_bundle(two)
+    assert (one.value, two.value) == (1, 2)
 
 
 def test_a_source_that_is_gone_is_not_imported(started: Started) -> None:

@@ -25,7 +25,7 @@ LAYERS = (
     "netconfig kindtable kinds",
     "native log stats",
     "host",
-    "kvm",
+    "kvm hugepages",
     "memory bus irq loop doorbell",
     "coalesce",
     "backends",

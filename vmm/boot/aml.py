@@ -17,6 +17,8 @@ _MANY = {0: "\0", 1: "", 2: "\x2e"}  # what stands before a name of so many segm
 
 def name_string(path: str) -> bytes:
     """NameString (20.2.2): prefix characters, then one, two or many four-character segments."""
+    if len(path) == 4 and path.isascii() and path.isupper() and path.isidentifier():
+        return path.encode("ascii")  # most are a whole segment and need none of what follows
     rest = path.lstrip("\\^")
     segments = [part for part in rest.split(".") if part]
     for part in segments:

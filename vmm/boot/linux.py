@@ -12,7 +12,7 @@ from __future__ import annotations
 from struct import pack, pack_into
 
 from vmm import layout
-from vmm.boot import bzimage, cmdline, e820, paging
+from vmm.boot import bzimage, cmdline, e820, early, paging
 from vmm.boot.image import Image
 from vmm.boot.loader import Loader
 from vmm.boot.records import BootConfig
@@ -24,10 +24,6 @@ E820_MAX = 128
 LOADER_UNDEFINED = 0xFF  # type_of_loader: no assigned number
 VID_MODE_NORMAL = 0xFFFF
 XLF_CAN_BE_LOADED_ABOVE_4G = 2
-
-
-EARLY_AT_TOP = 10 * layout.MIB
-EARLY_ABOVE_KERNEL = 20 * layout.MIB
 
 
 def load_elf(
@@ -48,23 +44,8 @@ def load_bzimage(
     part = (header.code_offset, header.code_size)
     loader.expect(base, header.code_size)
     loader.put_file("kernel", base, image.source, part, max(header.init_size, header.code_size))
+    early.expect_decompressor(loader, base, header)
     return _enter(loader, config, image, initrd, rsdp, base + bzimage.ENTRY64)
-
-
-def _expect_early_use(loader: Loader) -> None:
-    """Announces where a kernel allocates first (measured): top, bottom, and above its own image.
-
-    memblock hands out memory from the top of the last range downwards, and the page allocator
-    begins right above the kernel.
-    """
-    base, size = loader.ram[-1]
-    top = min(size, EARLY_AT_TOP)
-    loader.expect(base + size - top, top)
-    loader.expect(0, min(loader.ram[0][1], layout.HIGH_MEMORY * 2))
-    end = max(p.base + p.length for p in loader.pieces if p.name.startswith("kernel"))
-    low_end = sum(loader.ram[0])
-    if end < low_end:
-        loader.expect(end, min(EARLY_ABOVE_KERNEL, low_end - end))
 
 
 def _enter(
@@ -75,9 +56,10 @@ def _enter(
     page = zero_page(image.header, rsdp)
     cmdline_at = cmdline.place(loader, config.cmdline, image.header.cmdline_size)
     pack_into("<I", page, 0x228, cmdline_at)
-    _expect_early_use(loader)
+    base = initrd_base(loader, initrd, image.header) if initrd else 0
+    early.expect_kernel(loader, image, (base, initrd.size if initrd else 0))
     if initrd:
-        base = place_initrd(loader, initrd, image.header)
+        loader.put_file("initrd", base, initrd, (0, initrd.size), initrd.size)
         pack_into("<II", page, 0x218, base & 0xFFFF_FFFF, initrd.size & 0xFFFF_FFFF)
         pack_into("<II", page, 0xC0, base >> 32, initrd.size >> 32)
     put_e820(page, e820.memory_map(loader.ram, config.reserved))
@@ -109,7 +91,7 @@ def put_e820(page: bytearray, entries: list[tuple[int, int, int]]) -> None:
     page[E820_TABLE : E820_TABLE + len(table)] = table
 
 
-def place_initrd(loader: Loader, initrd: Source, header: bzimage.SetupHeader) -> int:
+def initrd_base(loader: Loader, initrd: Source, header: bzimage.SetupHeader) -> int:
     """As high as the kernel allows below 4 GiB; above, if it does not fit and the kernel can."""
     base = loader.find(initrd.size, header.initrd_addr_max + 1)
     flags = header.raw[0x236 - bzimage.HEADER] if header.raw else 0
@@ -120,5 +102,4 @@ def place_initrd(loader: Loader, initrd: Source, header: bzimage.SetupHeader) ->
             f"has {initrd.size} bytes, for which this VM's memory has no room "
             "beside the kernel; give it more memory or a smaller initrd"
         )
-    loader.put_file("initrd", base, initrd, (0, initrd.size), initrd.size)
     return base

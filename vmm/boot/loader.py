@@ -18,7 +18,11 @@ if TYPE_CHECKING:
         def write(self, gpa: int, data: bytes | bytearray | memoryview) -> None: ...
         def zero(self, gpa: int, length: int) -> None: ...
         def huge(self, gpa: int, length: int) -> None: ...
+        def huge_on_fill(self, length: int) -> None: ...
         def load_file(self, gpa: int, fd: int, offset: int, length: int) -> None: ...
+
+
+EXPECTED_MAX = 8 << 30  # bytes a call: the struct pages of 512 GiB, the largest of all
 
 
 class Loader:
@@ -53,10 +57,19 @@ class Loader:
         self.memory.write(base, data)
 
     def expect(self, base: int, length: int) -> None:
-        """Announce that much will be written there: fresh memory can get huge pages first."""
-        inside = any(start <= base and base + length <= start + size for start, size in self.ram)
-        if self.fresh and inside:
-            self.memory.huge(base, length)
+        """Announce that much will be written there: fresh memory can get huge pages first.
+
+        What is not RAM, and what is more than any kernel fills, is left out.
+        """
+        for start, size in self.ram if self.fresh else ():
+            first, last = max(base, start), min(base + min(length, EXPECTED_MAX), start + size)
+            if first < last:
+                self.memory.huge(first, last - first)
+
+    def expect_somewhere(self, length: int) -> None:
+        """The same for a place that only the guest knows; the first that it fills."""
+        if self.fresh:
+            self.memory.huge_on_fill(length)
 
     def put_file(
         self, name: str, base: int, source: Source, part: tuple[int, int], memsz: int

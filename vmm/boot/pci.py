@@ -145,19 +145,14 @@ def _routing(pic: bool) -> bytes:
 
 
 def _routes(wires: tuple[int, ...]) -> bytes:
-    zero = integer(0)
-    return package(
-        *[
-            package(
-                integer(slot << 16 | 0xFFFF),
-                integer(pin - 1),
-                zero,
-                integer(wires[layout.pci_pin(slot, pin)]),
-            )
-            for slot in SLOTS
-            for pin in PINS
-        ]
-    )
+    gsis, none = [integer(gsi) for gsi in wires], integer(0)
+    pins = [(pin, integer(pin - 1)) for pin in PINS]
+    routes = []
+    for slot in SLOTS:
+        address = integer(slot << 16 | 0xFFFF)
+        for pin, number in pins:
+            routes.append(package(address, number, none, gsis[layout.pci_pin(slot, pin)]))
+    return package(*routes)
 
 
 def _label(slot: int) -> str:
@@ -176,8 +171,9 @@ def _slot(slot: int) -> bytes:
 
 def _hotplug() -> bytes:
     """The registers of core/pcihp.h, and a method that tells of all that is new in them."""
-    came = [if_(and_(local(0), integer(1 << n)), notify(_label(n), DEVICE_CHECK)) for n in SLOTS]
-    go = [if_(and_(local(0), integer(1 << n)), notify(_label(n), EJECT_REQUEST)) for n in SLOTS]
+    slots = [(and_(local(0), integer(1 << n)), _label(n)) for n in SLOTS]
+    came = [if_(is_set, notify(slot, DEVICE_CHECK)) for is_set, slot in slots]
+    go = [if_(is_set, notify(slot, EJECT_REQUEST)) for is_set, slot in slots]
     return (
         region("HPRG", SYSTEM_IO, layout.PORT_PCI_HOTPLUG, 12)
         + field("HPRG", DWORD_ACCESS, ("CAME", 32), ("SHGO", 32), ("EJCT", 32))

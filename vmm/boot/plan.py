@@ -24,6 +24,9 @@ class PlannedRam:
     def huge(self, gpa: int, length: int) -> None:
         """Forgets."""
 
+    def huge_on_fill(self, length: int) -> None:
+        """Forgets."""
+
     def load_file(self, gpa: int, fd: int, offset: int, length: int) -> None:
         """Forgets."""
 
