@@ -17,7 +17,8 @@ enum {
 	// As long as a chain may be, and some more for pieces that lie across regions of memory.
 	VBLK_PIECES = VBLK_QUEUE_SIZE + 8,
 	VBLK_MAX_QUEUES = 64,
-	VBLK_MAX_DISCARD_SECTORS = 1 << 22, // 2 GiB, also of zeros
+	VBLK_MAX_DISCARD_SECTORS = 1 << 22, // of a segment: 2 GiB, also of zeros
+	VBLK_SEGMENTS = 16, // of a request that discards or writes zeros
 };
 
 // A request failed on the host; value: errno. Posted for `source` as the transport's events are.
@@ -45,6 +46,8 @@ struct vblk_request {
 	uint16_t queue, head;
 	bool in_cache; // counted in struct vblk
 	uint32_t in_len; // bytes of the chain that the device writes
+	uint32_t segments, segments_begun;
+	struct virtio_blk_discard_write_zeroes segment[VBLK_SEGMENTS];
 	struct iovec piece[VBLK_PIECES];
 };
 

@@ -27,10 +27,10 @@ static void fill_config(struct vblk *v, const struct vblk_setup *setup)
 		.wce = 1,
 		.num_queues = (uint16_t)setup->queues,
 		.max_discard_sectors = VBLK_MAX_DISCARD_SECTORS,
-		.max_discard_seg = 1,
+		.max_discard_seg = VBLK_SEGMENTS,
 		.discard_sector_alignment = setup->physical_size / BLK_SECTOR,
 		.max_write_zeroes_sectors = VBLK_MAX_DISCARD_SECTORS,
-		.max_write_zeroes_seg = 1,
+		.max_write_zeroes_seg = VBLK_SEGMENTS,
 		.write_zeroes_may_unmap = 1,
 	};
 

@@ -51,11 +51,28 @@ void vblk_finish(struct vblk_request *r, uint8_t status)
 	give_request(v, r->queue, r);
 }
 
+// Has the back-end do the next one of a request's segments; false: there is none.
+static bool next_segment(struct vblk_request *r)
+{
+	while (r->segments_begun < r->segments) {
+		const struct virtio_blk_discard_write_zeroes *s = &r->segment[r->segments_begun++];
+		if (!s->num_sectors)
+			continue;
+		r->blk.flags = (uint8_t)((r->blk.flags & ~BLK_UNMAP) | (s->flags ? BLK_UNMAP : 0));
+		r->blk.offset = s->sector * BLK_SECTOR;
+		r->blk.len = (uint64_t)s->num_sectors * BLK_SECTOR;
+		return true;
+	}
+	return false;
+}
+
 static void on_done(struct blk_request *blk, int err)
 {
 	struct vblk_request *r = container_of(blk, struct vblk_request, blk);
 
-	if (likely(!err)) {
+	if (!err && unlikely(next_segment(r))) {
+		blk_submit(r->v->blk, &r->blk);
+	} else if (likely(!err)) {
 		vblk_finish(r, VIRTIO_BLK_S_OK);
 	} else if (err == -EOPNOTSUPP) {
 		count_own(&r->v->unsupported, 1);
@@ -112,30 +129,39 @@ static uint32_t transfer(struct vblk *v, struct vblk_request *r, enum blk_op op,
 	return PENDING;
 }
 
-// Discard and write zeroes: one segment, as max_discard_seg says.
+// VIRTIO_BLK_S_OK, or why the whole request is refused.
+static uint32_t judge(struct vblk *v, enum blk_op op,
+		      const struct virtio_blk_discard_write_zeroes *segment)
+{
+	if (segment->flags & ~(op == BLK_ZERO ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0u))
+		return unsupported(v);
+	if (!is_within(v, segment->sector, segment->num_sectors) ||
+	    segment->num_sectors > VBLK_MAX_DISCARD_SECTORS)
+		return reject(v);
+	return VIRTIO_BLK_S_OK;
+}
+
+// Discard and write zeroes: nothing is done before all segments were found good.
 static uint32_t clear(struct vblk *v, struct vblk_request *r, enum blk_op op,
 		      const struct span *data)
 {
-	struct virtio_blk_discard_write_zeroes segment;
+	uint64_t count = data->len / sizeof(r->segment[0]);
+	uint32_t status = VIRTIO_BLK_S_OK;
 
 	if (!virtio_has(&v->vdev,
 			op == BLK_ZERO ? VIRTIO_BLK_F_WRITE_ZEROES : VIRTIO_BLK_F_DISCARD))
 		return unsupported(v);
-	if (data->len != sizeof(segment) || v->read_only)
+	if (!count || count > VBLK_SEGMENTS || data->len % sizeof(r->segment[0]) || v->read_only)
 		return reject(v);
-	iov_to_buf(data->piece, data->count, 0, &segment, sizeof(segment)); // GUEST: the copy
-	if (segment.flags & ~(op == BLK_ZERO ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0u))
-		return unsupported(v);
-	if (!is_within(v, segment.sector, segment.num_sectors) ||
-	    segment.num_sectors > VBLK_MAX_DISCARD_SECTORS)
-		return reject(v);
-	if (!segment.num_sectors)
-		return VIRTIO_BLK_S_OK;
+	iov_to_buf(data->piece, data->count, 0, r->segment, data->len); // GUEST: the copy
+	for (uint32_t i = 0; i < count && status == VIRTIO_BLK_S_OK; i++)
+		status = judge(v, op, &r->segment[i]);
+	if (status != VIRTIO_BLK_S_OK)
+		return status;
 	r->blk.op = (uint8_t)op;
-	r->blk.flags = write_flags(v) | (segment.flags ? BLK_UNMAP : 0);
-	r->blk.offset = segment.sector * BLK_SECTOR;
-	r->blk.len = (uint64_t)segment.num_sectors * BLK_SECTOR;
-	return PENDING;
+	r->blk.flags = write_flags(v);
+	r->segments = (uint32_t)count;
+	return next_segment(r) ? PENDING : VIRTIO_BLK_S_OK;
 }
 
 static uint32_t get_id(struct vblk *v, const struct span *data)
@@ -216,6 +242,7 @@ static void serve(struct vblk *v, struct vblk_request *r, const struct vq_chain 
 	r->status = cut_last(&in);
 	r->in_len = (uint32_t)chain->in_len;
 	r->in_cache = false;
+	r->segments = r->segments_begun = 0;
 	uint32_t status = begin(v, r, &header, &out, &in);
 	if (status != PENDING) {
 		vblk_finish(r, (uint8_t)status);

@@ -135,11 +135,13 @@ static void request(struct rig *r, struct input *in)
 	memcpy(r->ram + buffer, &header, sizeof(header));
 	if (header.type == VIRTIO_BLK_T_OUT)
 		out += (shape >> 3 & 7) * 512u;
-	if (header.type == VIRTIO_BLK_T_DISCARD || header.type == VIRTIO_BLK_T_WRITE_ZEROES) {
+	bool clears =
+		header.type == VIRTIO_BLK_T_DISCARD || header.type == VIRTIO_BLK_T_WRITE_ZEROES;
+	for (uint32_t n = 0; clears && n <= (shape >> 3 & 3); n++) {
 		struct virtio_blk_discard_write_zeroes segment = { take(in, 1),
 								   (uint32_t)take(in, 1),
 								   (uint32_t)take(in, 1) & 3 };
-		memcpy(r->ram + buffer + 16, &segment, sizeof(segment));
+		memcpy(r->ram + buffer + out, &segment, sizeof(segment));
 		out += (uint32_t)sizeof(segment);
 	}
 	if (how & 2)

@@ -53,8 +53,8 @@ def test_configuration_tells_the_shape(rig: BlkRig) -> None:
     assert found[7] == 3  # physical blocks of 4 KiB
     assert found[11] == 1  # writeback
     assert found[13] == 1  # queues
-    assert found[14:16] == (1 << 22, 1)
-    assert found[17:19] == (1 << 22, 1)
+    assert found[14:16] == (1 << 22, 16)
+    assert found[17:19] == (1 << 22, 16)
 
 
 def test_features(image: Path) -> None:

@@ -113,8 +113,8 @@ static void set_cache(uint8_t on)
 	virtio_config_write(d, WCE, 1, on);
 }
 
-// A request of one sector, with descriptors of its own.
-static void ask(uint32_t type, uint16_t data_flag)
+// A request with descriptors of its own, which gives `len` bytes.
+static void ask(uint32_t type, uint32_t len)
 {
 	struct vring_desc *desc = (struct vring_desc *)(ram + RING);
 	struct vring_avail *avail = (struct vring_avail *)(ram + AVAIL);
@@ -124,8 +124,7 @@ static void ask(uint32_t type, uint16_t data_flag)
 	CHECK(first + 3u <= ENTRIES);
 	memcpy(ram + HEADERS + 16u * slot, &header, sizeof(header));
 	desc[first] = (struct vring_desc){ HEADERS + 16u * slot, 16, VRING_DESC_F_NEXT, first + 1 };
-	desc[first + 1] =
-		(struct vring_desc){ DATA, BLK_SECTOR, VRING_DESC_F_NEXT | data_flag, first + 2 };
+	desc[first + 1] = (struct vring_desc){ DATA, len, VRING_DESC_F_NEXT, first + 2 };
 	desc[first + 2] = (struct vring_desc){ STATUSES + slot, 1, VRING_DESC_F_WRITE, 0 };
 	avail->ring[slot] = first;
 	ram[STATUSES + slot] = 0xff;
@@ -134,7 +133,7 @@ static void ask(uint32_t type, uint16_t data_flag)
 
 static void ask_write(void)
 {
-	ask(VIRTIO_BLK_T_OUT, 0);
+	ask(VIRTIO_BLK_T_OUT, BLK_SECTOR);
 }
 
 static uint16_t used(void)
@@ -182,6 +181,25 @@ static void failures_leave_room_for_other_events(void)
 	loop_counters(loop, &after);
 	CHECK(after.posted == before.posted + 1 && after.refused == before.refused);
 	CHECK(used() == 80 && ram[STATUSES + 79] == VIRTIO_BLK_S_IOERR);
+}
+
+static void segments_follow_each_other_until_one_fails(void)
+{
+	static const struct virtio_blk_discard_write_zeroes segment[] = {
+		{ 1, 1, 0 }, { 9, 0, 0 }, { 2, 3, 1 }, { 7, 1, 0 }
+	};
+
+	start();
+	memcpy(ram + DATA, segment, sizeof(segment));
+	ask(VIRTIO_BLK_T_WRITE_ZEROES, sizeof(segment));
+	turn();
+	memset(ram + DATA, 0xff, sizeof(segment));
+	CHECK(held_count == 1 && is_held(0, BLK_ZERO, 0) && held[0]->offset == 1 * BLK_SECTOR);
+	end(0, 0);
+	CHECK(held_count == 1 && is_held(0, BLK_ZERO, BLK_UNMAP));
+	CHECK(held[0]->offset == 2 * BLK_SECTOR && held[0]->len == 3 * BLK_SECTOR && !used());
+	end(0, -EIO);
+	CHECK(!held_count && used() == 1 && ram[STATUSES] == VIRTIO_BLK_S_IOERR);
 }
 
 static void rest(bool pause)
@@ -245,6 +263,8 @@ int main(void)
 	reset();
 	device_rests_when_its_cache_is_written(false);
 	failures_leave_room_for_other_events();
+	reset();
+	segments_follow_each_other_until_one_fails();
 	reset();
 	vblk_destroy(disk);
 	loop_destroy(loop);
