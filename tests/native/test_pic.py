@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
-from tests.native.devrig import DeviceRig, Mix, compare
+from tests.native.devrig import Mix, compare
+from tests.native.picrig import (
+    EOI,
+    ICW1,
+    ICW1_LEVEL,
+    ICW1_NO_ICW4,
+    ICW1_SINGLE,
+    POLL,
+    READ_ISR,
+    SPECIAL_MASK,
+    PicRig,
+)
 from tests.native.twins.pic import ELCR, MASTER, SLAVE, PicTwin
-from vmm.devices.irqchip import pic_pair
 from vmm.errors import StateError
-from vmm.native import ffi, lib
-
-ICW1, ICW1_NO_ICW4, ICW1_SINGLE, ICW1_LEVEL = 0x11, 0x10, 0x13, 0x19
-EOI, SPECIFIC_EOI, ROTATE_EOI, SET_LOWEST = 0x20, 0x60, 0xA0, 0xC0
-READ_IRR, READ_ISR, POLL, SPECIAL_MASK = 0x0A, 0x0B, 0x0C, 0x68
-
-
-class PicRig(DeviceRig):
-    """The pair with its output recorded."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _context: pic_pair(), irqchip="split")
-        self.events: list[int] = []
-        self._intr = ffi.callback("void(void *, int)", lambda _o, level: self.events.append(level))
-        lib.pic_set_intr(self.device.pointer, self._intr, ffi.NULL)
-        self.ended: list[int] = []
-        self._ended = ffi.callback("void(void *, uint32_t)", lambda _o, n: self.ended.append(n))
-        lib.pic_set_ended(self.device.pointer, self._ended, ffi.NULL)
-
-    def set_line(self, line: int, level: int) -> None:
-        lib.pic_set_line(self.device.pointer, line, level)
-
-    def hold(self, line: int, held: bool) -> None:
-        lib.pic_hold(self.device.pointer, line, held)
-
-    def output(self) -> bool:
-        return bool(lib.pic_output(self.device.pointer))
-
-    def acknowledge(self) -> int:
-        return int(lib.pic_ack(self.device.pointer))
-
-    def initialize(self, icw4: int = 1) -> None:
-        """As a PC's firmware does: vectors 0x20 and 0x28, nothing masked."""
-        for region, base, wiring in ((MASTER, 0x20, 4), (SLAVE, 0x28, 2)):
-            self.write(region, 0, ICW1)
-            for word in (base, wiring, icw4, 0x00):
-                self.write(region, 1, word)
-
-    def command(self, region: int, value: int) -> None:
-        self.write(region, 0, value)
-
-
-@pytest.fixture
-def pic() -> Iterator[PicRig]:
-    with PicRig() as rig:
-        rig.initialize()
-        yield rig
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -138,97 +100,6 @@ def test_cascade_input_without_a_slave_request_gives_the_slaves_spurious_vector(
     assert pic.acknowledge() == 0x2F
     pic.command(MASTER, READ_ISR)
     assert pic.read(MASTER) == 1 << 2, "the master serves the cascade and wants an EOI"
-
-
-def test_more_urgent_line_interrupts_a_less_urgent_one(pic: PicRig) -> None:
-    pic.set_line(6, 1)
-    pic.acknowledge()
-    pic.set_line(7, 1)
-    assert not pic.output()
-    pic.set_line(1, 1)
-
-    assert pic.acknowledge() == 0x21
-
-
-def test_nonspecific_eoi_ends_the_most_urgent_and_specific_the_named(pic: PicRig) -> None:
-    for line in (6, 3):
-        pic.set_line(line, 1)
-        pic.acknowledge()
-    pic.command(MASTER, READ_ISR)
-    pic.command(MASTER, SPECIFIC_EOI | 6)
-    assert pic.read(MASTER) == 1 << 3
-    pic.command(MASTER, EOI)
-
-    assert pic.read(MASTER) == 0
-
-
-def test_rotation_makes_the_served_line_least_urgent(pic: PicRig) -> None:
-    pic.set_line(4, 1)
-    pic.acknowledge()
-    pic.command(MASTER, ROTATE_EOI)
-    pic.set_line(4, 0)
-    pic.set_line(4, 1)
-    pic.set_line(5, 1)
-
-    assert pic.acknowledge() == 0x25
-
-
-def test_priority_command_names_the_least_urgent_line(pic: PicRig) -> None:
-    pic.command(MASTER, SET_LOWEST | 5)
-    for line in (1, 6):
-        pic.set_line(line, 1)
-
-    assert pic.acknowledge() == 0x26
-
-
-def test_special_mask_lets_less_urgent_lines_through(pic: PicRig) -> None:
-    pic.set_line(1, 1)
-    pic.acknowledge()
-    pic.write(MASTER, 1, 1 << 1)
-    pic.command(MASTER, SPECIAL_MASK)
-    pic.set_line(6, 1)
-
-    assert pic.acknowledge() == 0x26
-
-
-def test_line_that_is_held_is_high_until_its_eoi(pic: PicRig) -> None:
-    pic.write(ELCR, 1, 1 << 3)
-    pic.hold(11, True)
-    assert pic.acknowledge() == 0x2B
-    pic.command(SLAVE, EOI)
-    pic.command(MASTER, EOI)
-
-    assert not pic.output()
-    assert pic.ended == [11, 2]
-
-
-def test_line_that_is_held_falls_with_its_acknowledge_if_that_ends_it(pic: PicRig) -> None:
-    pic.initialize(icw4=3)
-    pic.write(ELCR, 0, 1 << 5)
-    pic.hold(5, True)
-
-    assert pic.acknowledge() == 0x25
-    assert pic.ended == [5]
-    assert not pic.output()
-
-
-def test_automatic_eoi_leaves_nothing_in_service(pic: PicRig) -> None:
-    pic.initialize(icw4=3)
-    pic.set_line(3, 1)
-    pic.acknowledge()
-    pic.command(MASTER, READ_ISR)
-
-    assert pic.read(MASTER) == 0
-
-
-def test_poll_acknowledges_and_names_the_line(pic: PicRig) -> None:
-    pic.set_line(6, 1)
-    pic.command(MASTER, POLL)
-
-    assert pic.read(MASTER) == 0x86
-    assert not pic.output()
-    pic.command(MASTER, POLL)
-    assert pic.read(MASTER) == 0, "nothing waits"
 
 
 def test_masked_edge_waits_for_the_mask(pic: PicRig) -> None:

@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.native.devrig import DeviceRig, Mix, compare
+from tests.native.devrig import Mix, compare
+from tests.native.pitrig import CONTROL, MS, US, PitRig
 from tests.native.twins.pit import COUNTERS, PORT61, PitTwin
-from vmm.devices.irqchip import interval_timer
 from vmm.errors import StateError
 from vmm.native import lib
 
-CONTROL = 3
 LATCH_0, READ_BACK_ALL, READ_BACK_STATUS_2 = 0x00, 0xC0 | 0x0E, 0xE8
-US, MS = 1000, 1_000_000
-
-
-class PitRig(DeviceRig):
-    def __init__(self) -> None:
-        super().__init__(interval_timer, irqchip="split")
-
-    def program(self, counter: int, mode: int, count: int, bcd: int = 0) -> None:
-        """Control word for low-then-high access, then the count."""
-        self.write(COUNTERS, CONTROL, counter << 6 | 0x30 | mode << 1 | bcd)
-        self.write(COUNTERS, counter, count & 0xFF)
-        self.write(COUNTERS, counter, count >> 8)
-
-    def count(self, counter: int) -> int:
-        self.write(COUNTERS, CONTROL, counter << 6)
-        return self.read(COUNTERS, counter) | self.read(COUNTERS, counter) << 8
-
-    def ticks(self, n: int) -> None:
-        """Moves time to where exactly `n` more clocks have passed."""
-        done = self.now * lib.PIT_HZ // 10**9
-        self.step(-(-(done + n) * 10**9 // lib.PIT_HZ) - self.now)
-
-    def rises(self) -> int:
-        return sum(level for _gsi, level in self.take_edges())
-
-    def save(self) -> dict[str, Any]:
-        """Without what the twin has no like of."""
-        saved = super().save()
-        for name in ("start", "held", "reload", "pending", "low", "latch", "latched", "status"):
-            del saved[name]
-        return saved
-
-
-@pytest.fixture
-def pit() -> Iterator[PitRig]:
-    with PitRig() as rig:
-        yield rig
 
 
 def random_count(rng: random.Random) -> int:
@@ -87,109 +47,6 @@ def test_pit_agrees_with_the_twin(seed: int) -> None:
                 assert rig.read(COUNTERS, counter) == twin.read(COUNTERS, counter, 1)
             assert rig.read(PORT61) == twin.read(PORT61, 0, 1)
             compare(rig, twin)
-
-
-def test_mode_0_raises_its_line_once_at_the_terminal_count(pit: PitRig) -> None:
-    pit.program(0, 0, 1000)
-    pit.ticks(999)
-    assert pit.level(0) == 0
-    pit.ticks(1)
-    assert pit.level(0) == 1
-    pit.take_edges()
-    pit.ticks(200_000)
-
-    assert pit.take_edges() == []
-
-
-def test_mode_0_goes_on_counting_below_zero(pit: PitRig) -> None:
-    pit.program(0, 0, 10)
-    pit.ticks(11)
-
-    assert pit.count(0) == 0xFFFF
-
-
-def test_mode_2_interrupts_every_period(pit: PitRig) -> None:
-    pit.program(0, 2, 1193)
-    pit.take_edges()
-    pit.ticks(1193 * 100)
-
-    assert pit.rises() == 100
-
-
-def test_mode_3_is_high_for_half_the_period_and_counts_by_two(pit: PitRig) -> None:
-    pit.write(PORT61, 0, 1)
-    pit.program(2, 3, 1000)
-    assert (pit.count(2), pit.read(PORT61) >> 5 & 1) == (1000, 1)
-    pit.ticks(499)
-    assert (pit.count(2), pit.read(PORT61) >> 5 & 1) == (2, 1)
-    pit.ticks(1)
-    assert (pit.count(2), pit.read(PORT61) >> 5 & 1) == (1000, 0)
-    pit.ticks(500)
-
-    assert pit.read(PORT61) >> 5 & 1 == 1
-
-
-def test_mode_3_with_an_odd_count_is_high_one_clock_longer(pit: PitRig) -> None:
-    pit.write(PORT61, 0, 1)
-    pit.program(2, 3, 5)
-    outputs = []
-    for _ in range(10):
-        outputs.append(pit.read(PORT61) >> 5 & 1)
-        pit.ticks(1)
-
-    assert outputs == [1, 1, 1, 0, 0] * 2
-
-
-def test_mode_4_strobes_for_one_clock(pit: PitRig) -> None:
-    pit.write(PORT61, 0, 1)
-    pit.program(2, 4, 3)
-    outputs = []
-    for _ in range(6):
-        outputs.append(pit.read(PORT61) >> 5 & 1)
-        pit.ticks(1)
-
-    assert outputs == [1, 1, 1, 0, 1, 1]
-
-
-@pytest.mark.parametrize("mode", [1, 5])
-def test_gate_triggers_modes_1_and_5_and_again(pit: PitRig, mode: int) -> None:
-    pit.program(2, mode, 4)
-    pit.ticks(10)
-    assert pit.read(PORT61) >> 5 & 1 == 1, "nothing happens before the trigger"
-    pit.write(PORT61, 0, 1)
-    pit.ticks(2)
-    pit.write(PORT61, 0, 0)
-    pit.write(PORT61, 0, 1)
-    outputs = []
-    for _ in range(6):
-        outputs.append(pit.read(PORT61) >> 5 & 1)
-        pit.ticks(1)
-
-    assert outputs == ([0, 0, 0, 0, 1, 1] if mode == 1 else [1, 1, 1, 1, 0, 1])
-
-
-def test_closed_gate_stops_mode_0_and_restarts_mode_2(pit: PitRig) -> None:
-    pit.write(PORT61, 0, 1)
-    for mode, expected in ((0, 60), (2, 100)):
-        pit.write(PORT61, 0, 1)
-        pit.program(2, mode, 100)
-        pit.ticks(40)
-        pit.write(PORT61, 0, 0)
-        pit.ticks(500)
-        pit.write(PORT61, 0, 1)
-
-        assert pit.count(2) == expected
-
-
-def test_new_count_in_mode_2_begins_after_the_period(pit: PitRig) -> None:
-    pit.program(0, 2, 1000)
-    pit.ticks(400)
-    pit.write(COUNTERS, 0, 2000 & 0xFF)
-    pit.write(COUNTERS, 0, 2000 >> 8)
-    assert pit.count(0) == 600
-    pit.ticks(600)
-
-    assert pit.count(0) == 2000
 
 
 def test_latched_count_stands_still_until_it_is_read(pit: PitRig) -> None:
