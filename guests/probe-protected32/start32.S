@@ -4,6 +4,8 @@
  * alone: entered by multiboot or PVH, never leaves 32-bit mode. Needs an irqchip with PIT. The lines
  * printed so far tell how far it came.
  */
+#include "probe.inc"
+
 #define CODE 0x08
 #define DATA 0x10
 
@@ -50,7 +52,7 @@ start_multiboot:
 	mov $opcode_name, %esi
 	call verdict_of_handler
 
-	call pic_and_pit
+	pic_and_pit
 	movb $0, handled
 	sti
 	mov $0x100000, %ecx
@@ -114,25 +116,6 @@ set_gate:
 	mov %ax, 6(%edx)
 	ret
 
-pic_and_pit:
-	mov $0x11, %al
-	out %al, $0x20
-	mov $0x20, %al
-	out %al, $0x21
-	mov $0x04, %al
-	out %al, $0x21
-	mov $0x01, %al
-	out %al, $0x21
-	mov $0xfe, %al
-	out %al, $0x21
-	mov $0x34, %al
-	out %al, $0x43
-	mov $0xa9, %al
-	out %al, $0x40
-	mov $0x2e, %al
-	out %al, $0x40
-	ret
-
 handler:
 	movb $1, handled
 	iret
@@ -150,25 +133,7 @@ irq_handler:
 	pop %eax
 	iret
 
-verdict_of_handler:
-	cmpb $0, handled
-	jne ok
-	movb $1, failed
-	push %esi
-	mov $not_text, %esi
-	call print
-	pop %esi
-ok:	push %esi
-	mov $ok_text, %esi
-	call print
-	pop %esi
-print:
-	lodsb
-	test %al, %al
-	jz 1f
-	out %al, $0xe9
-	jmp print
-1:	ret
+	verdicts %esi
 
 	.section .rodata
 plan:		.asciz "KTAP version 1\n1..8\n"

@@ -3,16 +3,12 @@
  * Can this KVM run real-mode code and its interrupt handlers? Needs an irqchip with PIT. A step
  * that cannot be done may hang or end the machine: the lines so far tell how far it came.
  */
+#include "probe.inc"
+
 	.code16
 	.globl _start
 _start:
-	cli
-	cld
-	xor %ax, %ax
-	mov %ax, %ds
-	mov %ax, %es
-	mov %ax, %ss
-	mov $0x7c00, %sp
+	flat_segments
 	mov $plan, %si
 	call print
 	mov $code_name, %si
@@ -26,25 +22,9 @@ _start:
 	mov $int_name, %si
 	call verdict_of_handler
 
-	/* IRQ 0 of the 8259 at vector 0x20, from the 8254 */
 	movw $irq_handler, 0x20 * 4
 	movw $0, 0x20 * 4 + 2
-	mov $0x11, %al
-	out %al, $0x20
-	mov $0x20, %al
-	out %al, $0x21
-	mov $0x04, %al
-	out %al, $0x21
-	mov $0x01, %al
-	out %al, $0x21
-	mov $0xfe, %al
-	out %al, $0x21
-	mov $0x34, %al			/* channel 0, rate generator */
-	out %al, $0x43
-	mov $0xa9, %al			/* 0x2ea9: 100 Hz */
-	out %al, $0x40
-	mov $0x2e, %al
-	out %al, $0x40
+	pic_and_pit
 	movb $0, handled
 	sti
 	mov $0xffff, %cx
@@ -82,25 +62,7 @@ irq_handler:
 	pop %ax
 	iret
 
-verdict_of_handler:
-	cmpb $0, handled
-	jne ok
-	movb $1, failed
-	push %si
-	mov $not_text, %si
-	call print
-	pop %si
-ok:	push %si
-	mov $ok_text, %si
-	call print
-	pop %si
-print:
-	lodsb
-	test %al, %al
-	jz 1f
-	out %al, $0xe9
-	jmp print
-1:	ret
+	verdicts %si
 
 handled:	.byte 0
 failed:		.byte 0

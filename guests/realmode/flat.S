@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flat binary, entered at 0000:7c00: a line on COM1, KTAP on the debug port, exit code. */
+#include "probe.inc"
+
 	.code16
 	.globl _start
 _start:
-	cli
-	cld
-	xor %ax, %ax
-	mov %ax, %ds
-	mov %ax, %es
-	mov %ax, %ss
-	mov $0x7c00, %sp
+	flat_segments
 
 	mov $serial_text, %si
 	mov $0x3f8, %dx
