@@ -19,6 +19,7 @@ From the bottom up, each module importing only what stands before it:
   thread, writes that KVM queues;
 * `backends` move bytes for `pci`, `virtio` and `devices`, which see the machine only through
   `context`; `extend` is what other packages make devices from;
+* `vfio`: PCI functions of the host, handed to a program;
 * `boot`: from image files to guest memory and the boot vCPU's first registers;
 * `machine` with `hardware` `vcpu` `gate` `events` `crash` `inspection`: building, threads, life;
 * `control`: one run from configuration to exit code, control socket, exit report; `lab`: a machine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vmm.record import Record
 
-BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB = (
+BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB, VFIO = (
     "What to boot",
     "Machine",
     "Memory and processors",
@@ -18,8 +18,9 @@ BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB = (
     "Output and diagnosis",
     "Configuration",
     "Lab",
+    "Passthrough",
 )
-GROUPS = (BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB)
+GROUPS = (BOOT, SHAPE, CPU, CONSOLE, DEVICES, END, OUTPUT, CONFIG, LAB, VFIO)
 
 
 class Option(Record):
@@ -36,6 +37,7 @@ class Option(Record):
     repeat: bool = False
     toml: str = ""  # key in a configuration file; "" where a file cannot set it
     command: str = "boot"
+    verbs: str = ""  # of a command with several, those that know the option; "": all of them
 
     @property
     def long(self) -> str:
@@ -196,6 +198,11 @@ OTHER_OPTIONS: tuple[Option, ...] = (
          command="lab"),
     _row(LAB, "--quiet", "flag", "", "", "No progress lines.", command="lab", toml=""),
     _row(LAB, "-h --help", "flag", "", "", "Show this help.", command="lab", toml=""),
+    _row(VFIO, "--json", "flag", "", "", "Print JSON instead of a table.", command="vfio", toml=""),
+    _row(VFIO, "-g --group", "flag", "", "", "Take every function of the IOMMU group along.",
+         command="vfio", verbs="check", toml=""),
+    _row(VFIO, "-m --mem", "size", "SIZE", "512M", "Memory that the device shall reach: is so much "
+         "allowed to be locked?", command="vfio", verbs="check", toml=""),
 )
 # fmt: on
 
@@ -203,5 +210,7 @@ OTHER_OPTIONS: tuple[Option, ...] = (
 FIELDS: dict[str, Option] = {option.name: option for option in BOOT_OPTIONS if option.toml}
 
 
-def options_of(command: str) -> tuple[Option, ...]:
-    return tuple(row for row in BOOT_OPTIONS + OTHER_OPTIONS if row.command == command)
+def options_of(command: str, verb: str = "") -> tuple[Option, ...]:
+    """The rows of a command; with `verb`, those that this verb of it knows."""
+    rows = (row for row in BOOT_OPTIONS + OTHER_OPTIONS if row.command == command)
+    return tuple(row for row in rows if not (verb and row.verbs) or verb in row.verbs.split())

@@ -35,6 +35,7 @@ LAYERS = (
     "virtio",
     "extend",
     "devices",
+    "vfio",
     "boot",
     "gate vcpu crash mailbox events bootplan hardware plugging ports lifecycle inspection machine",
     "control lab",
@@ -59,6 +60,7 @@ ONLY = {
         "doorbell", "memory", "backends", "context", "cdevice", "pci", "deviceconfig", "portconfig",
         "consoleconfig", "consoleplan", "kinds",
     },
+    "vfio": {"errors", "record", "closing", "layout", "texts", "native", "host"},
     "devices": {
         "errors", "record", "closing", "layout", "values", "native", "log", "bus", "irq", "loop",
         "coalesce", "backends", "doorbell", "context", "cdevice", "pci", "deviceconfig", "kinds",

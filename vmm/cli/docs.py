@@ -23,6 +23,7 @@ USAGE = {
     "boot": "vmm boot [OPTIONS] -k FILE [-- KERNEL WORDS...]",
     "doctor": "vmm doctor [--json]",
     "plot": "vmm plot [-o FILE.svg] REPORT.json",
+    "vfio": "vmm vfio list|check [OPTIONS] [ADDRESS...]",
     "lab": "vmm lab run|shell [OPTIONS] [-- COMMAND...]",
     "completion": f"vmm completion {'|'.join(SHELLS)}",
 }
@@ -90,7 +91,9 @@ def grouped(command: str) -> list[tuple[str, list[Option]]]:
 
 
 def help_of(row: Option) -> str:
-    return f"{row.help} Default: {row.default}." if row.default else row.help
+    who = f" ({', '.join(row.verbs.split())})" if row.verbs else ""
+    text = f"{row.help[:-1]}{who}{row.help[-1]}"
+    return f"{text} Default: {row.default}." if row.default else text
 
 
 # --- Markdown -------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "plot": Entry(
         module="vmm.cli.plot", attribute="command", help="Draw an exit report as a picture."
     ),
+    "vfio": Entry(
+        module="vmm.cli.vfio", attribute="command", help="Hand PCI functions over, and take back."
+    ),
     "lab": Entry(
         module="vmm.cli.lab", attribute="command", help="Run a command where KVM is, on any host."
     ),
