@@ -38,6 +38,11 @@ VIRTIO = (
     *TIMER, "gmem.c", "vq.c", "vq_pop.c", "iov.c", "virtio.c", "virtio_loop.c", "virtio_regs.c",
     "virtio_state.c",
 )  # fmt: skip
+BLK = ("blk.c", "blk_threads.c", "blk_uring.c")
+VNET = (
+    "vnet.c", "vnet_control.c", "vnet_features.c", "vnet_rx.c", "vnet_state.c", "vnet_tx.c",
+    "vnet_vhost.c",
+)  # fmt: skip
 VBLK = ("vblk.c", "vblk_make.c", "vblk_request.c", "vblk_state.c")
 IRQCHIP = ("irq.c", "intx.c", "pic.c", "pic_chip.c", "ioapic.c", "ioapic_life.c", "router.c")
 UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "intx.c", "uart.c", "uart_line.c", "uart_life.c")

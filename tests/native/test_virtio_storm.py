@@ -1,4 +1,4 @@
-"""A virtio device that four vCPUs set up, use and reset at the same time, under the sanitizers."""
+"""Virtio devices that four vCPUs set up, use and reset at the same time, under the sanitizers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import pytest
 
 from tests.native import sanitize
 
-UNITS = (*sanitize.VIRTIO, "virtio_rng.c")
+STORMS = {
+    "virtio_storm": (*sanitize.VIRTIO, "virtio_rng.c"),
+    "vblk_storm": (*sanitize.VIRTIO, *sanitize.BLK, *sanitize.VBLK),
+    "vnet_storm": (*sanitize.VIRTIO, *sanitize.VNET),
+}
 
 
 @pytest.mark.parametrize("sanitizer", sanitize.SANITIZERS)
-def test_vcpus_in_each_others_way_lose_no_request(sanitizer: str) -> None:
-    output = sanitize.run("virtio_storm", UNITS, sanitizer)
+@pytest.mark.parametrize("program", STORMS)
+def test_vcpus_in_each_others_way_lose_no_request(program: str, sanitizer: str) -> None:
+    output = sanitize.run(program, STORMS[program], sanitizer)
 
     assert " starts, " in output
