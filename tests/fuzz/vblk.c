@@ -4,55 +4,22 @@
 // work when the input says so.
 #define _GNU_SOURCE // memfd_create(2)
 #include <fcntl.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "fuzz.h"
+#include "fuzz_virtio.h"
 #include "vblk.h"
-#include "virtio_regs.h"
 
 #define QUEUES 2
-#define RING 8 // entries
-#define MEMORY 0x10000
-#define BUFFERS 0x4000
 #define SECTORS 64
-#define TICK (LOOP_USER + 1000)
+#define ROOM 0x2000 // in a queue's buffer: where data goes to
+#define STATUS 0x3f00
 
 struct rig {
-	struct gmem *m;
-	uint8_t *ram;
-	struct loop *loop;
-	int tick, file;
+	struct driver driver;
+	int file;
 	struct blk *blk;
 	struct vblk *v;
 };
-
-static void interrupt(void *opaque, int queue)
-{
-	(void)opaque;
-	MUST(queue >= -1 && queue < QUEUES);
-}
-
-static void reset_registers(void *opaque, int queue)
-{
-	(void)opaque;
-	(void)queue;
-}
-
-static const struct virtio_transport transport = { .interrupt = interrupt,
-						   .reset = reset_registers };
-
-static void on_tick(void *opaque, uint32_t events)
-{
-	struct rig *r = opaque;
-	uint64_t count;
-
-	(void)events;
-	MUST(read(r->tick, &count, sizeof(count)) == sizeof(count));
-	MUST(!loop_post(r->loop, TICK, 0, r));
-}
 
 static void *work(void *opaque)
 {
@@ -60,177 +27,85 @@ static void *work(void *opaque)
 	return NULL;
 }
 
-// Runs the loop for whatever is ready now, twice, as one handler causes another's event.
-static void pump(struct rig *r)
+// What the device reads of a request: its length.
+static uint32_t put_request(uint8_t *to, struct input *in, uint8_t shape)
 {
-	struct loop_event event;
-	uint64_t one = 1;
+	struct virtio_blk_outhdr header = { .type = (uint32_t)take(in, 1) % 16 };
 
-	for (int i = 0; i < 2; i++) {
-		MUST(write(r->tick, &one, sizeof(one)) == sizeof(one));
-		do {
-			MUST(!loop_run(r->loop, &event));
-		} while (event.kind != TICK);
+	header.sector = take(in, shape & 0x80 ? 8 : 1);
+	memcpy(to, &header, sizeof(header));
+	if (header.type == VIRTIO_BLK_T_OUT)
+		return sizeof(header) + (shape >> 3 & 7) * 512u;
+	if (header.type != VIRTIO_BLK_T_DISCARD && header.type != VIRTIO_BLK_T_WRITE_ZEROES)
+		return sizeof(header);
+	uint32_t out = sizeof(header);
+	for (uint32_t n = 0; n <= (shape >> 3 & 3); n++) {
+		struct virtio_blk_discard_write_zeroes segment = { .sector = take(in, 1) };
+		segment.num_sectors = (uint32_t)take(in, 1);
+		segment.flags = (uint32_t)take(in, 1) & 3;
+		memcpy(to + out, &segment, sizeof(segment));
+		out += (uint32_t)sizeof(segment);
 	}
+	return out;
 }
 
-static uint64_t ring_at(uint32_t queue)
-{
-	return 0x400 * queue;
-}
-
-static void set_status(struct rig *r, uint8_t status)
-{
-	LOCKED(&r->v->vdev.dev.lock);
-	virtio_set_status(&r->v->vdev, status);
-}
-
-static void probe(struct rig *r, uint8_t how)
-{
-	struct virtio_dev *d = &r->v->vdev;
-	{
-		LOCKED(&d->dev.lock);
-		virtio_accept(d, 0, virtio_offered(d, 0) & ~((uint32_t)how << 8));
-		virtio_accept(d, 1, virtio_offered(d, 1));
-		virtio_set_status(d, 0x0b);
-		for (uint32_t i = 0; i < d->queue_count; i++) {
-			struct virtio_queue *q = virtio_queue_at(d, i);
-			if (!virtio_queue_writable(q))
-				continue;
-			q->size = RING;
-			q->desc = ring_at(i);
-			q->avail = ring_at(i) + 0x80;
-			q->used = ring_at(i) + 0x100;
-			virtio_queue_enable(q);
-		}
-		virtio_set_status(d, 0x0f);
-	}
-	pump(r);
-}
-
-// Returns when the device is idle: requests under way end on the worker's thread.
-static void again(struct rig *r)
-{
-	set_status(r, 0);
-	do {
-		pump(r);
-	} while (virtio_wait_idle(&r->v->vdev, 0));
-	memset(r->ram, 0, BUFFERS);
-}
-
-// A chain of up to five descriptors: the header and data or a segment, then room and the status.
+// A chain of up to four descriptors: the header and data or a segment, then room and the status.
 static void request(struct rig *r, struct input *in)
 {
 	uint8_t how = (uint8_t)take(in, 1), shape = (uint8_t)take(in, 1);
-	uint64_t at = ring_at(how & 1), buffer = BUFFERS + (how & 1) * 0x4000u;
-	uint32_t out = 16, room = (shape & 7) * 512u + 1;
-	struct virtio_blk_outhdr header = { .type = (uint32_t)take(in, 1) % 16,
-					    .sector = take(in, 1) };
-	uint16_t idx, head;
+	uint32_t queue = how & 1, room = (shape & 7) * 512u + 1;
+	uint64_t at = buffer_at(queue);
 
-	if (shape & 0x80)
-		header.sector = take(in, 8);
 	if (shape & 0x40)
 		room = (uint32_t)take(in, 2) % 0x2000;
-	memcpy(r->ram + buffer, &header, sizeof(header));
-	if (header.type == VIRTIO_BLK_T_OUT)
-		out += (shape >> 3 & 7) * 512u;
-	bool clears =
-		header.type == VIRTIO_BLK_T_DISCARD || header.type == VIRTIO_BLK_T_WRITE_ZEROES;
-	for (uint32_t n = 0; clears && n <= (shape >> 3 & 3); n++) {
-		struct virtio_blk_discard_write_zeroes segment = { take(in, 1),
-								   (uint32_t)take(in, 1),
-								   (uint32_t)take(in, 1) & 3 };
-		memcpy(r->ram + buffer + out, &segment, sizeof(segment));
-		out += (uint32_t)sizeof(segment);
-	}
+	uint32_t out = put_request(r->driver.ram + at, in, shape);
 	if (how & 2)
 		out = (uint32_t)take(in, 2) % 0x1800;
 	uint32_t cut = how & 4 ? (uint32_t)take(in, 1) % 24 : 0;
 	cut = cut < out ? cut : out;
-	memcpy(&idx, r->ram + at + 0x82, 2);
-	head = (uint16_t)(idx % 2 * 4);
-	struct vring_desc desc[] = {
-		{ buffer, cut, 1, (uint16_t)(head + 1) },
-		{ buffer + cut, out - cut, 1, (uint16_t)(head + 2) },
-		{ buffer + 0x2000, room, (uint16_t)(how & 8 ? 3 : 2), (uint16_t)(head + 3) },
-		{ buffer + 0x3f00, 1, 2, 0 },
-	};
-	memcpy(r->ram + at + head * 16, desc, sizeof(desc));
-	memcpy(r->ram + at + 0x84 + idx % RING * 2, &head, 2);
-	idx++;
-	memcpy(r->ram + at + 0x82, &idx, 2);
-	virtio_notify(&r->v->vdev, how & 1);
-}
-
-static void scribble(struct rig *r, struct input *in)
-{
-	uint64_t at = take(in, 2) % (BUFFERS - 0xff);
-
-	take_into(in, r->ram + at, take(in, 1));
+	offer(&r->driver,
+	      &(struct chain){
+		      .queue = queue,
+		      .count = 4,
+		      .skip = how >> 5 & 4,
+		      .many = how & 0x10,
+		      .desc = { { at, cut, VRING_DESC_F_NEXT, 0 },
+				{ at + cut, out - cut, VRING_DESC_F_NEXT, 0 },
+				{ at + ROOM, room,
+				  VRING_DESC_F_WRITE | (how & 8 ? VRING_DESC_F_NEXT : 0), 0 },
+				{ at + STATUS, 1, VRING_DESC_F_WRITE, 0 } },
+	      });
+	virtio_notify(&r->v->vdev, queue);
 }
 
 static void state_step(struct rig *r, struct input *in)
 {
-	struct virtio_dev *d = &r->v->vdev;
 	struct virtio_state rings;
 	struct vblk_state state;
 
-	virtio_ask_pause(d);
-	do {
-		pump(r);
-	} while (virtio_wait_quiet(d, 0));
+	save_rings(&r->driver, &rings);
 	MUST(!r->v->in_flight);
-	MUST(!virtio_save(d, &rings));
 	vblk_save(r->v, &state);
-	virtio_ask_resume(d);
-	again(r);
-	if (take(in, 1) & 1) {
-		take_into(in, &state, sizeof(state));
-		int err = vblk_load(r->v, &state);
-		MUST(!err || err == -EINVAL);
-	} else {
-		MUST(!vblk_load(r->v, &state));
-	}
-	MUST(!virtio_load(d, &rings));
-	pump(r);
+	restart(&r->driver);
+	bool mangled = mangle(in, &state, sizeof(state));
+	int err = vblk_load(r->v, &state);
+	MUST(!err || (mangled && err == -EINVAL));
+	load_rings(&r->driver, &rings);
 }
 
 static void one_step(struct rig *r, struct input *in)
 {
 	uint8_t what = (uint8_t)take(in, 1);
-	struct virtio_dev *d = &r->v->vdev;
 
+	if (common_step(&r->driver, in, what))
+		return;
 	switch (what % 16) {
-	case 0:
-		again(r);
-		break;
-	case 1:
-		probe(r, (uint8_t)take(in, 1));
-		break;
-	case 2:
-		scribble(r, in);
-		break;
-	case 3:
+	case 6:
 		state_step(r, in);
 		break;
-	case 4: {
-		LOCKED(&d->dev.lock);
-		virtio_config_write(d, take(in, 1) % 64, 1u << (what >> 4 & 3), take(in, 4));
-		break;
-	}
-	case 5: {
-		LOCKED(&d->dev.lock);
-		virtio_queue_reset(virtio_queue_at(d, (what >> 4) % QUEUES));
-		break;
-	}
-	case 6:
+	case 7:
 		MUST(!ftruncate(r->file, (off_t)(take(in, 1) % SECTORS) * BLK_SECTOR));
 		MUST(!ftruncate(r->file, SECTORS * BLK_SECTOR));
-		break;
-	case 7:
-	case 8:
-		pump(r);
 		break;
 	default:
 		request(r, in);
@@ -241,24 +116,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	struct rig rig = { 0 }, *r = &rig;
+	uint8_t first = (uint8_t)take(&in, 1);
 	pthread_t worker;
 
-	MUST((r->m = gmem_create()) && (r->ram = calloc(1, MEMORY)) && (r->loop = loop_create()));
-	MUST(!gmem_add(r->m, 0, MEMORY, r->ram, 0));
-	MUST((r->tick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) >= 0);
-	MUST(loop_add(r->loop, r->tick, EPOLLIN, on_tick, r) >= 0);
+	driver_init(&r->driver);
 	MUST((r->file = memfd_create("disk", MFD_CLOEXEC)) >= 0);
 	MUST(!ftruncate(r->file, SECTORS * BLK_SECTOR));
-	uint8_t first = (uint8_t)take(&in, 1);
-	const struct blk_setup back = { .loop = r->loop,
+	const struct blk_setup back = { .loop = r->driver.loop,
 					.fd = r->file,
 					.direct_fd = -1,
 					.engine = BLK_THREADS,
 					.depth = QUEUES * VBLK_QUEUE_SIZE };
 	MUST((r->blk = blk_create(&back)));
 	MUST(!pthread_create(&worker, NULL, work, r->blk));
-	const struct vblk_setup setup = { .mem = r->m,
-					  .loop = r->loop,
+	const struct vblk_setup setup = { .mem = r->driver.m,
+					  .loop = r->driver.loop,
 					  .blk = r->blk,
 					  .sectors = SECTORS,
 					  .queues = QUEUES,
@@ -266,19 +138,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					  .block_size = BLK_SECTOR,
 					  .physical_size = 4096 };
 	MUST((r->v = vblk_create(&setup)));
-	virtio_connect(&r->v->vdev, &transport, r, false);
-	probe(r, first >> 1 & 0x7f);
+	driver_connect(&r->driver, &r->v->vdev);
+	probe(&r->driver, &in, 8u << (first >> 1 & 7));
 	while (in.left)
 		one_step(r, &in);
-	again(r);
+	reset_device(&r->driver);
 	blk_stop(r->blk);
 	MUST(!pthread_join(worker, NULL));
 	vblk_destroy(r->v);
 	blk_destroy(r->blk);
-	loop_destroy(r->loop);
-	close(r->tick);
 	close(r->file);
-	gmem_destroy(r->m);
-	free(r->ram);
+	driver_deinit(&r->driver);
 	return 0;
 }

@@ -1,142 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 // The console: a driver that says anything on the control queue and puts anything into its rings,
 // ports that come and go, peers that talk and leave, resets and saved states at any moment.
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "fuzz.h"
+#include "fuzz_virtio.h"
 #include "vcon.h"
-#include "virtio_regs.h"
 
 #define PORTS 3
 #define QUEUES (2 * PORTS + 2)
-#define RING 8 // entries
-#define MEMORY 0x10000
-#define BUFFERS 0x4000
-#define TICK (LOOP_USER + 1000)
+#define CONTROL 3 // what the driver says
 
 struct rig {
-	struct gmem *m;
-	uint8_t *ram;
-	struct gmem_dev dev;
-	struct loop *loop;
-	int tick;
+	struct driver driver;
 	struct vcon *v;
 	struct chan *chan[PORTS];
 	int peer[PORTS];
 };
 
-static void interrupt(void *opaque, int queue)
+static void heard(struct driver *v, const struct loop_event *event)
 {
-	(void)opaque;
-	MUST(queue >= -1 && queue < QUEUES);
-}
+	struct vcon_news news;
 
-static void reset_registers(void *opaque, int queue)
-{
-	(void)opaque;
-	(void)queue;
-}
-
-static const struct virtio_transport transport = { .interrupt = interrupt,
-						   .reset = reset_registers };
-
-static void on_tick(void *opaque, uint32_t events)
-{
-	struct rig *r = opaque;
-	uint64_t count;
-
-	(void)events;
-	MUST(read(r->tick, &count, sizeof(count)) == sizeof(count));
-	MUST(!loop_post(r->loop, TICK, 0, r));
-}
-
-// Runs the loop for whatever is ready now, twice, as one handler arms the next one's timer.
-static void pump(struct rig *r)
-{
-	struct loop_event event;
-	uint64_t one = 1;
-
-	for (int i = 0; i < 2; i++) {
-		MUST(write(r->tick, &one, sizeof(one)) == sizeof(one));
-		do {
-			MUST(!loop_run(r->loop, &event));
-			if (event.kind == VCON_EVENT_NEWS) {
-				struct vcon_news news;
-				vcon_news(r->v, &news);
-			}
-		} while (event.kind != TICK);
-	}
+	if (event->kind == VCON_EVENT_NEWS)
+		vcon_news(container_of(v, struct rig, driver)->v, &news);
 }
 
 // --- The driver
 
-static uint64_t ring_at(uint32_t queue)
+// A descriptor that is most often such as the queue is for.
+static void give(struct rig *r, uint32_t queue, uint32_t len, uint8_t how)
 {
-	return 0x400 * queue;
-}
-
-static void set_status(struct rig *r, uint8_t status)
-{
-	LOCKED(&r->v->vdev.dev.lock);
-	virtio_set_status(&r->v->vdev, status);
-}
-
-static void probe(struct rig *r, uint8_t how)
-{
-	struct virtio_dev *d = &r->v->vdev;
-	{
-		LOCKED(&d->dev.lock);
-		virtio_accept(d, 0, how & 1 ? virtio_offered(d, 0) : virtio_offered(d, 0) & ~2u);
-		virtio_accept(d, 1, virtio_offered(d, 1));
-		virtio_set_status(d, 0x0b);
-		for (uint32_t i = 0; i < d->queue_count; i++) {
-			struct virtio_queue *q = virtio_queue_at(d, i);
-			if (!virtio_queue_writable(q) || (how >> 1) % QUEUES == i)
-				continue;
-			q->size = RING;
-			q->desc = ring_at(i);
-			q->avail = ring_at(i) + 0x80;
-			q->used = ring_at(i) + 0x100;
-			virtio_queue_enable(q);
-		}
-		virtio_set_status(d, 0x0f);
-	}
-	pump(r);
-}
-
-static void again(struct rig *r)
-{
-	set_status(r, 0);
-	pump(r);
-	memset(r->ram, 0, BUFFERS);
-}
-
-// A chain of one or two descriptors, most often such as the queue is for.
-static void offer(struct rig *r, uint32_t queue, const void *data, uint32_t len, uint8_t how)
-{
-	uint16_t idx, head = how & 7;
-	uint64_t at = ring_at(queue), buffer = BUFFERS + 0x200 * queue;
-	struct vring_desc d = { buffer, len, (uint16_t)(queue & 1 ? 0 : 2), 0 };
+	uint16_t flags = queue & 1 ? 0 : VRING_DESC_F_WRITE;
 
 	if (how & 8)
-		d.flags ^= 2;
-	if (data)
-		memcpy(r->ram + buffer, data, len < 0x200 ? len : 0x200);
-	memcpy(&idx, r->ram + at + 0x82, 2);
-	memcpy(r->ram + at + head * 16, &d, sizeof(d));
-	memcpy(r->ram + at + 0x84 + idx % RING * 2, &head, 2);
-	idx++;
-	memcpy(r->ram + at + 0x82, &idx, 2);
+		flags ^= VRING_DESC_F_WRITE;
+	offer(&r->driver, &(struct chain){ .queue = queue,
+					   .count = 1,
+					   .skip = how & 7,
+					   .many = how & 0x80,
+					   .desc = { { buffer_at(queue), len, flags, 0 } } });
 	if (how & 16)
 		virtio_notify(&r->v->vdev, queue);
 }
 
 static void say(struct rig *r, struct input *in)
 {
-	uint8_t packet[12];
+	uint8_t *packet = r->driver.ram + buffer_at(CONTROL);
 	uint8_t how = (uint8_t)take(in, 1);
 
 	take_into(in, packet, 8);
@@ -146,14 +55,7 @@ static void say(struct rig *r, struct input *in)
 		packet[4] %= 8;
 		packet[6] &= 1;
 	}
-	offer(r, 3, packet, how & 0x40 ? (uint32_t)take(in, 1) % 13 : 8, (uint8_t)(how | 16));
-}
-
-static void scribble(struct rig *r, struct input *in)
-{
-	uint64_t at = take(in, 2) % (BUFFERS - 0xff);
-
-	take_into(in, r->ram + at, take(in, 1));
+	give(r, CONTROL, how & 0x40 ? (uint32_t)take(in, 1) % 13 : 8, (uint8_t)(how | 16));
 }
 
 // --- The host
@@ -212,69 +114,42 @@ static void host_step(struct rig *r, struct input *in)
 
 static void state_step(struct rig *r, struct input *in)
 {
-	struct virtio_dev *d = &r->v->vdev;
 	struct virtio_state rings;
 	struct vcon_state state;
 
-	virtio_ask_pause(d);
-	pump(r);
-	MUST(!virtio_save(d, &rings));
+	save_rings(&r->driver, &rings);
 	vcon_save(r->v, &state);
-	virtio_ask_resume(d);
-	again(r);
-	pump(r);
-	if (take(in, 1) & 1)
-		take_into(in, (uint8_t *)&state + 4, take(in, 2) % (sizeof(state) - 4));
+	restart(&r->driver);
+	bool mangled = mangle(in, &state, sizeof(state));
 	int err = vcon_load(r->v, &state);
-	MUST(!err || err == -EINVAL);
-	MUST(!virtio_load(d, &rings));
-	pump(r);
+	MUST(!err || (mangled && err == -EINVAL));
+	load_rings(&r->driver, &rings);
 }
 
 static void one_step(struct rig *r, struct input *in)
 {
 	uint8_t what = (uint8_t)take(in, 1);
+	uint32_t len;
 
+	if (common_step(&r->driver, in, what))
+		return;
 	switch (what % 16) {
-	case 0:
-		again(r);
-		break;
-	case 1:
-		probe(r, (uint8_t)take(in, 1));
-		break;
-	case 2:
-	case 3:
-	case 4:
-		say(r, in);
-		break;
-	case 5:
 	case 6:
 	case 7:
-		offer(r, (what >> 4) % QUEUES, NULL, (uint32_t)take(in, 2), (uint8_t)take(in, 1));
-		break;
 	case 8:
-		scribble(r, in);
+		say(r, in);
 		break;
 	case 9:
+	case 10:
+	case 11:
+		len = (uint32_t)take(in, 2);
+		give(r, (what >> 4) % QUEUES, len, (uint8_t)take(in, 1));
+		break;
+	case 12:
 		state_step(r, in);
 		break;
-	case 10: {
-		LOCKED(&r->v->vdev.dev.lock);
-		virtio_config_write(&r->v->vdev, take(in, 1) % 16, 1u << (what >> 4 & 3),
-				    take(in, 4));
-		break;
-	}
-	case 11: {
-		LOCKED(&r->v->vdev.dev.lock);
-		virtio_queue_reset(virtio_queue_at(&r->v->vdev, (what >> 4) % QUEUES));
-		break;
-	}
-	case 12:
-	case 13:
-		host_step(r, in);
-		break;
 	default:
-		pump(r);
+		host_step(r, in);
 	}
 }
 
@@ -283,33 +158,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	struct rig rig = { .peer = { -1, -1, -1 } }, *r = &rig;
 
-	MUST((r->m = gmem_create()) && (r->ram = calloc(1, MEMORY)) && (r->loop = loop_create()));
-	MUST(!gmem_add(r->m, 0, MEMORY, r->ram, 0));
-	MUST((r->tick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) >= 0);
-	MUST(loop_add(r->loop, r->tick, EPOLLIN, on_tick, r) >= 0);
-	const struct vcon_setup setup = { r->m, r->loop, PORTS, true, false };
+	driver_init(&r->driver);
+	r->driver.heard = heard;
+	const struct vcon_setup setup = { r->driver.m, r->driver.loop, PORTS, true, false };
 	MUST((r->v = vcon_create(&setup)));
-	virtio_connect(&r->v->vdev, &transport, r, false);
+	driver_connect(&r->driver, &r->v->vdev);
 	for (uint32_t id = 0; id < PORTS; id++) {
-		MUST((r->chan[id] =
-			      chan_create(r->loop, CHAN_LIMIT_MIN, id ? CHAN_BLOCK : CHAN_DROP)));
+		MUST((r->chan[id] = chan_create(r->driver.loop, CHAN_LIMIT_MIN,
+						id ? CHAN_BLOCK : CHAN_DROP)));
 		give_peer(r, id, id == 1);
 		if (id < 2)
 			MUST(!vcon_add(r->v, id, r->chan[id], !id, "org.x"));
 	}
-	probe(r, (uint8_t)take(&in, 1));
+	probe(&r->driver, &in, 8u << (take(&in, 1) & 7));
 	while (in.left)
 		one_step(r, &in);
-	again(r);
+	reset_device(&r->driver);
 	vcon_destroy(r->v);
 	for (uint32_t id = 0; id < PORTS; id++) {
 		chan_destroy(r->chan[id]);
 		if (r->peer[id] >= 0)
 			close(r->peer[id]);
 	}
-	loop_destroy(r->loop);
-	close(r->tick);
-	gmem_destroy(r->m);
-	free(r->ram);
+	driver_deinit(&r->driver);
 	return 0;
 }
