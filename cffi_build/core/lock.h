@@ -31,11 +31,8 @@ static __attribute__((noinline, cold, unused)) void lock_wait(struct lock *l)
 		syscall(SYS_futex, &l->state, FUTEX_WAIT_PRIVATE, both, NULL, NULL, 0);
 }
 
-// The lock is free, and perhaps taken again by now. Whoever is woken here, and whoever comes
-// meanwhile and finds it taken, sets LOCK_AWAITED again.
 static __attribute__((noinline, cold, unused)) void lock_wake(struct lock *l)
 {
-	atomic_fetch_and_explicit(&l->state, ~(uint32_t)LOCK_AWAITED, memory_order_relaxed);
 	syscall(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
@@ -46,7 +43,7 @@ static inline void lock_init(struct lock *l)
 
 static inline __attribute__((always_inline)) void lock_take(struct lock *l)
 {
-	// One bit each way: compilers make that `lock bts` and `lock sub` with a jump.
+	// Compilers make `lock bts` and a jump of that.
 	if (__builtin_expect(atomic_fetch_or_explicit(&l->state, LOCK_TAKEN, memory_order_acquire) &
 				     LOCK_TAKEN,
 			     0))
@@ -55,9 +52,9 @@ static inline __attribute__((always_inline)) void lock_take(struct lock *l)
 
 static inline __attribute__((always_inline)) void lock_drop(struct lock *l)
 {
-	if (__builtin_expect(atomic_fetch_sub_explicit(&l->state, LOCK_TAKEN,
-						       memory_order_release) != LOCK_TAKEN,
-			     0))
+	// The last write to the lock: whoever takes it next may free it.
+	if (__builtin_expect(
+		    atomic_exchange_explicit(&l->state, 0, memory_order_release) != LOCK_TAKEN, 0))
 		lock_wake(l);
 }
 

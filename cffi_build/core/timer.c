@@ -19,7 +19,7 @@ struct vclock *vclock_create(bool manual)
 	c->manual = manual;
 	int64_t offset = -monotonic_ns();
 	atomic_store(&c->offset, offset);
-	atomic_store(&c->same_offset, manual ? ~offset : offset);
+	atomic_store(&c->running_offset, manual ? VCLOCK_STANDS : offset);
 	atomic_store(&c->frozen, manual ? 0 : -1);
 	return c;
 }
@@ -40,7 +40,7 @@ int64_t vclock_settled_ns(struct vclock *c)
 			return frozen;
 		int64_t offset = atomic_load_explicit(&c->offset, memory_order_acquire);
 		int64_t now = monotonic_ns();
-		if (offset == atomic_load_explicit(&c->same_offset, memory_order_acquire))
+		if (offset == atomic_load_explicit(&c->running_offset, memory_order_acquire))
 			return now + offset;
 	}
 }
@@ -49,7 +49,7 @@ int64_t vclock_settled_ns(struct vclock *c)
 // Context: c->lock held.
 static void change_begin(struct vclock *c)
 {
-	atomic_store(&c->same_offset, ~atomic_load(&c->offset));
+	atomic_store(&c->running_offset, VCLOCK_STANDS);
 	atomic_store(&c->frozen, -1);
 }
 
@@ -58,7 +58,7 @@ static void change_end(struct vclock *c, int64_t frozen, int64_t offset)
 	atomic_store(&c->offset, offset);
 	atomic_store(&c->frozen, frozen);
 	if (frozen < 0)
-		atomic_store(&c->same_offset, offset);
+		atomic_store(&c->running_offset, offset);
 }
 
 // Gives the kernel the timer's deadline, or takes it back while not armed or the clock stands

@@ -9,6 +9,8 @@
 
 #define NS_PER_S 1000000000
 
+#define VCLOCK_STANDS INT64_MIN // no offset that a clock can have
+
 struct loop;
 struct timer;
 
@@ -16,9 +18,10 @@ struct timer;
 // number that only vclock_step() moves. Readable from any thread without a lock.
 struct vclock {
 	pthread_mutex_t lock; // guards timers, and stop/run against each other
-	// Added to CLOCK_MONOTONIC while running. Then the two are equal: a time read between a
-	// load of the first and one of the second is right if both gave the same.
-	_Atomic int64_t offset, same_offset;
+	_Atomic int64_t offset; // added to CLOCK_MONOTONIC while running
+	// The same while running, else VCLOCK_STANDS: a time read between a load of offset and one
+	// of this is right if both gave the same.
+	_Atomic int64_t running_offset;
 	_Atomic int64_t frozen; // the time while stopped or manual, else -1
 	bool manual;
 	struct timer *timers;
@@ -45,7 +48,7 @@ static inline int64_t vclock_ns(struct vclock *c)
 	int64_t offset = atomic_load_explicit(&c->offset, memory_order_acquire);
 	int64_t now = monotonic_ns();
 
-	if (unlikely(offset != atomic_load_explicit(&c->same_offset, memory_order_acquire)))
+	if (unlikely(offset != atomic_load_explicit(&c->running_offset, memory_order_acquire)))
 		return vclock_settled_ns(c);
 	return now + offset;
 }
