@@ -5,8 +5,9 @@ in the lab: all such tests run there in one boot, and their reports appear here 
 same tests are collected everywhere; the summary tells what ran where.
 
 Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `root`, `tap`
-and `vhost-net` (the host makes network interfaces, serves them), or the name of a probe guest
-(tests/guests.py).
+and `vhost-net` (the host makes network interfaces, serves them), `vfio` (PCI functions to take
+away from the host: those of the lab, which tests/vfio/lab.py lists, and nobody else's), or the name
+of a probe guest (tests/guests.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.vfio.lab import LAB_ARGUMENTS
 
 TOP = Path(__file__).resolve().parent.parent
 RESULTS, NODES = "results.jsonl", "nodes.txt"
@@ -70,6 +73,8 @@ class Host:
             return _kvm_problem()
         if need in ("tap", "vhost-net"):
             return _network_problem(need)
+        if need == "vfio":
+            return None if os.environ.get("VMM_LAB") else "the devices of a real host are in use"
         if need == "stock-kernel":
             from vmm.host.kvm import stock_kernel_problem
 
@@ -122,7 +127,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: places[item.nodeid] == "lab")
     for_lab = [item.nodeid for item in items if places[item.nodeid] == "lab"]
     if for_lab and not config.getoption("collectonly"):
-        config.stash[LAB] = Lab(config, for_lab)
+        vfio = any("vfio" in needs_of(i) for i in items if places[i.nodeid] == "lab")
+        config.stash[LAB] = Lab(config, for_lab, LAB_ARGUMENTS if vfio else ())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -159,8 +165,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 class Lab:
     """One lab boot that runs many tests. A lab that dies on the way gets one second chance."""
 
-    def __init__(self, config: pytest.Config, nodeids: list[str]) -> None:
-        self.config, self.left = config, list(nodeids)
+    def __init__(
+        self, config: pytest.Config, nodeids: list[str], arguments: tuple[str, ...] = ()
+    ) -> None:
+        self.config, self.left, self.arguments = config, list(nodeids), arguments
         self.chances = 2
         self.process: subprocess.Popen[bytes] | None = None
         self.folder: tempfile.TemporaryDirectory[str] | None = None
@@ -219,6 +227,7 @@ class Lab:
             LAB_MEMORY,
             "--out",
             str(folder),
+            *self.arguments,
             "--",
         ]
         inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--where", "host"]

@@ -200,7 +200,13 @@ OTHER_OPTIONS: tuple[Option, ...] = (
     _row(LAB, "-h --help", "flag", "", "", "Show this help.", command="lab", toml=""),
     _row(VFIO, "--json", "flag", "", "", "Print JSON instead of a table.", command="vfio", toml=""),
     _row(VFIO, "-g --group", "flag", "", "", "Take every function of the IOMMU group along.",
-         command="vfio", verbs="check", toml=""),
+         command="vfio", verbs="check bind", toml=""),
+    _row(VFIO, "-n --dry-run", "flag", "", "", "Print the commands that do the same, and change "
+         "nothing.", command="vfio", verbs="bind restore", toml=""),
+    _row(VFIO, "--force", "flag", "", "", "Take functions that the host uses.",
+         command="vfio", verbs="bind", toml=""),
+    _row(VFIO, "--really", "flag", "", "", "With --force: take the host's root disk or its last "
+         "network link too.", command="vfio", verbs="bind", toml=""),
     _row(VFIO, "-m --mem", "size", "SIZE", "512M", "Memory that the device shall reach: is so much "
          "allowed to be locked?", command="vfio", verbs="check", toml=""),
 )

@@ -112,4 +112,4 @@ def test_mistakes_are_one_sentence(
 
 def test_the_group_alone_shows_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vfio"]) == EXIT_OK
-    assert "check  Tell every reason" in capsys.readouterr().out
+    assert "Tell every reason" in capsys.readouterr().out

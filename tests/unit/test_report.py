@@ -14,9 +14,10 @@ import pytest
 from vmm.control import report
 from vmm.control.consoles import Loss
 from vmm.control.ending import QUIET, sentence
-from vmm.control.report import Ending, ReportError, last_lines, write_atomically, write_report
+from vmm.control.report import Ending, ReportError, last_lines, write_report
 from vmm.control.statedir import StateDir
 from vmm.errors import EXIT_REPORT, HostError
+from vmm.host.files import write_atomically
 from vmm.outcome import CAUSES
 
 ENDING = Ending(

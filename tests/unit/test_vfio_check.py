@@ -174,10 +174,13 @@ def test_locked_memory_is_computed_beforehand(
 def test_registers_larger_than_a_guests_window(tree: Tree, resource: str, words: str) -> None:
     tree.function(ADDRESS, driver="vfio-pci", resource=resource)
 
-    level, what, _mend = only(tree)
+    tree.file("proc/self/status", f"CapEff: {1 << 14:x}\n")
+
+    level, what, _mend = only(tree, memory=1 << 30)
 
     assert level == BROKEN
     assert what.startswith(words)
+    assert found(tree) == {}
 
 
 def test_what_it_takes_to_bind_all_the_same() -> None:

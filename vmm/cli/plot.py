@@ -13,8 +13,9 @@ import click
 from vmm import layout
 from vmm.cli.generate import table_command
 from vmm.cli.svg import Drawing, fit, ticks
-from vmm.control.report import SCHEMA, write_atomically
+from vmm.control.report import SCHEMA
 from vmm.errors import EXIT_OK, ConfigError, HostError
+from vmm.host.files import write_atomically
 from vmm.options import options_of
 
 REPORT_MAX = 64 << 20  # bytes; a report has some hundred KiB

@@ -14,8 +14,10 @@ from vmm.cli.vfiotext import as_dictionary, as_tree, reasons_text
 from vmm.errors import EXIT_HOST, EXIT_OK
 from vmm.options import options_of
 from vmm.record import as_dict
+from vmm.vfio.bind import Binder, Step
 from vmm.vfio.check import NOTE, check
-from vmm.vfio.sysfs import Function, function, functions
+from vmm.vfio.journal import Journal
+from vmm.vfio.sysfs import VFIO_PCI, Function, full_address, function, functions
 
 LIST = """Show the host's PCI functions by IOMMU group.
 
@@ -24,6 +26,13 @@ A group is what the IOMMU cannot keep apart: all its functions go to one user, o
 CHECK = """Tell every reason why the functions at ADDRESS could not be used, and what mends it.
 
 Exit code 0: they can be used (`vmm vfio bind` does what is left). 4: they cannot.
+"""
+BIND = """Bind the functions at ADDRESS to vfio-pci, all of them or none.
+
+What they were bound to is written down first: `vmm vfio restore` gives them back, also after a
+crash. Functions in use are refused, and the host's root disk and last network link twice over.
+"""
+RESTORE = """Give functions back to the drivers they were taken from; without ADDRESS, all of them.
 """
 MEMORY = 512 << 20  # as the table says
 
@@ -71,6 +80,48 @@ def check_functions(options: dict[str, Any]) -> int:
     return EXIT_OK if good else EXIT_HOST
 
 
+def bind_functions(options: dict[str, Any]) -> int:
+    picked, binder = chosen(options), Binder()
+    force, really = bool(options.get("force")), bool(options.get("really"))
+    binder.refuse(picked, force=force, really=really)
+    if options.get("dry_run"):
+        return _dry(options, binder.plan(picked))
+    done = binder.bind(picked)
+    if options.get("json"):
+        show_json({"bound": done})
+    else:
+        show("".join(_bound(one, one.address in done) for one in picked))
+    return EXIT_OK
+
+
+def _bound(one: Function, now: bool) -> str:
+    if not now:
+        return f"{one.address}: bound to {VFIO_PCI} already\n"
+    return f"{one.address}: {one.driver or 'no driver'} -> {VFIO_PCI}\n"
+
+
+def restore_functions(options: dict[str, Any]) -> int:
+    addresses = [full_address(text) for text in options.get("addresses", ())]
+    binder, journal = Binder(), Journal()
+    if options.get("dry_run"):
+        names = addresses or journal.addresses()
+        return _dry(options, [s for name in names for s in binder.restore_plan(name, journal)])
+    done = binder.restore(addresses)
+    if options.get("json"):
+        show_json({"restored": done})
+    else:
+        show("".join(f"{name}: given back\n" for name in done) or "Nothing was taken.\n")
+    return EXIT_OK
+
+
+def _dry(options: dict[str, Any], steps: Sequence[Step]) -> int:
+    if options.get("json"):
+        show_json({"steps": [as_dict(step) for step in steps]})
+    else:
+        show("".join(f"{step.command}\n" for step in steps))
+    return EXIT_OK
+
+
 @click.pass_context
 def _help(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
@@ -89,6 +140,11 @@ command = click.Group(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 command.add_command(table_command("list", options_of("vfio", "list"), list_functions, LIST))
-for name, run, text in (("check", check_functions, CHECK),):
+for name, run, text in (
+    ("check", check_functions, CHECK),
+    ("bind", bind_functions, BIND),
+    ("restore", restore_functions, RESTORE),
+):
+    arguments = _addresses(required=name != "restore")
     rows = options_of("vfio", name)
-    command.add_command(table_command(name, rows, run, text, arguments=_addresses(True)))
+    command.add_command(table_command(name, rows, run, text, arguments=arguments))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from typing import TYPE_CHECKING, Any
 
 from vmm.errors import EXIT_REPORT, HostError, VmmError
+from vmm.host.files import write_atomically
 from vmm.record import Record, as_dict
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vmm.control.consoles import Loss
 
 SCHEMA = 1
-OPEN_FILES = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/")
 CONSOLE_LINES = 40  # last lines of console output kept
 CONSOLE_LINE_MAX = 500  # characters of one of them
 
@@ -106,40 +105,3 @@ def write_report(path: str, report: Mapping[str, object]) -> None:
         write_atomically(path, data)
     except OSError as error:
         raise ReportError(f"cannot write the exit report {path}: {error.strerror}") from error
-
-
-def write_atomically(path: str, data: bytes, mode: int = 0o644) -> None:
-    """`path` afterwards holds `data`, or what it held before and OSError says why."""
-    if _is_special(path):
-        _write_all(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), data)
-        return
-    target = os.path.realpath(path)
-    temporary = f"{target}.{os.urandom(6).hex()}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, mode)
-    try:
-        _write_all(fd, data, sync=True)
-        os.rename(temporary, target)
-    except OSError:
-        os.unlink(temporary)
-        raise
-
-
-def _is_special(path: str) -> bool:
-    """What a rename must not replace: devices, pipes, and files that are open under a number."""
-    if path.startswith(OPEN_FILES):
-        return True
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _write_all(fd: int, data: bytes, sync: bool = False) -> None:
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-        if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -10,8 +10,8 @@ import contextlib
 import fcntl
 import os
 
-from vmm.control.report import write_atomically
 from vmm.errors import HostError
+from vmm.host.files import write_atomically
 
 
 class StateDir:

@@ -40,7 +40,7 @@ def check(
 ) -> list[Reason]:
     """All that stands against the function at once; `taken` are those bound together with it.
 
-    memory: bytes to be mapped for DMA; 0 leaves the limit of locked memory out.
+    memory: bytes of the guest that shall see it; 0 if none shall.
     """
     parts = (
         _endpoint(one),
@@ -193,6 +193,8 @@ def _may_lock_all(root: str) -> bool:
 
 
 def _registers(one: Function, memory: int) -> Found:
+    if not memory:
+        return  # no guest is to see it
     low = layout.PCI_MMIO32_END - layout.PCI_MMIO32
     _base, high = layout.pci_mmio64(memory)
     for bar in one.bars:

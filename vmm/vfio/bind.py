@@ -1,0 +1,206 @@
+"""Taking functions from their drivers for vfio-pci, and giving them back.
+
+A function's `driver_override` names the one driver it may have, so no other function of its kind is
+touched. What was there before is written down first; when a step fails, all before it are undone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from vmm.errors import HostError
+from vmm.host.files import write_bounded
+from vmm.host.survey import at
+from vmm.record import Record
+from vmm.vfio.check import IN_USE, VITAL, check, refusals
+from vmm.vfio.journal import Entry, Journal
+from vmm.vfio.sysfs import DEVICES, DRIVERS, VFIO_PCI, Function, function, link_name
+from vmm.vfio.usage import holders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Write = Callable[[str, str], None]
+
+PROBE = "/sys/bus/pci/drivers_probe"
+TOLD = {IN_USE: "say --force to take it all the same", VITAL: "or say both --force and --really"}
+
+
+class Step(Record):
+    """One write to sysfs; an empty text is written as a newline, which sysfs takes for nothing."""
+
+    path: str
+    text: str
+
+    @property
+    def command(self) -> str:
+        """The same for a shell."""
+        return f"echo {self.text} > {self.path}" if self.text else f"echo > {self.path}"
+
+
+class Binder:
+    """The host whose functions are bound. `write` is how sysfs is written."""
+
+    def __init__(self, root: str = "/", write: Write = write_bounded) -> None:
+        self.root = root
+        self._write = write
+
+    # --- taking
+
+    def refuse(self, picked: Sequence[Function], force: bool = False, really: bool = False) -> None:
+        """HostError with the first reason why these functions must not be taken."""
+        taken = [one.address for one in picked]
+        reasons = [reason for one in picked for reason in check(one, self.root, taken)]
+        found = refusals(reasons, force, really)
+        if not found:
+            return
+        first, *others = found
+        parts = [f"{first.address} cannot be taken: {first.what}", first.mend]
+        parts.append(TOLD.get(first.level, ""))
+        if others:
+            parts.append(f"`vmm vfio check` tells {len(others)} more")
+        raise HostError("; ".join(filter(None, parts)))
+
+    def plan(self, picked: Sequence[Function]) -> list[Step]:
+        """What bind() would write."""
+        return [step for one in picked for step in self._steps(one)]
+
+    def _steps(self, one: Function) -> list[Step]:
+        if one.driver == VFIO_PCI:
+            return []
+        steps = [Step(path=f"{DEVICES}/{one.address}/driver_override", text=VFIO_PCI)]
+        if one.driver:
+            steps.append(Step(path=f"{DRIVERS}/{one.driver}/unbind", text=one.address))
+        return [*steps, Step(path=PROBE, text=one.address)]
+
+    def bind(self, picked: Sequence[Function]) -> list[str]:
+        """Binds all of them to vfio-pci, or none. Returns those that were not bound before."""
+        self._load()
+        done: list[str] = []
+        with Journal(self.root) as journal:
+            try:
+                for one in picked:
+                    steps = self._steps(one)
+                    if not steps:
+                        continue
+                    entry = Entry(address=one.address, driver=one.driver, override=one.override)
+                    journal.add(entry)
+                    done.append(one.address)
+                    self._do(steps)
+                    self._expect(one.address, VFIO_PCI)
+            except (HostError, KeyboardInterrupt) as error:
+                self._undo(done, journal, error)
+                raise
+        return done
+
+    def _undo(self, done: Sequence[str], journal: Journal, cause: BaseException) -> None:
+        problems = []
+        for address in reversed(done):
+            try:
+                self._give_back(address, journal)
+            except HostError as error:
+                problems.append(f"giving it back failed too: {error}")
+        if problems:
+            raise HostError("; ".join([str(cause) or "interrupted", *problems])) from cause
+
+    def _load(self) -> None:
+        if os.path.isdir(at(self.root, f"{DRIVERS}/{VFIO_PCI}")):
+            return
+        import subprocess
+
+        try:
+            done = subprocess.run(
+                ["modprobe", VFIO_PCI], capture_output=True, text=True, check=False
+            )
+            problem = done.stderr.strip() if done.returncode else ""
+        except OSError as error:
+            problem = f"modprobe: {error.strerror}"
+        if problem:
+            raise HostError(f"Loading {VFIO_PCI} failed: {problem}; is it in this kernel?")
+
+    # --- giving back
+
+    def restore_plan(self, address: str, journal: Journal) -> list[Step]:
+        """What restore() would write."""
+        entry = journal.get(address)
+        if entry is None or not self._there(address):
+            return []
+        now = link_name(f"{DEVICES}/{address}/driver", self.root)
+        steps = [Step(path=f"{DEVICES}/{address}/driver_override", text=entry.override)]
+        if now != entry.driver:
+            if now:
+                steps.append(Step(path=f"{DRIVERS}/{now}/unbind", text=address))
+            if entry.driver:
+                steps.append(Step(path=f"{DRIVERS}/{entry.driver}/bind", text=address))
+        return steps
+
+    def restore(self, addresses: Sequence[str] = ()) -> list[str]:
+        """Gives these functions back, or all that were taken. Returns those that were given back.
+
+        HostError if one of them was not taken, or cannot be had back: the others are all the same.
+        """
+        problems: list[str] = []
+        done: list[str] = []
+        with Journal(self.root) as journal:
+            for address in addresses or journal.addresses():
+                try:
+                    if self._give_back(address, journal):
+                        done.append(address)
+                    else:
+                        problems.append(f"{address} was not taken by `vmm vfio bind`")
+                except HostError as error:
+                    problems.append(str(error))
+        if problems:
+            raise HostError("; ".join(problems))
+        return done
+
+    def _give_back(self, address: str, journal: Journal) -> bool:
+        entry = journal.get(address)
+        if entry is None:
+            return False
+        if self._there(address):
+            self._not_open(address)
+            self._do(self.restore_plan(address, journal))
+            self._expect(address, entry.driver)
+        journal.remove(address)
+        return True
+
+    def _not_open(self, address: str) -> None:
+        """vfio-pci lets go only when nobody has the function open any more."""
+        one = function(address, self.root)
+        nodes = [f"/dev/vfio/{one.group}", one.node] if one.driver == VFIO_PCI else []
+        for node in filter(None, nodes):
+            for holder in holders(node, self.root):
+                raise HostError(
+                    f"{address} is still in use by process {holder.pid} ({holder.name}); "
+                    f"end it with `kill {holder.pid}`, then try again"
+                )
+
+    # --- both
+
+    def _there(self, address: str) -> bool:
+        return os.path.isdir(at(self.root, f"{DEVICES}/{address}"))
+
+    def _do(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            try:
+                self._write(at(self.root, step.path), step.text or "\n")
+            except OSError as error:
+                reason = error.strerror or str(error)
+                gone = isinstance(error, FileNotFoundError) and step.path.startswith(DRIVERS)
+                driver = step.path.removeprefix(f"{DRIVERS}/").partition("/")[0]
+                advice = f"load the driver with `modprobe {driver}`" if gone else "see `dmesg`"
+                raise HostError(f"`{step.command}` failed: {reason}; {advice}") from error
+
+    def _expect(self, address: str, driver: str) -> None:
+        now = link_name(f"{DEVICES}/{address}/driver", self.root)
+        if now != driver:
+            raise HostError(
+                f"{address} should have {_driver(driver)} now and has {_driver(now)}; "
+                "`dmesg` tells why"
+            )
+
+
+def _driver(name: str) -> str:
+    return f"the driver {name}" if name else "no driver"

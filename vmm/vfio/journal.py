@@ -1,0 +1,108 @@
+"""What a function was bound to before it was taken, on disk: so that it can be given back later.
+
+One file for each function, below /run: after a reboot the host has its drivers anyway.
+"""
+
+from __future__ import annotations
+
+import os
+
+from vmm.errors import HostError
+from vmm.host.files import write_atomically
+from vmm.host.survey import at
+from vmm.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FOLDER = "/run/vmm/vfio"
+VERSION = 1
+
+
+class Entry(Record):
+    """The state to come back to. `driver` and `override` are "" where there was none."""
+
+    address: str
+    driver: str
+    override: str
+
+
+class Journal:
+    """The entries of all functions taken and not yet given back. Locked while it is entered."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.folder = at(root, FOLDER)
+        self._lock = -1
+
+    def __enter__(self) -> Journal:
+        import fcntl
+
+        try:
+            os.makedirs(self.folder, mode=0o755, exist_ok=True)
+            self._lock = os.open(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(
+                f"Writing down in {self.folder} what is changed failed: {error.strerror}; "
+                "run the command with sudo"
+            ) from error
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._lock)
+        self._lock = -1
+
+    def _path(self, address: str) -> str:
+        return f"{self.folder}/{address}.json"
+
+    def addresses(self) -> list[str]:
+        try:
+            names = os.listdir(self.folder)
+        except OSError:
+            return []
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+    def add(self, entry: Entry) -> None:
+        import json
+
+        body = {
+            "version": VERSION,
+            "address": entry.address,
+            "driver": entry.driver,
+            "driver_override": entry.override,
+        }
+        try:
+            write_atomically(self._path(entry.address), json.dumps(body).encode())
+        except OSError as error:
+            raise HostError(
+                f"Writing {self._path(entry.address)} failed: {error.strerror}; nothing was changed"
+            ) from error
+
+    def get(self, address: str) -> Entry | None:
+        """The entry of one function, None if it was not taken. HostError if it makes no sense."""
+        import json
+
+        path = self._path(address)
+        try:
+            with open(path, encoding="utf-8") as file:
+                body: Any = json.load(file)
+            if body["version"] != VERSION:
+                raise ValueError(body["version"])
+            words = [str(body[key]) for key in ("driver", "driver_override")]
+            if any("/" in word or "\n" in word for word in words):
+                raise ValueError(words)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HostError(
+                f"{path} does not tell what {address} was bound to; remove it, and bind the "
+                f"function by hand ({type(error).__name__})"
+            ) from error
+        return Entry(address=address, driver=words[0], override=words[1])
+
+    def remove(self, address: str) -> None:
+        try:
+            os.unlink(self._path(address))
+        except FileNotFoundError:
+            return
