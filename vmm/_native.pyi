@@ -62,6 +62,7 @@ class struct_blk_setup(Struct):
     direct_fd: int
     memory_align: int
     block_align: int
+    device: bool
     engine: int
     depth: int
 

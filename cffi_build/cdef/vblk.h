@@ -4,7 +4,8 @@
 enum blk_engine { BLK_URING, BLK_THREADS, ... };
 struct blk;
 struct blk_setup {
-	struct loop *loop; int fd, direct_fd; uint32_t memory_align, block_align, engine, depth; ...;
+	struct loop *loop; int fd, direct_fd; uint32_t memory_align, block_align; bool device;
+	uint32_t engine, depth; ...;
 };
 struct blk_counters {
 	uint64_t reads, writes, flushes, discards, zeros, read_bytes, written_bytes, errors, again, cached;

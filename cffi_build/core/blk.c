@@ -103,7 +103,10 @@ static void set_first_step(struct blk *b, struct blk_request *r)
 		r->step = BLK_STEP_SYNC;
 		break;
 	case BLK_DISCARD:
-		set_fallocate_step(r, FALLOC_FL_PUNCH_HOLE);
+		if (b->setup.device && !b->no_discard)
+			r->step = BLK_STEP_DISCARD;
+		else
+			set_fallocate_step(r, FALLOC_FL_PUNCH_HOLE);
 		break;
 	case BLK_ZERO:
 		if (r->flags & BLK_UNMAP)
@@ -193,7 +196,7 @@ static void go_on(struct blk *b, struct blk_request *r, size_t bytes)
 
 static bool is_unsupported(int err)
 {
-	return err == -EOPNOTSUPP || err == -ENOSYS || err == -ENODEV;
+	return err == -EOPNOTSUPP || err == -ENOSYS || err == -ENODEV || err == -ENOTTY;
 }
 
 // The file system has no such fallocate(): zeros come about in another way.
@@ -208,6 +211,14 @@ static void zero_otherwise(struct blk *b, struct blk_request *r)
 	push_again(b, r);
 }
 
+// Zeros that the device makes without storing them are as good. GUEST: -EINVAL may be its doing.
+static void discard_otherwise(struct blk *b, struct blk_request *r, int err)
+{
+	b->no_discard |= err != -EINVAL;
+	set_fallocate_step(r, FALLOC_FL_PUNCH_HOLE);
+	push_again(b, r);
+}
+
 static void step_failed(struct blk *b, struct blk_request *r, int err)
 {
 	bool data = r->step == BLK_STEP_READ || r->step == BLK_STEP_WRITE;
@@ -218,6 +229,8 @@ static void step_failed(struct blk *b, struct blk_request *r, int err)
 		r->cached = true; // stricter than it said
 		count_own(&b->cached, 1);
 		push_again(b, r);
+	} else if (r->step == BLK_STEP_DISCARD && (is_unsupported(err) || err == -EINVAL)) {
+		discard_otherwise(b, r, err);
 	} else if (r->step == BLK_STEP_FALLOCATE && is_unsupported(err)) {
 		if (r->op == BLK_ZERO)
 			zero_otherwise(b, r);
@@ -237,7 +250,7 @@ void blk_step_done(struct blk *b, struct blk_request *r, int result)
 			go_on(b, r, (size_t)result);
 		else
 			finish(b, r, -EIO); // the file has become shorter
-	} else if (r->step == BLK_STEP_FALLOCATE && r->flags & BLK_STABLE) {
+	} else if (r->step != BLK_STEP_SYNC && r->flags & BLK_STABLE) {
 		r->step = BLK_STEP_SYNC;
 		push_again(b, r);
 	} else {

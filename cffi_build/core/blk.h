@@ -62,6 +62,7 @@ struct blk_setup {
 	int fd; // the caller's, open as long as the back-end lives
 	int direct_fd; // the same file with O_DIRECT, or -1
 	uint32_t memory_align, block_align; // bytes that O_DIRECT wants, powers of two
+	bool device; // a block device: it may discard what it cannot make zeros of
 	uint32_t engine; // enum blk_engine
 	uint32_t depth; // requests under way at the same time, at most
 	// After a batch of done() that did not come from inside blk_kick(). On the loop's thread.

@@ -12,6 +12,7 @@ enum blk_step {
 	BLK_STEP_WRITE,
 	BLK_STEP_SYNC, // fdatasync()
 	BLK_STEP_FALLOCATE, // mode step_flags
+	BLK_STEP_DISCARD, // BLKDISCARD
 };
 
 #define BLK_ZEROS (16 << 10) // bytes of one piece of zeros
@@ -34,6 +35,7 @@ struct blk {
 	void *engine_data;
 	struct blk_request *head, **tail; // submitted, not begun
 	bool no_zero_range; // the file system said so
+	bool no_discard; // the device did, or there is no such call
 	struct iovec zeros[BLK_ZERO_PIECES];
 	_Atomic uint64_t ops[BLK_ZERO + 1];
 	_Atomic uint64_t read_bytes, written_bytes, errors, again, cached;

@@ -4,9 +4,11 @@
 #define _GNU_SOURCE // preadv2(2), fallocate(2)
 #endif
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 
 #include "blk_impl.h"
 
@@ -139,6 +141,7 @@ static int call(struct blk *b, const struct blk_request *r)
 {
 	int fd = blk_fd(b, r), count = (int)r->step_count;
 	off_t at = (off_t)blk_at(r);
+	uint64_t range[] = { r->offset, r->len };
 	ssize_t n;
 
 	switch (r->step) {
@@ -150,6 +153,9 @@ static int call(struct blk *b, const struct blk_request *r)
 		break;
 	case BLK_STEP_SYNC:
 		n = fdatasync(fd);
+		break;
+	case BLK_STEP_DISCARD:
+		n = ioctl(fd, BLKDISCARD, range);
 		break;
 	default:
 		n = fallocate(fd, r->step_flags, (off_t)r->offset, (off_t)r->len);

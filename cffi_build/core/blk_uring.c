@@ -115,6 +115,18 @@ static void uring_destroy(struct blk *b)
 	free(u);
 }
 
+#ifndef BLOCK_URING_CMD_DISCARD
+#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0) // Linux 6.12
+#endif
+
+// Kernels that do not know it say EINVAL or EOPNOTSUPP.
+static void prepare_discard(struct io_uring_sqe *sqe, int file, const struct blk_request *r)
+{
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, file, (void *)(uintptr_t)r->offset, 0, 0);
+	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
+	sqe->addr3 = r->len;
+}
+
 static void prepare(struct io_uring_sqe *sqe, struct blk_request *r)
 {
 	int file = r->cached ? CACHED_FILE : DIRECT_FILE;
@@ -130,6 +142,9 @@ static void prepare(struct io_uring_sqe *sqe, struct blk_request *r)
 		break;
 	case BLK_STEP_SYNC:
 		io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
+		break;
+	case BLK_STEP_DISCARD:
+		prepare_discard(sqe, file, r);
 		break;
 	default:
 		io_uring_prep_fallocate(sqe, file, r->step_flags, (off_t)r->offset, (off_t)r->len);

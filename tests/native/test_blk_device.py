@@ -15,7 +15,9 @@ from tests.native.blkrig import (
     ENGINES,
     FLUSH,
     IN,
+    IOERR,
     OK,
+    OUT,
     SECTOR,
     UNMAP,
     WRITE_ZEROES,
@@ -25,6 +27,8 @@ from tests.native.blkrig import (
 
 pytestmark = pytest.mark.needs("root", "stock-kernel")
 
+CONFIG = Path("/sys/kernel/config")
+DEVICE, WCE = 4, 32  # type of the structure with the configuration, offset in it
 SIZE = 16 << 20
 MIB = (1 << 20) // SECTOR  # sectors
 
@@ -73,12 +77,48 @@ def test_discards_and_zeros_reach_the_device(engine: str, direct: bool, backing:
     assert after[at:] == before[at:]
 
 
+@contextmanager
+def device_without_zeros() -> Iterator[Path]:
+    """It discards, and can make no zeros without storing them."""
+    subprocess.run(["modprobe", "null_blk", "nr_devices=0"], check=True)
+    subprocess.run(["mount", "-t", "configfs", "none", str(CONFIG)], check=False)
+    made = CONFIG / "nullb" / "vmmtest"
+    made.mkdir()
+    try:
+        for name, value in (("size", 64), ("memory_backed", 1), ("discard", 1), ("power", 1)):
+            (made / name).write_text(str(value))
+        yield Path("/dev/vmmtest")
+    finally:
+        (made / "power").write_text("0")
+        made.rmdir()
+
+
+def discarded(device: Path) -> int:
+    """Sectors that the kernel has discarded there."""
+    return int(Path(f"/sys/block/{device.name}/stat").read_text().split()[13])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_device_that_only_discards_is_discarded(engine: str) -> None:
+    with device_without_zeros() as device, BlkRig(device, engine=engine) as rig:
+        rig.start()
+        assert rig.request(OUT, 0, b"x" * 4096) == (OK, b"")
+        rig.driver.write(DEVICE, WCE, 0, 1)  # whatever is done is on stable storage
+        assert rig.request(DISCARD, 0, segment(8, 8) + segment(MIB, MIB)) == (OK, b"")
+        assert discarded(device) == 8 + MIB
+        assert rig.request(WRITE_ZEROES, 0, segment(0, 4, UNMAP)) == (OK, b"")
+        assert rig.request(IN, 0, room=8 * SECTOR) == (OK, bytes(4 * SECTOR) + b"x" * 4 * SECTOR)
+        assert discarded(device) == 8 + MIB
+        assert rig.counters()["unsupported"] == rig.counters()["errors"] == 0
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_device_of_large_sectors_is_discarded_in_those(engine: str, backing: Path) -> None:
     size = backing.stat().st_blocks
     with loop_device(backing, "-b", "4096") as device, BlkRig(device, engine=engine) as rig:
         rig.start()
         assert rig.device.backend.geometry.block_size == 4096
+        assert rig.request(DISCARD, 0, segment(1, 1)) == (IOERR, b"")
         assert rig.request(DISCARD, 0, segment(MIB, MIB)) == (OK, b"")
         assert rig.request(WRITE_ZEROES, 0, segment(4 * MIB, 8)) == (OK, b"")
         assert rig.request(IN, 4 * MIB, room=8 * SECTOR) == (OK, bytes(8 * SECTOR))

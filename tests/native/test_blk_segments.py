@@ -63,6 +63,19 @@ def test_as_many_segments_as_are_offered_are_discarded(rig: BlkRig, image: Path)
     assert rig.counters()["discards"] == 16
 
 
+def test_device_that_knows_no_discard_gets_holes(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmm.backends.block.is_device", lambda _file: True)
+    for engine in ENGINES:
+        with BlkRig(image, engine=engine) as rig:
+            rig.start()
+            for first in (8, 16):
+                assert rig.request(DISCARD, 0, segment(first, 8)) == (OK, b"")
+            assert rig.counters()["again"] == 1  # it is asked once
+        assert zeros(image) == list(range(8, 24))
+
+
 def test_segments_of_nothing_are_done(rig: BlkRig, image: Path) -> None:
     assert rig.request(DISCARD, 0, segment(5, 0) * 3) == (OK, b"")
     assert rig.request(WRITE_ZEROES, 0, segment(SECTORS, 0)) == (OK, b"")

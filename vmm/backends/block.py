@@ -12,6 +12,7 @@ from vmm.backends.image import (
     Geometry,
     check_format,
     direct_align,
+    is_device,
     measure,
     open_again,
     open_image,
@@ -72,6 +73,7 @@ class BlockBackend:
             "direct_fd": self._direct.number if self._direct else -1,
             "memory_align": memory,
             "block_align": block,
+            "device": is_device(cached),
             "depth": depth,
         }
         for name in names:

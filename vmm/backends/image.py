@@ -124,7 +124,7 @@ def measure(file: Fd, config: BlockConfig) -> Geometry:
         )
     if size % SECTOR:
         log.warning("disk.tail_hidden", path=config.path, bytes=size % SECTOR)
-    if not stat.S_ISBLK(os.fstat(file.number).st_mode):
+    if not is_device(file):
         return Geometry(sectors=size // SECTOR)
     block, physical = _ask(file, "BLKSSZGET"), _ask(file, "BLKPBSZGET")
     if physical < block or physical & (physical - 1):
@@ -137,6 +137,11 @@ def measure(file: Fd, config: BlockConfig) -> Geometry:
         opt_io=_ask(file, "BLKIOOPT") // block,
         alignment=max(0, _ask(file, "BLKALIGNOFF")) // block,
     )
+
+
+def is_device(file: Fd) -> bool:
+    """Whether it is a block device."""
+    return stat.S_ISBLK(os.fstat(file.number).st_mode)
 
 
 def _ask(file: Fd, name: str) -> int:
