@@ -41,6 +41,7 @@ def devices_bar(what: str, figure: str) -> Bar:
 BARS = (
     *(exit_bar(op) for op in exits.PLAIN),
     *(exit_bar(op, "vmm legacy") for op in exits.CLOCKS),
+    *(exit_bar(op, "vmm python") for op in exits.IN_KERNEL),
     Bar(
         what="doorbell, ring, irqfd, x raw",
         limit=1.05,
