@@ -93,7 +93,7 @@ def measure(rounds: int, n: int = 3000) -> Measures:
     for number in range(rounds):
         for name, subject in subjects().items():
             say(f"exits: {name}, round {number}")
-            for op, ticks in measured(subject, n):
+            for op, ticks in measured(subject, n if number else n // 10):
                 if number:
                     found.add(f"exits/{op}/{name}", ticks)
     return found
