@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.linux.stock import initrd_with
 from vmm.config import VmConfig
 from vmm.lab import initramfs
-from vmm.lab.guest import guest_kernel
+from vmm.lab.guest import guest_kernel, guest_modules
 from vmm.machine import Machine
 
 SOURCE = Path(__file__).parent / "c" / "portio.c"
-PATIENCE = 40  # seconds for anything that the guest does, inside an emulated machine
+PATIENCE = 90  # seconds for anything that the guest does, in an emulated machine that may be busy
 MIB = 1 << 20
 NAMES = ("a", "b", "c", "d")
 # Runs every line that comes on the port called orders; its end is that of one caller.
@@ -53,6 +54,15 @@ def receive(peer: socket.socket, length: int) -> bytes:
     return bytes(data)
 
 
+def echo_through(peer: socket.socket, data: bytes) -> bytes:
+    """What comes back of `data` while it is sent."""
+    sending = threading.Thread(target=peer.sendall, args=(data,))
+    sending.start()
+    back = receive(peer, len(data))
+    sending.join()
+    return back
+
+
 class Guest:
     """A running guest that does what it is told; `text()` is its console."""
 
@@ -63,8 +73,8 @@ class Guest:
     def text(self) -> str:
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        end = time.monotonic() + PATIENCE
+    def until(self, condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+        end = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < end, f"waited in vain for {what}:\n{self.text()[-3000:]}"
             assert self.machine.result is None, self.text()[-3000:]
@@ -90,20 +100,29 @@ class Guest:
         return self.text()[before:]
 
     def upcalls(self) -> int:
-        """Entries into Python that guest accesses made, without those of asking for them."""
-        return int(self.machine.stats()["upcalls"]["count"])
+        """Entries into Python that guest accesses made. No vCPU is asked, as that would be one."""
+        hardware = self.machine.hardware
+        accesses = sum(device.counts()["upcalls"] for device in hardware.python_devices)
+        return accesses + sum(int(vcpu.pointer.counters.returns) for vcpu in hardware.vcpus)
+
+    def posted(self) -> int:
+        """What loops have told Python so far."""
+        return sum(loop.counters()["posted"] for loop in self.machine.hardware.loops.all)
 
 
 @contextmanager
-def guest(folder: Path, *ports: str, **settings: object) -> Iterator[Guest]:
+def guest(
+    folder: Path, *ports: str, modules: Sequence[str] = (), append: str = "", **settings: object
+) -> Iterator[Guest]:
+    """`modules` are loaded before the guest obeys; `append` is more for the kernel."""
     console = folder / "console"
-    initrd = initrd_with(folder, OBEY, [portio(folder)])
+    initrd = initrd_with(folder, OBEY, [portio(folder), *guest_modules(modules)])
     named = [*ports, *(f"name={name},socket={folder}/{name}.sock" for name in ("orders", *NAMES))]
     config = VmConfig.of(
         **{
             "kernel": str(guest_kernel()),
             "initrd": str(initrd),
-            "append": 'console=ttyS0 quiet vmm.cmd="/bin/sh /script"',
+            "append": f'console=ttyS0 quiet {append} vmm.cmd="/bin/sh /script"',
             "consoles": [f"file:{console}"],
             "ports": named,
             "cpus": 2,

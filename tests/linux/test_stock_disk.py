@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.linux.images import MIB, ext4, host_mount, image, loop_device
 from tests.linux.running import running
 from tests.linux.stock import Boot, boot
 from tests.linux.test_stock_boot import complaints
@@ -17,8 +18,7 @@ from vmm.errors import EXIT_HOST, EXIT_PANIC
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel")
 
-MIB = 1 << 20
-BULK = 256
+BULK = 32
 MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
 SHELL = "PATH=/bin; busybox --install -s /bin; mkdir /disk"
 WRITE = f"dd if=/dev/urandom bs=1M count={BULK} 2>/dev/null | tee /disk/bulk | sha256sum"
@@ -41,18 +41,6 @@ READ = "\n".join(
         "dmesg -r | grep '^<[0-3]>'",
     )
 )
-
-
-def image(folder: Path, size: int) -> Path:
-    path = folder / "disk.img"
-    with path.open("wb") as file:
-        file.truncate(size)
-    return path
-
-
-def ext4(path: Path) -> Path:
-    subprocess.run(["/sbin/mkfs.ext4", "-q", "-F", str(path)], check=True)
-    return path
 
 
 def run(folder: Path, script: str, *options: str) -> Boot:
@@ -128,25 +116,15 @@ def mounted(folder: Path, disk: Path | str, script: str) -> Boot:
 
 
 def test_block_device_of_the_host(tmp_path: Path) -> None:
-    subprocess.run(["modprobe", "loop"], check=True)
-    loop = subprocess.run(
-        ["losetup", "-f", "--show", str(image(tmp_path, 64 * MIB))],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
-    try:
+    with loop_device(image(tmp_path, 64 * MIB)) as loop:
         done = run(tmp_path, TRAFFIC, "--disk", f"{loop},direct")
         assert done.code == 0, done.console[-3000:] + done.stderr
         assert done.answers()["same"] == "yes"
         assert complaints(done.console) == []
-        place = tmp_path / "mounted"
-        place.mkdir()
-        subprocess.run(["mount", "-t", "ext4", loop, str(place)], check=True)
-        refused = run(tmp_path, TRAFFIC, "--disk", loop)
-        subprocess.run(["umount", str(place)], check=True)
+        with host_mount(loop, tmp_path / "mounted"):
+            refused = run(tmp_path, TRAFFIC, "--disk", loop)
         assert refused.code == EXIT_HOST
         assert f"{loop} is in use on this host, mounted or part of another" in refused.stderr
-    finally:
-        subprocess.run(["losetup", "-d", loop], check=True)
 
 
 STEADY = "\n".join(

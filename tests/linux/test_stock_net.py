@@ -6,7 +6,6 @@ them back; machines are driven in this process.
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 import threading
@@ -14,10 +13,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
+from tests.linux.namespace import (
+    GUEST,
+    HOST,
+    PREFIX,
+    TAP,
+    inside,
+    listen,
+    move,
+    namespace,
+)
 from tests.linux.running import running
 from tests.linux.stock import TIMEOUT, initrd_with
 from tests.virtiopci import wait_for
@@ -29,10 +37,7 @@ from vmm.machine import Machine
 pytestmark = pytest.mark.needs("kvm", "stock-kernel", "root", "tap")
 
 VHOST = pytest.mark.needs("vhost-net")
-T = TypeVar("T")
 MIB = 1 << 20
-TAP = f"vmmn{os.getpid() % 100000}"
-HOST, GUEST, PREFIX = "198.51.100.1", "198.51.100.2", 24
 OUT, BACK = 5001, 5002  # ports
 MODULES = ("virtio_pci", "virtio_net")
 SETUP = f"""
@@ -49,55 +54,6 @@ for i in 1 2 3 4 5; do
     ifconfig eth0 198.51.100.2 up; usleep 50000
 done; cd /; echo rebound
 """
-
-
-@contextmanager
-def namespace() -> Iterator[str]:
-    from pyroute2 import netns
-
-    name = f"{TAP}s"
-    netns.create(name)
-    try:
-        yield name
-    finally:
-        netns.remove(name)
-
-
-def inside(name: str, function: Callable[[], T]) -> T:
-    """`function` on a thread in the namespace: sockets made there belong to it."""
-    from pyroute2 import netns
-
-    results: list[T] = []
-
-    def body() -> None:
-        netns.setns(name)
-        results.append(function())
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    return results[0]
-
-
-def move(tap: str, name: str) -> None:
-    """The tap into the namespace, up and with the host's address."""
-    from pyroute2 import IPRoute, NetNS
-
-    with IPRoute() as here:
-        here.link("set", index=here.link_lookup(ifname=tap)[0], net_ns_fd=name)
-    with NetNS(name) as there:
-        index = there.link_lookup(ifname=tap)[0]
-        there.addr("add", index=index, address=HOST, prefixlen=PREFIX)
-        there.link("set", index=index, state="up")
-
-
-def listen(port: int) -> socket.socket:
-    server = socket.socket()
-    server.settimeout(TIMEOUT)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind((HOST, port))
-    server.listen()
-    return server
 
 
 class Wire:
