@@ -40,6 +40,13 @@ static inline void on_tick(void *opaque, uint32_t events)
 	MUST(!loop_post(v->loop, TICK, 0, v));
 }
 
+// Devices have room for as many chains as they offered.
+static inline void check_sizes(const struct virtio_dev *d)
+{
+	for (uint32_t i = 0; i < d->queue_count; i++)
+		MUST(!d->queue[i].live || d->queue[i].vq.mask < d->queue[i].max_size);
+}
+
 // Runs the loop for whatever is ready now, twice, as one handler causes another's event.
 static inline void pump(struct driver *v)
 {
@@ -53,6 +60,7 @@ static inline void pump(struct driver *v)
 			if (v->heard)
 				v->heard(v, &event);
 		} while (event.kind != TICK);
+		check_sizes(v->d);
 	}
 }
 

@@ -65,6 +65,22 @@ static void give_buffer(struct rig *r, struct input *in)
 	give(r, in, &o);
 }
 
+// Buffers of one length for whatever comes, as many as there is room for.
+static void fill(struct rig *r, uint32_t len)
+{
+	for (uint32_t queue = 0; queue < CONTROL; queue += 2) {
+		offer(&r->driver,
+		      &(struct chain){
+			      .queue = queue,
+			      .count = 1,
+			      .many = true,
+			      .desc = { { buffer_at(queue), len, VRING_DESC_F_WRITE, 0 } },
+		      });
+		virtio_notify(&r->n->vdev, queue);
+	}
+	pump(&r->driver);
+}
+
 static void command(struct rig *r, struct input *in)
 {
 	struct offered o = { .queue = CONTROL, .len = (uint32_t)take(in, 1) % 64 };
@@ -138,6 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	struct rig rig = { 0 }, *r = &rig;
+	uint8_t first = (uint8_t)take(&in, 1);
 	struct vnet_setup setup = { .pairs = PAIRS, .offloads = 0x1f, .allowed = UINT64_MAX };
 
 	driver_init(&r->driver);
@@ -152,7 +169,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	setup.loop = r->driver.loop;
 	MUST((r->n = vnet_create(&setup)));
 	driver_connect(&r->driver, &r->n->vdev);
-	probe(&r->driver, &in, 8u << (take(&in, 1) & 7));
+	probe(&r->driver, &in, 8u << (first & 7));
+	if (!(first & 8)) // as drivers begin
+		fill(r, VNET_HEADER + (uint32_t)take(&in, 1));
 	while (in.left)
 		one_step(r, &in);
 	reset_device(&r->driver);
