@@ -50,7 +50,7 @@ class Traffic(threading.Thread):
         middle: threading.Event,
         enough: threading.Event | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.peer, self.data, self.middle, self.enough = peer, data, middle, enough
         self.same = True
 

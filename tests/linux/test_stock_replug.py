@@ -1,4 +1,7 @@
-"""A stock Debian kernel whose controllers come and go, all of them with bytes on their way."""
+"""A stock Debian kernel whose controllers come and go, all of them with bytes on their way.
+
+The number is that of docs/console.md.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ READ = (
 
 @pytest.mark.parametrize(("machine", "cycles"), [("default", 100), ("legacy", 5)])
 def test_controllers_come_and_go_under_traffic(machine: str, cycles: int, tmp_path: Path) -> None:
-    """ACPI: by the generic event device, by a general-purpose event."""
+    """18: told by the generic event device, by a general-purpose event. Disks, too."""
     data = random.Random(machine).randbytes(MIB)
     modules = ("virtio_pci", "virtio_blk")
     with guest(tmp_path, modules=modules, machine=machine) as running:
@@ -57,7 +60,7 @@ class Beside(threading.Thread):
     """An echo on a device that stays."""
 
     def __init__(self, peer: socket.socket, data: bytes) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.peer, self.data, self.enough = peer, data, threading.Event()
         self.echoes, self.same = 0, True
 
