@@ -52,7 +52,7 @@ def measure_exits(rounds: int) -> Measures:
 def per_operation(subject: Subject) -> Iterator[tuple[str, float]]:
     """One run of its operations: each with its seconds."""
     ops = tuple(op for op in SHOWN if op in subject.ops)
-    with Watched(subject.argv(ops, COUNT, rounds=1)) as run:
+    with Watched(subject.argv(ops, COUNT)) as run:
         run.until(PLAN, PATIENCE)
         before = run.cpu_ns()
         for index in range(len(ops)):
