@@ -73,6 +73,45 @@ static long sys_ioctl_value(int fd, unsigned long request, unsigned long argumen
 	return result < 0 ? -errno : result;
 }
 
+// A device's register: one instruction of that width, never more. cffi's own accesses are
+// memcpy, and that of glibc touches four bytes twice. Any size but 1, 2, 4 and 8 reads zero
+// and writes nothing.
+static uint64_t mmio_read(const void *at, uint32_t size)
+{
+	switch (size) {
+	case 1:
+		return *(const volatile uint8_t *)at;
+	case 2:
+		return *(const volatile uint16_t *)at;
+	case 4:
+		return *(const volatile uint32_t *)at;
+	case 8:
+		return *(const volatile uint64_t *)at;
+	default:
+		return 0;
+	}
+}
+
+static void mmio_write(void *at, uint32_t size, uint64_t value)
+{
+	switch (size) {
+	case 1:
+		*(volatile uint8_t *)at = (uint8_t)value;
+		break;
+	case 2:
+		*(volatile uint16_t *)at = (uint16_t)value;
+		break;
+	case 4:
+		*(volatile uint32_t *)at = (uint32_t)value;
+		break;
+	case 8:
+		*(volatile uint64_t *)at = value;
+		break;
+	default:
+		break;
+	}
+}
+
 // struct kvm_irqchip holds a union, which cffi cannot look into: typed views of its two members.
 struct ioapic_view {
 	uint64_t base_address;

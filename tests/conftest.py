@@ -1,3 +1,3 @@
 """All tests: where they run is decided by tests/where.py."""
 
-pytest_plugins = ["tests.where"]
+pytest_plugins = ["tests.where", "vmm.vfio.fixture"]

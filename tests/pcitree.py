@@ -99,3 +99,35 @@ class Tree:
         self.file(f"proc/{pid}/comm", f"{name}\n")
         (self.top / f"proc/{pid}/fd").mkdir(parents=True)
         os.symlink(path, self.top / f"proc/{pid}/fd/3")
+
+
+class Kernel:
+    """Does what the kernel does when these files are written. `refuse` names writes that fail."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.written: list[str] = []
+        self.refuse: set[str] = set()
+
+    def write(self, path: str, text: str) -> None:
+        name = path.removeprefix(f"{self.tree.root}/sys/bus/pci/")
+        self.written.append(f"{name} {text.strip()}")
+        if self.written[-1] in self.refuse:
+            raise OSError(5, "Input/output error", path)
+        if name.endswith("driver_override"):
+            Path(path).write_text(text)
+        elif name.endswith("unbind"):
+            self._place(text).joinpath("driver").unlink()
+        elif name == "drivers_probe":
+            override = self._place(text).joinpath("driver_override").read_text().strip()
+            self._bind(text, override)
+        elif name.endswith("bind"):
+            self._bind(text, name.split("/")[1])
+
+    def _place(self, address: str) -> Path:
+        return self.tree.top / "sys/bus/pci/devices" / address
+
+    def _bind(self, address: str, driver: str) -> None:
+        link = self._place(address) / "driver"
+        if driver and not link.is_symlink():
+            link.symlink_to(self.tree.top / "sys/bus/pci/drivers" / driver)

@@ -5,7 +5,7 @@
     with Machine(VmConfig.of(kernel="bzImage", append="quiet", mem="512M")) as machine:
         print(machine.run().cause)
 
-The names in `__all__`, and those of vmm.extend, are the public interface; nothing else is promised.
+The names in `__all__`, those of vmm.extend and vmm.vfio.passthrough are the public interface.
 They are loaded when they are first used, so that a program pays only for what it touches.
 
 From the bottom up, each module importing only what stands before it:

@@ -2234,6 +2234,8 @@ class Lib:
     loop_run: Callable[[struct_loop, struct_loop_event], int]
     loop_stop: Callable[[struct_loop], None]
     loop_wake: Callable[[struct_loop], None]
+    mmio_read: Callable[[Any, int], int]
+    mmio_write: Callable[[Any, int, int], None]
     msi_capability: Callable[[struct_msix, struct_pci_func], int]
     msix_capability: Callable[[struct_msix, struct_pci_func, struct_msix_place], int]
     msix_control: Callable[[struct_msix, bool, bool], None]

@@ -41,8 +41,8 @@ class HostError(VmmError):
     exit_code = EXIT_HOST
 
 
-class KvmError(VmmError, OSError):
-    """An ioctl on /dev/kvm or one of its fds failed.
+class IoctlError(VmmError, OSError):
+    """A request to the kernel failed.
 
     `call` is the ioctl's uapi name, `errno` the positive error number.
     """
@@ -59,6 +59,14 @@ class KvmError(VmmError, OSError):
     def __str__(self) -> str:
         where = f" ({self.about})" if self.about else ""
         return f"{self.call}{where} failed: {self.strerror}"
+
+
+class KvmError(IoctlError):
+    """An ioctl on /dev/kvm or one of its fds failed."""
+
+
+class VfioError(IoctlError):
+    """An ioctl on a VFIO or iommufd descriptor failed."""
 
 
 class BootError(VmmError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from vmm import _native
-from vmm.errors import KvmError, VmmError
+from vmm.errors import IoctlError, KvmError, VmmError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ lib = _native.lib
 ECANCELED = 125
 
 
-def check(result: int, call: str, about: str = "") -> int:
-    """`result` if it is not negative, else a KvmError that names the call."""
+def check(result: int, call: str, about: str = "", kind: type[IoctlError] = KvmError) -> int:
+    """`result` if it is not negative, else an error of `kind` that names the call."""
     if result < 0:
-        raise KvmError(call, -result, about)
+        raise kind(call, -result, about)
     return result
 
 
@@ -59,6 +59,8 @@ def made(pointer: T, destroy: Callable[[T], None], what: str, *keep: object) -> 
 class Fd:
     """One owned descriptor: close-on-exec, closed once, usable as a context manager."""
 
+    error: type[IoctlError] = KvmError  # what a failing ioctl raises
+
     def __init__(self, number: int) -> None:
         self.number = number
 
@@ -77,13 +79,15 @@ class Fd:
         self.close()
 
     def ioctl(self, name: str, argument: Any = None, about: str = "") -> int:
-        """One ioctl by its uapi name with a pointer argument. A KvmError has that name."""
+        """One ioctl by its uapi name with a pointer argument. The error has that name."""
         pointer = ffi.NULL if argument is None else argument
-        return check(lib.sys_ioctl(self.number, getattr(lib, name), pointer), name, about)
+        result = lib.sys_ioctl(self.number, getattr(lib, name), pointer)
+        return check(result, name, about, self.error)
 
     def ioctl_value(self, name: str, value: int = 0, about: str = "") -> int:
         """The same for ioctls whose argument is a plain number."""
-        return check(lib.sys_ioctl_value(self.number, getattr(lib, name), value), name, about)
+        result = lib.sys_ioctl_value(self.number, getattr(lib, name), value)
+        return check(result, name, about, self.error)
 
 
 class PyDevice:

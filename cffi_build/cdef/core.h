@@ -2,6 +2,8 @@
 
 long sys_ioctl(int fd, unsigned long request, void *argument);
 long sys_ioctl_value(int fd, unsigned long request, unsigned long argument);
+uint64_t mmio_read(const void *at, uint32_t size);
+void mmio_write(void *at, uint32_t size, uint64_t value);
 int eventfd(unsigned int value, int flags);
 #define EFD_NONBLOCK ...
 #define EFD_CLOEXEC ...

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pcitree import Tree
+from tests.pcitree import Kernel, Tree
 from vmm.errors import HostError
 from vmm.host.files import write_bounded
 from vmm.vfio.bind import Binder
@@ -16,38 +16,6 @@ from vmm.vfio.journal import Entry, Journal
 from vmm.vfio.sysfs import function
 
 DISK, CARD = "0000:01:00.0", "0000:02:00.0"
-
-
-class Kernel:
-    """Does what the kernel does when these files are written. `refuse` names writes that fail."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        self.written: list[str] = []
-        self.refuse: set[str] = set()
-
-    def write(self, path: str, text: str) -> None:
-        name = path.removeprefix(f"{self.tree.root}/sys/bus/pci/")
-        self.written.append(f"{name} {text.strip()}")
-        if self.written[-1] in self.refuse:
-            raise OSError(5, "Input/output error", path)
-        if name.endswith("driver_override"):
-            Path(path).write_text(text)
-        elif name.endswith("unbind"):
-            self._place(text).joinpath("driver").unlink()
-        elif name == "drivers_probe":
-            override = self._place(text).joinpath("driver_override").read_text().strip()
-            self._bind(text, override)
-        elif name.endswith("bind"):
-            self._bind(text, name.split("/")[1])
-
-    def _place(self, address: str) -> Path:
-        return self.tree.top / "sys/bus/pci/devices" / address
-
-    def _bind(self, address: str, driver: str) -> None:
-        link = self._place(address) / "driver"
-        if driver and not link.is_symlink():
-            link.symlink_to(self.tree.top / "sys/bus/pci/drivers" / driver)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from vmm.host.survey import at
 from vmm.record import Record
 from vmm.vfio.check import IN_USE, VITAL, check, refusals
 from vmm.vfio.journal import Entry, Journal
-from vmm.vfio.sysfs import DEVICES, DRIVERS, VFIO_PCI, Function, function, link_name
+from vmm.vfio.sysfs import DEVICES, DRIVERS, VFIO_PCI, Function, for_vfio, function, link_name
 from vmm.vfio.usage import holders
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ class Binder:
         return [step for one in picked for step in self._steps(one)]
 
     def _steps(self, one: Function) -> list[Step]:
-        if one.driver == VFIO_PCI:
+        if for_vfio(one):
             return []
         steps = [Step(path=f"{DEVICES}/{one.address}/driver_override", text=VFIO_PCI)]
         if one.driver:
@@ -169,7 +169,7 @@ class Binder:
     def _not_open(self, address: str) -> None:
         """vfio-pci lets go only when nobody has the function open any more."""
         one = function(address, self.root)
-        nodes = [f"/dev/vfio/{one.group}", one.node] if one.driver == VFIO_PCI else []
+        nodes = [f"/dev/vfio/{one.group}", one.node] if for_vfio(one) else []
         for node in filter(None, nodes):
             for holder in holders(node, self.root):
                 raise HostError(

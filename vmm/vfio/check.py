@@ -8,7 +8,7 @@ from vmm import layout
 from vmm.host.survey import at, read
 from vmm.record import Record
 from vmm.texts import write_size
-from vmm.vfio.sysfs import ROM_LINE, VFIO_PCI, Function, harmless, offenders
+from vmm.vfio.sysfs import ROM_LINE, VFIO_PCI, Function, for_vfio, harmless, offenders
 from vmm.vfio.usage import holders, uses
 
 TYPE_CHECKING = False
@@ -147,7 +147,7 @@ def _device_nodes(one: Function) -> list[str]:
 
 
 def _permissions(one: Function, root: str) -> Found:
-    if one.driver == VFIO_PCI:
+    if for_vfio(one):
         wanted = [node for node in _device_nodes(one) if os.path.exists(at(root, node))]
         for path in wanted:
             if not os.access(at(root, path), os.R_OK | os.W_OK):

@@ -208,4 +208,9 @@ def offenders(one: Function, root: str = "/", taken: Sequence[str] = ()) -> list
 
 def harmless(one: Function) -> bool:
     """Whether a group with this function in it can be used through VFIO."""
-    return one.driver in HARMLESS or one.driver.endswith("-vfio-pci")
+    return one.driver in HARMLESS or for_vfio(one)
+
+
+def for_vfio(one: Function) -> bool:
+    """Whether it is bound to vfio-pci, or to a variant of it made for its kind."""
+    return one.driver == VFIO_PCI or one.driver.endswith(f"-{VFIO_PCI}")
