@@ -20,6 +20,7 @@
 #include "coalesce.h"
 #include "dbgexit.h"
 #include "debugcon.h"
+#include "evtchn.h"
 #include "fwcfg.h"
 #include "gmem.h"
 #include "hpet.h"

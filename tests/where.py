@@ -4,10 +4,10 @@ A test says what it needs with `@pytest.mark.needs("kvm", ...)`. What this host 
 in the lab: all such tests run there in one boot, and their reports appear here as they come in. The
 same tests are collected everywhere; the summary tells what ran where.
 
-Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `root`, `tap`
-and `vhost-net` (the host makes network interfaces, serves them), `vfio` (PCI functions to take
-away from the host: those of the lab, which tests/vfio/lab.py lists, and nobody else's), or the name
-of a probe guest (tests/guests.py).
+Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `xen` (KVM
+that hosts Xen domains), `root`, `tap` and `vhost-net` (the host makes network interfaces, serves
+them), `vfio` (PCI functions to take away from the host: those of the lab, which tests/vfio/lab.py
+lists, and nobody else's), or the name of a probe guest (tests/guests.py).
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class Host:
             return None if os.geteuid() == 0 else "not root"
         if need == "kvm":
             return _kvm_problem()
+        if need == "xen":
+            return _kvm_problem() or _xen_problem()
         if need in ("tap", "vhost-net"):
             return _network_problem(need)
         if need == "vfio":
@@ -91,6 +93,20 @@ def _kvm_problem() -> str | None:
     try:
         with System() as system:
             system.create_vm().close()
+    except VmmError as error:
+        return str(error)
+    return None
+
+
+def _xen_problem() -> str | None:
+    from vmm.errors import VmmError
+    from vmm.kvm.system import System
+    from vmm.native import lib
+    from vmm.xen.kvmxen import check_flags
+
+    try:
+        with System() as system:
+            check_flags(system.fd.ioctl_value("KVM_CHECK_EXTENSION", lib.KVM_CAP_XEN_HVM))
     except VmmError as error:
         return str(error)
     return None

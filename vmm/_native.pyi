@@ -130,6 +130,12 @@ class struct_debugcon_state(Struct):
 class struct_dev(Struct):
     flags: int
 
+class struct_evtchn(Struct):
+    memory: struct_gmem
+    dev: struct_gmem_dev
+    page: int
+    wide: bool
+
 class struct_fwcfg(Struct):
     dev: struct_dev
 
@@ -1010,6 +1016,12 @@ class struct_vcpu_failure(Struct):
     data: Array[int]
     entry_reason: int
 
+class struct_vcpu_hypercall(Struct):
+    number: int
+    params: Array[int]
+    longmode: int
+    cpl: int
+
 class struct_vfio_bitmap(Struct):
     pgsize: int
     size: int
@@ -1486,6 +1498,11 @@ class Lib:
     EPOLLIN: int
     EPOLLONESHOT: int
     EPOLLOUT: int
+    EVTCHN_MASK32: int
+    EVTCHN_MASK64: int
+    EVTCHN_PENDING: int
+    EVTCHN_PORTS32: int
+    EVTCHN_PORTS64: int
     FWCFG_CPUS: int
     FWCFG_DIRECTORY: int
     FWCFG_FILE_FIRST: int
@@ -2164,6 +2181,10 @@ class Lib:
     debugcon_reset: Callable[[struct_debugcon], None]
     debugcon_save: Callable[[struct_debugcon, struct_debugcon_state], None]
     eventfd: Callable[[int, int], int]
+    evtchn_clear_pending: Callable[[struct_evtchn, int], int]
+    evtchn_look: Callable[[struct_evtchn, int], int]
+    evtchn_take: Callable[[struct_evtchn, int], int]
+    evtchn_unmask: Callable[[struct_evtchn, int], int]
     fwcfg_add: Callable[[struct_fwcfg, int, Any, int], int]
     fwcfg_add_file: Callable[[struct_fwcfg, Any, Any, int], int]
     fwcfg_create: Callable[[], struct_fwcfg]
@@ -2419,6 +2440,8 @@ class Lib:
     vcpu_create: Callable[[struct_vmcore, int, int, int, int], struct_vcpu]
     vcpu_destroy: Callable[[struct_vcpu], None]
     vcpu_failure: Callable[[struct_vcpu, struct_vcpu_failure], None]
+    vcpu_hypercall: Callable[[struct_vcpu, struct_vcpu_hypercall], None]
+    vcpu_hypercall_result: Callable[[struct_vcpu, int], None]
     vcpu_kick: Callable[[struct_vcpu, int], None]
     vcpu_kick_signal_init: Callable[[], int]
     vcpu_refuse_msr: Callable[[struct_vcpu], None]
@@ -2539,6 +2562,8 @@ class FFI:
     def new(self, cdecl: Literal["struct debugcon_state *"], init: Any = ...) -> struct_debugcon_state: ...
     @overload
     def new(self, cdecl: Literal["struct dev *"], init: Any = ...) -> struct_dev: ...
+    @overload
+    def new(self, cdecl: Literal["struct evtchn *"], init: Any = ...) -> struct_evtchn: ...
     @overload
     def new(self, cdecl: Literal["struct fwcfg *"], init: Any = ...) -> struct_fwcfg: ...
     @overload
@@ -2813,6 +2838,8 @@ class FFI:
     def new(self, cdecl: Literal["struct vcpu_event *"], init: Any = ...) -> struct_vcpu_event: ...
     @overload
     def new(self, cdecl: Literal["struct vcpu_failure *"], init: Any = ...) -> struct_vcpu_failure: ...
+    @overload
+    def new(self, cdecl: Literal["struct vcpu_hypercall *"], init: Any = ...) -> struct_vcpu_hypercall: ...
     @overload
     def new(self, cdecl: Literal["struct vfio_bitmap *"], init: Any = ...) -> struct_vfio_bitmap: ...
     @overload

@@ -29,6 +29,7 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         rtc=legacy,
         i8042=legacy,
         hpet=legacy,
+        xen=config.xen,
         pic=legacy,
         aml=(pci.build(bridge),),
         hotplug=pci.HOTPLUG,

@@ -16,6 +16,7 @@ MEM_MAX = 8 << 40  # less what lies below the hole; KVM: fewer than 2^31 pages i
 TSC_KHZ_MAX = (1 << 32) - 1  # KVM_SET_TSC_KHZ takes 32 bits
 MODULES_MAX = 64
 IO_THREADS_MAX = 64
+XEN_MINOR_MAX = 255
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -103,6 +104,10 @@ def _check_pci(config: VmConfig, problems: list[str]) -> None:
 def _check_devices(config: VmConfig, problems: list[str]) -> None:
     if config.ioapic_pins == 48 and config.irqchip == "kernel":
         problems.append("--ioapic-pins 48 needs --irqchip split: KVM's own IO-APIC has 24 pins")
+    if read_xen_version(config.xen_version) is None:
+        problems.append(
+            f"--xen-version is {config.xen_version}; it must be like 4.17, from 4.0 to 4.255"
+        )
     _check_consoles(config, problems)
     if config.ports:
         from vmm import consoleplan
@@ -127,6 +132,15 @@ def _check_consoles(config: VmConfig, problems: list[str]) -> None:
     if any(port.end.kind == "stdio" for port in config.ports):
         if sum(end.kind == "stdio" for end in ends) > 1:
             problems.append("a port on stdio wants it alone; give the consoles another end")
+
+
+def read_xen_version(text: str) -> int | None:
+    """As Xen encodes it, major << 16 | minor; `None` if it is no version of Xen 4."""
+    major, _, minor = text.partition(".")
+    digits = minor.isascii() and minor.isdigit() and len(minor) <= 3
+    if major != "4" or not digits or int(minor) > XEN_MINOR_MAX:
+        return None
+    return int(major) << 16 | int(minor)
 
 
 def host_address_bits() -> int:

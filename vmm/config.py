@@ -37,6 +37,8 @@ class VmConfig(Record):
     machine: str = "default"
     irqchip: str = "kernel"
     ioapic_pins: int = 24
+    xen: bool = False
+    xen_version: str = "4.17"
     testdev: bool = False
     debug_exit: bool = False
     rtc_base: str = "utc"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmm.loop import IoLoop
     from vmm.machine import Machine
     from vmm.vcpu import Vcpu
+    from vmm.xen.domain import XenDomain
 
 SYSTEM_EVENT_SHUTDOWN, SYSTEM_EVENT_RESET, SYSTEM_EVENT_CRASH = 1, 2, 3  # KVM_SYSTEM_EVENT_*
 
@@ -38,6 +39,8 @@ class EventDecoder:
             self._system_event(vcpu)
         elif kind == lib.VCPU_MSR:
             vcpu.refuse_msr()
+        elif kind == lib.VCPU_XEN and self.machine.hardware.xen is not None:
+            self._hypercall(vcpu, self.machine.hardware.xen)
         elif kind == lib.VCPU_UPCALL_FAILED:
             raise self._parked()
         elif kind == lib.VCPU_RUN_FAILED:
@@ -82,6 +85,27 @@ class EventDecoder:
             self.machine.mail.post(outcome("panic", seen="KVM system event"))
         else:
             self._ask(lambda: self.machine.mail.late_or(outcome("power-off")))
+
+    def _hypercall(self, vcpu: Vcpu, domain: XenDomain) -> None:
+        from vmm.xen import abi
+        from vmm.xen.hypercalls import hypercall
+
+        machine = self.machine
+        reason = hypercall(domain, machine.hardware.vcpus.index(vcpu), vcpu.pointer)
+        if reason is None:
+            return
+        machine.gate.hold(vcpu.id)
+        if reason == abi.SHUTDOWN_crash:
+            machine.mail.post(outcome("panic", seen="Xen hypercall"))
+        elif reason == abi.SHUTDOWN_reboot:
+            self._ask(machine.guest_reset)
+        else:
+            self._ask(lambda: machine.mail.late_or(outcome("power-off")))
+
+    def carry_out(self, caller: int, target: int, function: Callable[[], Any]) -> Any:
+        """Runs `function` on a vCPU's thread for another one, which waits: see XenDomain."""
+        vcpus = self.machine.hardware.vcpus
+        return vcpus[caller].ask(vcpus[target], function, self.machine.gate)
 
     def _ask(self, wish: Callable[[], Outcome | None]) -> None:
         """Posts what a held vCPU wants done; a reset that comes first ends the life it was for."""

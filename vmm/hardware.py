@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vmm.cdevice import Device
     from vmm.config import VmConfig
     from vmm.pci.function import PciFunction
+    from vmm.xen.domain import XenDomain
 
 STATE_VERSION = 1
 MCE_BANKS = 1  # each costs a stock kernel six MSR accesses at boot; 0 is refused
@@ -73,7 +74,10 @@ class Hardware:
         self.loop = self.loops.first
         if config.irqchip == "kernel":
             lib.irq_hub_use_kernel(self.hub, vm_fd)
-        ring_fd = vm_fd if self.caps["KVM_CAP_COALESCED_PIO"] else -1
+        # Zones come and go while the guest runs. KVM then waits for every vCPU to leave, and one of
+        # a Xen domain that polls for a spinlock (SCHEDOP_poll) leaves when its owner runs on.
+        zones = self.caps["KVM_CAP_COALESCED_PIO"] and not config.xen
+        ring_fd = vm_fd if zones else -1
         self.coalesce = self._own(Coalesce(ring_fd, self.clock, self.loop, self.core))
         self.router = IrqRouter(self.vm, split=config.irqchip == "split", pins=config.ioapic_pins)
         self.devices: list[Device] = []
@@ -123,7 +127,16 @@ class Hardware:
             upcalls=self.python_devices,
             notify=self._notify,
         )
+        self.xen = self._make_xen() if self.config.xen else None
         self.devices = build_platform(self.context)
+        if self.xen is not None:
+            self.devices.insert(0, self.xen)
+            self.xen.claim(self.pio, self.mmio)
+
+    def _make_xen(self) -> XenDomain:
+        from vmm.xen.make import make_domain
+
+        return make_domain(self.context, self.vm, self.caps["KVM_CAP_XEN_HVM"])
 
     def _notify(self, name: str, fields: dict[str, object]) -> None:
         self.on_notify(name, fields)
@@ -144,8 +157,14 @@ class Hardware:
             if table is None:
                 khz = clock.tsc_khz(kvm)
                 supported = self.system.supported_cpuid()
+                if self.xen is not None:
+                    supported = self.xen.without_kvm(supported)
                 table = cpuid.prepare(supported, config.cpu, config.cpus, self.caps, khz)
-            kvm.set_cpuid2(table.for_vcpu(number))
+            entries = table.for_vcpu(number)
+            if self.xen is not None:
+                entries += self.xen.leaves(number, khz)
+                self.xen.add_vcpu(kvm)
+            kvm.set_cpuid2(entries)
 
     def enter(self, entry: EntryState) -> None:
         """The boot vCPU's first registers; the others wait for INIT and SIPI."""

@@ -123,6 +123,8 @@ class Machine(Lifecycle):
         events = EventDecoder(self)
         for loop in self.hardware.loops.all:
             events.watch_loop(loop)
+        if self.hardware.xen is not None:
+            self.hardware.xen.carry_out = events.carry_out
         self.hardware.on_notify = lambda name, fields: self.post(
             lambda: self.on_event(name, fields)
         )

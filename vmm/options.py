@@ -96,6 +96,11 @@ BOOT_OPTIONS: tuple[Option, ...] = (
          "Where PIC, IO-APIC and PIT live: in KVM, or here (the local APICs stay in KVM)."),
     _row(SHAPE, "--ioapic-pins", "count", "24|48", "24",
          "Pins of the IO-APIC; 48 needs --irqchip split.", choices=("24", "48")),
+    _row(SHAPE, "--xen", "flag", "", "",
+         "Show the guest a Xen HVM domain: hypercalls, event channels, PV clock and timer. Needs "
+         "KVM_CAP_XEN_HVM."),
+    _row(SHAPE, "--xen-version", "text", "MAJOR.MINOR", "4.17",
+         "Version of Xen that --xen shows; from 4.17 on each vCPU may have an upcall vector."),
     _row(SHAPE, "--testdev", "flag", "", "",
          "Add isa-debug-exit, pc-testdev and fw_cfg for test kernels."),
     _row(SHAPE, "--debug-exit", "flag", "", "",

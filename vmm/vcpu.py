@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 class Command:
     """Something to do on a vCPU's thread; `wait` gives its result or raises what it raised."""
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(
+        self, function: Callable[[], Any], wake: SimpleQueue[Command] | None = None
+    ) -> None:
+        """wake: where to put a command that does nothing when this one is done."""
         self.function = function
+        self._wake = wake
         self.result: Any = None
         self.error: BaseException | None = None
         self._done = Event()
@@ -36,11 +40,16 @@ class Command:
             self.result = self.function()
         except BaseException as error:  # the waiter raises it
             self.error = error
-        self._done.set()
+        self._end()
 
     def cancel(self) -> None:
         self.error = StateError("The vCPU has stopped; the command was not carried out")
+        self._end()
+
+    def _end(self) -> None:
         self._done.set()
+        if self._wake is not None:
+            self._wake.put(Command(lambda: None))
 
     def done(self) -> bool:
         return self._done.is_set()
@@ -118,9 +127,23 @@ class Vcpu:
             except Empty:
                 return
 
-    def post(self, function: Callable[[], Any], gate: Gate) -> Command:
+    def ask(self, other: Vcpu, function: Callable[[], Any], gate: Gate) -> Any:
+        """What `function` returns on the other vCPU's thread. Own thread.
+
+        Meanwhile this one carries out what is asked of it: two that ask one another go on.
+        """
+        if other is self:
+            return function()
+        command = other.post(function, gate, self._commands)
+        while not command.done():
+            self._commands.get().run()
+        return command.wait()
+
+    def post(
+        self, function: Callable[[], Any], gate: Gate, wake: SimpleQueue[Command] | None = None
+    ) -> Command:
         """Queues `function` for this vCPU's thread."""
-        command = Command(function)
+        command = Command(function, wake)
         self._commands.put(command)
         if self._ended or self._thread is None:
             self._cancel_commands()

@@ -128,5 +128,16 @@ int vcpu_kick_signal_init(void);
 void vcpu_thread_mask_signals(void);
 
 // What KVM said of the last internal error or failed entry; for VCPU_SYSTEM_EVENT its type.
+struct vcpu_hypercall { uint64_t number, params[6]; uint32_t longmode, cpl; };
+void vcpu_hypercall(struct vcpu *v, struct vcpu_hypercall *ret);
+void vcpu_hypercall_result(struct vcpu *v, int64_t result);
 struct vcpu_failure { uint32_t suberror, ndata; uint64_t data[16]; uint64_t entry_reason; };
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret);
+
+// --- event channels (core/evtchn.h)
+enum { EVTCHN_PENDING, EVTCHN_MASK32, EVTCHN_MASK64, EVTCHN_PORTS32, EVTCHN_PORTS64, ... };
+struct evtchn { struct gmem *memory; struct gmem_dev *dev; uint64_t page; bool wide; ...; };
+int evtchn_clear_pending(const struct evtchn *e, uint32_t port);
+int evtchn_unmask(const struct evtchn *e, uint32_t port);
+int evtchn_take(const struct evtchn *e, uint32_t port);
+int evtchn_look(const struct evtchn *e, uint32_t port);

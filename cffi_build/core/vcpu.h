@@ -167,6 +167,15 @@ struct vcpu_failure {
 };
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret);
 
+// The hypercall of the last exit, KVM_EXIT_XEN. All of it is the guest's.
+struct vcpu_hypercall {
+	uint64_t number, params[6];
+	uint32_t longmode, cpl;
+};
+void vcpu_hypercall(struct vcpu *v, struct vcpu_hypercall *ret);
+// What the guest finds in RAX. Own thread, before the next run.
+void vcpu_hypercall_result(struct vcpu *v, int64_t result);
+
 // The kick signal's empty handler, once per process. 0 or -errno.
 int vcpu_kick_signal_init(void);
 // Blocks every signal but the kick on the calling thread.

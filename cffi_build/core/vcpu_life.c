@@ -97,6 +97,22 @@ void vcpu_refuse_msr(struct vcpu *v)
 	v->run->msr.error = 1;
 }
 
+void vcpu_hypercall(struct vcpu *v, struct vcpu_hypercall *ret)
+{
+	struct kvm_run *run = v->run;
+
+	// GUEST: registers of a hypercall. KVM wrote them here; the guest cannot change them again.
+	ret->number = run->xen.u.hcall.input;
+	memcpy(ret->params, (void *)run->xen.u.hcall.params, sizeof(ret->params));
+	ret->longmode = run->xen.u.hcall.longmode;
+	ret->cpl = run->xen.u.hcall.cpl;
+}
+
+void vcpu_hypercall_result(struct vcpu *v, int64_t result)
+{
+	v->run->xen.u.hcall.result = (uint64_t)result;
+}
+
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret)
 {
 	struct kvm_run *run = v->run;

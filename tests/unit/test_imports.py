@@ -33,7 +33,7 @@ LAYERS = (
     "cdevice",
     "pci",
     "virtio",
-    "extend",
+    "extend xen",
     "devices",
     "vfio",
     "boot",

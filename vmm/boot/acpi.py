@@ -125,7 +125,7 @@ def _fadt(config: AcpiConfig, dsdt_at: int, facs_at: int) -> bytes:
     body = bytearray(FADT_SIZE)  # offsets below are those of the specification
     pack_into("<II", body, 36, facs_at, dsdt_at)
     pack_into("<HH", body, 96, C2_LATENCY_NONE, C3_LATENCY_NONE)
-    arch = VGA_NOT_PRESENT
+    arch = 0 if config.xen else VGA_NOT_PRESENT
     arch |= LEGACY_DEVICES if config.com_ports else 0
     arch |= I8042 if config.i8042 else 0
     if config.rtc:

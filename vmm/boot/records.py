@@ -24,6 +24,7 @@ class AcpiConfig(Record):
     rtc: bool = False
     i8042: bool = False
     hpet: bool = False
+    xen: bool = False  # VGA is not said to be absent: by that Linux tells Xen HVM from PVH
     pic: bool = False  # dual 8259, 8254 and speaker gate, and their MADT flag
     aml: tuple[bytes, ...] = ()
     hotplug: bytes = b""

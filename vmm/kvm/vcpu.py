@@ -137,6 +137,13 @@ class KvmVcpu:
     def set_guest_debug(self, control: int) -> None:
         self._set("KVM_SET_GUEST_DEBUG", ffi.new("struct kvm_guest_debug *", {"control": control}))
 
+    def xen_set_attr(self, attr: Any) -> None:
+        self._set("KVM_XEN_VCPU_SET_ATTR", attr)
+
+    def xen_get_attr(self, attr: Any) -> None:
+        """Fills `attr`, a `struct kvm_xen_vcpu_attr *` whose type is set."""
+        self._set("KVM_XEN_VCPU_GET_ATTR", attr)
+
     def translate(self, linear: int) -> int | None:
         """The guest-physical address behind a linear one, None if it is not mapped."""
         t = ffi.new("struct kvm_translation *", {"linear_address": linear})

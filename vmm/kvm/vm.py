@@ -97,6 +97,25 @@ class Vm:
         )
         return self.fd.ioctl("KVM_SIGNAL_MSI", msi)
 
+    def xen_hvm_config(self, flags: int, msr: int) -> None:
+        """KVM_XEN_HVM_CONFIG: which hypercalls exit, and the MSR that fills the hypercall page."""
+        config = ffi.new("struct kvm_xen_hvm_config *", {"flags": flags, "msr": msr})
+        self.fd.ioctl("KVM_XEN_HVM_CONFIG", config, about=f"flags {flags:#x}")
+
+    def xen_hvm_set_attr(self, attr: Any) -> None:
+        self.fd.ioctl("KVM_XEN_HVM_SET_ATTR", attr, about=f"attribute {attr.type}")
+
+    def xen_hvm_get_attr(self, attr: Any) -> None:
+        """Fills `attr`, a `struct kvm_xen_hvm_attr *` whose type is set."""
+        self.fd.ioctl("KVM_XEN_HVM_GET_ATTR", attr, about=f"attribute {attr.type}")
+
+    def xen_hvm_evtchn_send(self, port: int, vcpu_id: int, priority: int) -> None:
+        event = ffi.new(
+            "struct kvm_irq_routing_xen_evtchn *",
+            {"port": port, "vcpu": vcpu_id, "priority": priority},
+        )
+        self.fd.ioctl("KVM_XEN_HVM_EVTCHN_SEND", event, about=f"port {port}")
+
     def get_clock(self) -> Any:
         """kvmclock: nanoseconds of the VM's life, and with newer kernels realtime and TSC."""
         clock = ffi.new("struct kvm_clock_data *")

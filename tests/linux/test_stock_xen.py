@@ -1,0 +1,69 @@
+"""A stock Debian kernel finds itself a Xen HVM guest and runs on Xen's clock, timer and events."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.linux.running import running
+from tests.linux.stock import TIMEOUT, boot
+
+pytestmark = pytest.mark.needs("kvm", "stock-kernel", "xen")
+
+SCRIPT = "\n".join(
+    (
+        "dmesg | grep -i -e xen -e 'Hypervisor detected'",
+        "echo type=`cat /sys/hypervisor/type`",
+        "echo version=`cat /sys/hypervisor/version/major`.`cat /sys/hypervisor/version/minor`",
+        "echo features=`cat /sys/hypervisor/properties/features`",
+        "echo caps=`cat /sys/hypervisor/properties/capabilities`",
+        "echo pagesize=`cat /sys/hypervisor/properties/pagesize`",
+        "echo clock=`cat /sys/devices/system/clocksource/clocksource0/current_clocksource`",
+        "echo timer=`cat /sys/devices/system/clockevents/clockevent0/current_device`",
+        "echo cpus=`grep -c ^processor /proc/cpuinfo`",
+        "grep -e HYP: -e xen-percpu /proc/interrupts",
+        "dmesg -r | grep '^<[0-3]>'",
+    )
+)
+
+
+@pytest.mark.parametrize(("cpus", "irqchip"), [(1, "kernel"), (2, "kernel"), (2, "split")])
+def test_stock_kernel_is_a_xen_guest(cpus: int, irqchip: str, tmp_path: Path) -> None:
+    options = ["--xen", "--cpus", str(cpus), "--irqchip", irqchip]
+
+    run = boot(tmp_path, options, script=SCRIPT, append="loglevel=4")
+
+    answers, counters = run.answers(), run.report["counters"]["devices"]["xen"]
+    assert run.code == 0, run.console[-3000:] + run.stderr
+    assert run.report["cause"] == "power-off"
+    assert "Hypervisor detected: Xen HVM" in run.console
+    assert "Booting paravirtualized kernel on Xen HVM" in run.console
+    assert answers["type"] == "xen"
+    assert answers["version"] == "4.17"
+    assert answers["features"] == "00000307"
+    assert answers["caps"] == "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64"
+    assert answers["clock"] == answers["timer"] == "xen"
+    assert answers["cpus"] == str(cpus)
+    told = re.search(r"HYP: +(.*?) +Hypervisor callback", run.console)
+    assert told is not None
+    upcalls = [int(word) for word in told.group(1).split()]
+    assert len(upcalls) == cpus
+    assert min(upcalls) > 100
+    assert [line for line in run.console.splitlines() if re.match(r"<[0-3]>", line)] == []
+    # Sends and timers stay in the kernel.
+    assert "event_channel_op send" not in counters
+    assert sum(n for name, n in counters.items() if "refused" not in name) < 150
+
+
+def test_a_reboot_restarts_the_domain(tmp_path: Path) -> None:
+    with running(tmp_path, "/bin/busybox reboot -f", ("--cpus", "2", "--xen")) as guest:
+        guest.wait_for("guest ready", times=2)
+        info = guest.ask("info")[0]
+        guest.process.send_signal(signal.SIGTERM)
+        code = guest.process.wait(TIMEOUT)
+
+    assert info["resets"] >= 1
+    assert code == 130

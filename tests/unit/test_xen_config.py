@@ -1,0 +1,69 @@
+"""What --xen asks for, and what CPUID then shows."""
+
+from __future__ import annotations
+
+from struct import pack
+
+import pytest
+
+from vmm.check import read_xen_version
+from vmm.config import VmConfig
+from vmm.errors import ConfigError, HostError
+from vmm.native import lib
+from vmm.xen import cpuid
+from vmm.xen.kvmxen import NEEDED, check_flags
+
+VERSION = 4 << 16 | 17
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("4.17", VERSION), ("4.0", 4 << 16), ("4.255", 4 << 16 | 255)]
+)
+def test_versions_are_read(text: str, number: int) -> None:
+    assert read_xen_version(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", "4", "4.", ".17", "3.4", "5.0", "4.256", "4.-1", "4.1.7", "4.\uff11"]
+)
+def test_what_is_no_version_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--xen-version is .*; it must be like 4\.17"):
+        VmConfig.of(kernel="k", xen=True, xen_version=text)
+
+
+def test_leaves_name_xen_and_the_vcpu() -> None:
+    leaves = {(entry[0], entry[1]): entry[3:] for entry in cpuid.leaves(VERSION, 3, 2_000_000)}
+
+    name = leaves[0x40000000, 0]
+    assert pack("<3I", *name[1:]) == b"XenVMMXenVMM"
+    assert name[0] == max(function for function, _index in leaves)
+    assert leaves[0x40000001, 0][0] == VERSION
+    assert leaves[0x40000002, 0][:2] == (1, 0x40000000)
+    assert leaves[0x40000003, 0][2] == 2_000_000
+    assert leaves[0x40000004, 0] == (0x58, 3, 1, 0)
+
+
+def test_upcall_vectors_of_vcpus_are_offered_from_4_17_on() -> None:
+    flags = {v: cpuid.leaves(4 << 16 | v, 0, 0)[-1][3] >> 6 & 1 for v in (16, 17, 18)}
+
+    assert flags == {16: 0, 17: 1, 18: 1}
+
+
+def test_leaves_of_kvm_are_taken_out() -> None:
+    supported = [(f, 0, 0, 1, 1, 1, 1) for f in (0, 1, 0x40000000, 0x40000001, 0x80000000)]
+
+    assert [entry[0] for entry in cpuid.without_hypervisor(supported)] == [0, 1, 0x80000000]
+
+
+def test_kernel_without_xen_is_told_of() -> None:
+    with pytest.raises(HostError, match=r"lacks KVM_CAP_XEN_HVM.*CONFIG_KVM_XEN"):
+        check_flags(0)
+
+
+@pytest.mark.parametrize("lacking", NEEDED)
+def test_each_flag_that_is_lacking_is_named(lacking: str) -> None:
+    flags = {name: getattr(lib, f"KVM_XEN_HVM_CONFIG_{name}") for name in NEEDED}
+
+    with pytest.raises(HostError, match=f"lacks {lacking}, which"):
+        check_flags(sum(flags.values()) - flags[lacking])
+    check_flags(sum(flags.values()))

@@ -1,0 +1,69 @@
+"""Numbers and layouts of Xen's public interface (xen/include/public/*.h), by their names there."""
+
+from __future__ import annotations
+
+PAGE = 4096
+
+# --- error numbers (errno.h): Linux's
+EPERM, ENOENT, ESRCH, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS, ENODATA, ETIME = (
+    1, 2, 3, 14, 17, 22, 28, 38, 61, 62,
+)  # fmt: skip
+
+# --- domains (xen.h)
+DOMID_BACKEND, DOMID_GUEST = 0, 1  # who serves, and who we are
+DOMID_SELF = 0x7FF0
+
+# --- hypercalls (xen.h)
+MEMORY_OP, XEN_VERSION, VCPU_OP, SCHED_OP, EVENT_CHANNEL_OP, HVM_OP = 12, 17, 24, 29, 32, 34
+
+# --- CPUID (arch-x86/cpuid.h)
+CPUID_BASE = 0x40000000
+CPUID_SIGNATURE = b"XenVMMXenVMM"
+HYPERCALL_MSR = 0x40000000
+TSC_MODE_NEVER_EMULATE = 2
+HVM_CPUID_VCPU_ID_PRESENT, HVM_CPUID_DOMID_PRESENT = 1 << 3, 1 << 4
+HVM_CPUID_UPCALL_VECTOR = 1 << 6
+
+# --- features (features.h)
+FEATURES = (
+    1 << 0  # XENFEAT_writable_page_tables
+    | 1 << 1  # XENFEAT_writable_descriptor_tables
+    | 1 << 2  # XENFEAT_auto_translated_physmap
+    | 1 << 8  # XENFEAT_hvm_callback_vector
+    | 1 << 9  # XENFEAT_hvm_safe_pvclock
+)
+
+# --- shared_info and vcpu_info (xen.h)
+VCPU_INFO_SIZE = 64
+LEGACY_MAX_VCPUS = 32  # that have a vcpu_info in shared_info
+RUNSTATE_SIZE, RUNSTATE_SIZE32 = 0x30, 0x2C
+TIME_INFO_SIZE = 32
+
+# --- event channels (event_channel.h)
+EVTCHNSTAT_closed, EVTCHNSTAT_unbound, EVTCHNSTAT_interdomain, EVTCHNSTAT_virq, EVTCHNSTAT_ipi = (
+    0, 1, 2, 4, 5,
+)  # fmt: skip
+NR_VIRQS = 24
+VIRQ_TIMER, VIRQ_DEBUG, VIRQ_XENOPROF = 0, 1, 7
+VCPU_VIRQS = (VIRQ_TIMER, VIRQ_DEBUG, VIRQ_XENOPROF)  # one for each vCPU; others for the domain
+
+# --- HVM parameters (hvm/params.h)
+HVM_NR_PARAMS = 39
+HVM_PARAM_CALLBACK_IRQ = 0
+HVM_PARAM_STORE_PFN, HVM_PARAM_STORE_EVTCHN = 1, 2
+HVM_PARAM_VM86_TSS, HVM_PARAM_CONSOLE_PFN, HVM_PARAM_CONSOLE_EVTCHN = 15, 17, 18
+HVM_PARAM_ACPI_IOPORTS_LOCATION, HVM_PARAM_VM_GENERATION_ID_ADDR = 19, 34
+HVM_PARAM_X87_FIP_WIDTH, HVM_PARAM_VM86_TSS_SIZED = 36, 37
+CALLBACK_VIA_VECTOR = 2  # the top byte of CALLBACK_IRQ
+MIN_VECTOR = 16  # of an upcall
+
+# --- scheduling (sched.h)
+SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash, SHUTDOWN_MAX = 0, 1, 3, 5
+
+
+class XenError(Exception):
+    """A hypercall ends with -number. Never leaves the hypercall dispatcher."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number

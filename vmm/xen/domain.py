@@ -1,0 +1,245 @@
+"""The domain: its shared pages, ports and parameters, and keeping the back-end in step with them.
+
+What the guest asks for changes the state here under one lock; a part that belongs to a vCPU is then
+carried out on that vCPU's thread from the state as it is by then, so that the last word wins.
+"""
+
+from __future__ import annotations
+
+from vmm.errors import KvmError, StateError
+from vmm.native import ffi, lib
+from vmm.threads import Lock
+from vmm.xen import abi, cpuid
+from vmm.xen.abi import XenError
+from vmm.xen.evtchn import PortTable
+from vmm.xen.platform import PlatformPorts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from vmm.bus import Bus
+    from vmm.context import DeviceContext
+    from vmm.kvm.cpuid import CpuidEntry
+    from vmm.kvm.vcpu import KvmVcpu
+    from vmm.xen.kvmxen import KvmXen
+
+PORTS_WIDE, PORTS_NARROW = lib.EVTCHN_PORTS64, lib.EVTCHN_PORTS32
+
+
+class XenVcpu:
+    """What the guest registered for one vCPU: guest-physical addresses, `None` for none."""
+
+    def __init__(self) -> None:
+        self.info: int | None = None  # its own vcpu_info; else the one in shared_info
+        self.time: int | None = None
+        self.runstate: int | None = None
+        self.vector = 0
+
+
+class XenDomain:
+    """A device of the machine. `vcpus`: how many `add_vcpu()` will bring.
+
+    `carry_out(caller, target, function)` runs a function on the thread of vCPU `target` for vCPU
+    `caller`, which waits; both are places in that order. It is set before any vCPU runs.
+    """
+
+    def __init__(self, backend: KvmXen, context: DeviceContext, vcpus: int, version: int) -> None:
+        self.name = "xen"
+        self.backend, self.version = backend, version
+        self.platform = PlatformPorts(context.upcalls)
+        memory = context.memory
+        self.ram = memory.size
+        self.memory = memory.accessor("xen")
+        self.kvm: list[KvmVcpu] = []
+        self.carry_out: Callable[[int, int, Callable[[], Any]], Any] = lambda _c, _t, run: run()
+        # Guards all below; held over ioctls of the VM, over no wait and none of a vCPU.
+        self.lock = Lock()
+        self.ports = PortTable(vcpus)
+        self._shared: int | None = None
+        self._latched = False
+        self._clear()
+        self.calls: dict[str, int] = {}  # that came here, by name
+        self.refused: dict[str, int] = {}  # ... and got an error, by name and number
+        self._bits = ffi.new("struct evtchn *")
+        self._bits.memory, self._bits.dev = memory.pointer, self.memory.dev
+
+    def add_vcpu(self, kvm: KvmVcpu) -> None:
+        """The next one. Before it runs."""
+        self.backend.vcpu_begin(kvm, len(self.kvm))
+        self.kvm.append(kvm)
+
+    def leaves(self, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
+        """What CPUID shows of it."""
+        return cpuid.leaves(self.version, vcpu, tsc_khz)
+
+    def without_kvm(self, supported: list[CpuidEntry]) -> list[CpuidEntry]:
+        """What CPUID shows besides, of what KVM supports."""
+        return cpuid.without_hypervisor(supported)
+
+    def _clear(self) -> None:
+        self.vcpus = [XenVcpu() for _ in range(self.ports.vcpus)]
+        self.params = dict.fromkeys(
+            (
+                abi.HVM_PARAM_CALLBACK_IRQ, abi.HVM_PARAM_VM86_TSS, abi.HVM_PARAM_VM86_TSS_SIZED,
+                abi.HVM_PARAM_ACPI_IOPORTS_LOCATION, abi.HVM_PARAM_VM_GENERATION_ID_ADDR,
+                abi.HVM_PARAM_X87_FIP_WIDTH, abi.HVM_PARAM_STORE_PFN, abi.HVM_PARAM_STORE_EVTCHN,
+                abi.HVM_PARAM_CONSOLE_PFN, abi.HVM_PARAM_CONSOLE_EVTCHN,
+            ),
+            0,
+        )  # fmt: skip
+        self.vector = 0  # of vCPUs that have none of their own
+        self.ports.reset()
+        self.ports.limit = PORTS_WIDE
+        self._shared, self._latched = None, False
+
+    def reset(self) -> None:
+        """As after building. All vCPUs must be parked."""
+        with self.lock:
+            self.backend.reset()
+            self._clear()
+            self.platform.reset()
+        for index in range(len(self.kvm)):
+            self.apply_vcpu(index)
+            self.apply_timer(index)
+
+    def claim(self, pio: Bus, mmio: Bus) -> None:
+        self.platform.claim(pio)
+
+    def close(self) -> None:
+        """What KVM knows of it ends with the VM."""
+        self.platform.close()
+
+    def pause(self) -> None:
+        """Nothing: it works on hypercalls only."""
+
+    def resume(self) -> None:
+        """Ends `pause()`."""
+
+    def halt(self) -> None:
+        """Nothing is under way on the host."""
+
+    def unused(self) -> str | None:
+        """The kernel's option for a guest that never made a hypercall."""
+        return None if self._latched else "CONFIG_XEN_PVHVM"
+
+    def save(self) -> dict[str, Any]:
+        raise StateError("A Xen domain (--xen) cannot be saved")
+
+    def load(self, saved: dict[str, Any]) -> None:
+        raise StateError("A Xen domain (--xen) cannot be loaded")
+
+    def counters(self) -> dict[str, int]:
+        return {**self.calls, **{f"refused {name}": n for name, n in self.refused.items()}}
+
+    # --- layout
+
+    def latch(self, wide: bool, again: bool = False) -> None:
+        """Xen's rule: the mode that the guest is in when it sets itself up decides the layout.
+
+        The lock is held.
+        """
+        if self._latched and not again:
+            return
+        self._latched = True
+        if self.backend.wide() != wide:
+            self.backend.set_wide(wide)
+        self.ports.limit = PORTS_WIDE if wide else PORTS_NARROW
+
+    def bits(self) -> Any:
+        """The `struct evtchn *` of the shared page as it lies now, `None` without one. Locked."""
+        if self._shared is None:
+            return None
+        self._bits.page, self._bits.wide = self._shared, self.backend.wide()
+        return self._bits
+
+    # --- pages
+
+    def map_shared_info(self, caller: int, gpa: int) -> None:
+        """shared_info lies at `gpa` from here on: RAM, whose contents are Xen's then."""
+        with self.lock:
+            old, self._shared = self._shared, gpa
+            try:
+                page = bytes(abi.PAGE) if old is None else self.memory.read(old, abi.PAGE)
+                if old != gpa:
+                    self.memory.write(gpa, page)
+                self.backend.set_shared_info(gpa)
+            except (KvmError, ValueError):
+                self._shared = old
+                raise XenError(abi.EINVAL) from None
+            if old is not None and old != gpa:
+                self._bring_late_events(old, page)
+        for index in range(min(len(self.kvm), abi.LEGACY_MAX_VCPUS)):
+            if self.vcpus[index].info is None:
+                self.on_vcpu(caller, index)
+        self.send_again()
+
+    def _bring_late_events(self, old: int, copied: bytes) -> None:
+        """Those that KVM noted in the page at `old` after it was copied. The lock is held."""
+        bits = self.bits()
+        bits.page = old
+        for number, port in self.ports:
+            known = copied[lib.EVTCHN_PENDING + number // 8] >> number % 8 & 1
+            if not known and lib.evtchn_look(bits, number) & 1:
+                self.backend.send(number, port.vcpu)
+
+    def on_vcpu(self, caller: int, index: int) -> None:
+        """Has the vCPU's thread make the back-end follow. EINVAL for what it will not take."""
+        try:
+            self.carry_out(caller, index, lambda: self.apply_vcpu(index))
+        except KvmError:
+            raise XenError(abi.EINVAL) from None
+
+    def info_of(self, index: int) -> int | None:
+        """Where the vCPU's vcpu_info is."""
+        own = self.vcpus[index].info
+        if own is not None or self._shared is None or index >= abi.LEGACY_MAX_VCPUS:
+            return own
+        return self._shared + index * abi.VCPU_INFO_SIZE
+
+    def apply_vcpu(self, index: int) -> None:
+        """Context: the vCPU's thread, or it is parked."""
+        kvm, backend = self.kvm[index], self.backend
+        with self.lock:
+            own, info = self.vcpus[index], self.info_of(index)
+            time, runstate, vector = own.time, own.runstate, own.vector
+        backend.vcpu_info(kvm, info)
+        backend.vcpu_time_info(kvm, time)
+        backend.vcpu_runstate(kvm, runstate)
+        backend.vcpu_upcall_vector(kvm, vector)
+
+    def follow_vectors(self) -> None:
+        """A vCPU's own vector comes before the domain's, which KVM raises as well while it has it.
+
+        It is therefore taken away when no vCPU is left that needs it. The lock is held.
+        """
+        needed = any(not vcpu.vector for vcpu in self.vcpus)
+        self.backend.set_upcall_vector(self.vector if needed else 0)
+
+    def tell_pending(self, index: int) -> None:
+        """Raises the vCPU's own vector for what came before it had one."""
+        with self.lock:
+            info, vector = self.info_of(index), self.vcpus[index].vector
+        if vector and info is not None and self.memory.read(info, 1) != b"\0":
+            self.backend.raise_vector(index, vector)
+
+    def on_timer(self, caller: int, index: int) -> None:
+        """The timer's VIRQ was bound or closed: the timer starts anew, or stops."""
+        self.carry_out(caller, index, lambda: self.apply_timer(index))
+
+    def apply_timer(self, index: int) -> None:
+        """Context: as apply_vcpu()."""
+        with self.lock:
+            port = self.ports.virq_port(abi.VIRQ_TIMER, index)
+        self.backend.vcpu_timer(self.kvm[index], port)
+
+    def send_again(self) -> None:
+        """What is pending and not masked is told once more: a page it was told by has moved."""
+        with self.lock:
+            bits = self.bits()
+            if bits is None:
+                return
+            for number, port in self.ports:
+                if lib.evtchn_take(bits, number) == 1:
+                    self.backend.send(number, port.vcpu)

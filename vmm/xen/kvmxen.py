@@ -1,0 +1,176 @@
+"""The back-end that leaves the work to KVM (KVM_CAP_XEN_HVM, Documentation/virt/kvm/api.rst).
+
+Events between the domain's own ports, timers, clocks and run states never reach this process once
+they are set up. A back-end for kernels without KVM_XEN has the same methods.
+"""
+
+from __future__ import annotations
+
+from vmm.errors import HostError, KvmError
+from vmm.native import ffi, lib
+from vmm.xen import abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.kvm.vcpu import KvmVcpu
+    from vmm.kvm.vm import Vm
+
+NO_GUEST_PAGE = (1 << 64) - 1  # KVM_XEN_INVALID_GPA, KVM_XEN_INVALID_GFN
+LAPIC_MESSAGES = 0xFEE00000  # to a local APIC: its id in bits 12 to 19
+PRIORITY_2LEVEL = 0xFFFFFFFF
+NEEDED = (
+    "HYPERCALL_MSR", "INTERCEPT_HCALL", "SHARED_INFO", "RUNSTATE", "EVTCHN_2LEVEL", "EVTCHN_SEND",
+)  # fmt: skip
+
+
+def check_flags(flags: int) -> None:
+    """HostError unless KVM_CAP_XEN_HVM offers all that the back-end is made of."""
+    if not flags:
+        raise HostError(
+            "KVM here lacks KVM_CAP_XEN_HVM, so --xen cannot work; "
+            "use a kernel built with CONFIG_KVM_XEN, or try it with `vmm lab run`"
+        )
+    lacks = [n for n in NEEDED if not flags & getattr(lib, f"KVM_XEN_HVM_CONFIG_{n}")]
+    if lacks:
+        raise HostError(
+            f"KVM_CAP_XEN_HVM is {flags:#x} here and lacks {', '.join(lacks)}, which --xen needs; "
+            "use Linux 5.19 or later with scheduler statistics"
+        )
+
+
+class KvmXen:
+    """One domain's. Methods named vcpu_* only on that vCPU's thread, or while it is parked.
+
+    Pages are guest-physical addresses, `None` for none. KvmError where the kernel refuses.
+    """
+
+    def __init__(self, vm: Vm, vcpu_ids: tuple[int, ...], flags: int, version: int) -> None:
+        """vcpu_ids: KVM's number of each vCPU. flags: KVM_CAP_XEN_HVM's value."""
+        check_flags(flags)
+        self._vm, self._vcpu_ids = vm, vcpu_ids
+        self._mirrored: set[int] = set()  # ports that KVM sends by itself
+        wanted = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
+        vm.xen_hvm_config(wanted, abi.HYPERCALL_MSR)
+        self._set(lib.KVM_XEN_ATTR_TYPE_XEN_VERSION, xen_version=version)
+
+    # --- the domain
+
+    def _set(self, kind: int, **fields: int) -> None:
+        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": kind, "u": fields})
+        self._vm.xen_hvm_set_attr(attr)
+
+    def wide(self) -> bool:
+        """Whether shared pages have the 64-bit layout. KVM knows: the hypercall MSR latches it."""
+        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_LONG_MODE})
+        self._vm.xen_hvm_get_attr(attr)
+        return bool(attr.u.long_mode)
+
+    def set_wide(self, wide: bool) -> None:
+        self._set(lib.KVM_XEN_ATTR_TYPE_LONG_MODE, long_mode=wide)
+
+    def set_shared_info(self, gpa: int | None) -> None:
+        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_SHARED_INFO})
+        attr.u.shared_info.gfn = NO_GUEST_PAGE if gpa is None else gpa // abi.PAGE
+        self._vm.xen_hvm_set_attr(attr)
+
+    def set_upcall_vector(self, vector: int) -> None:
+        """For vCPUs without one of their own; 0: none."""
+        self._set(lib.KVM_XEN_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
+
+    # --- event channels
+
+    def connect(self, port: int, kind: int, target: int, vcpu: int) -> None:
+        """What the guest sends to `port` arrives at its own port `target`, which tells `vcpu`."""
+        self.disconnect(port)
+        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
+        evtchn = attr.u.evtchn
+        evtchn.send_port, evtchn.type = port, kind
+        evtchn.deliver.port.port = target
+        evtchn.deliver.port.vcpu = self._vcpu_ids[vcpu]
+        evtchn.deliver.port.priority = PRIORITY_2LEVEL
+        self._vm.xen_hvm_set_attr(attr)
+        self._mirrored.add(port)
+
+    def disconnect(self, port: int) -> None:
+        """What the guest sends to `port` is a hypercall for us again."""
+        if port not in self._mirrored:
+            return
+        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
+        attr.u.evtchn.send_port, attr.u.evtchn.flags = port, lib.KVM_XEN_EVTCHN_DEASSIGN
+        self._vm.xen_hvm_set_attr(attr)
+        self._mirrored.discard(port)
+
+    def send(self, port: int, vcpu: int) -> bool:
+        """Sets the port's pending bit and tells the vCPU. False: there is no page to set it in."""
+        try:
+            self._vm.xen_hvm_evtchn_send(port, self._vcpu_ids[vcpu], PRIORITY_2LEVEL)
+        except KvmError:
+            return False
+        return True
+
+    def raise_vector(self, vcpu: int, vector: int) -> None:
+        """An interrupt for the vCPU's local APIC."""
+        self._vm.signal_msi(LAPIC_MESSAGES | self._vcpu_ids[vcpu] << 12, vector)
+
+    # --- one vCPU
+
+    def vcpu_begin(self, vcpu: KvmVcpu, index: int) -> None:
+        """Once, before it runs: its number for Xen."""
+        _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID, vcpu_id=index)
+
+    def vcpu_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
+        _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, gpa)
+
+    def vcpu_time_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
+        _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, gpa)
+
+    def vcpu_runstate(self, vcpu: KvmVcpu, gpa: int | None) -> None:
+        _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, gpa)
+
+    def vcpu_runstate_times(self, vcpu: KvmVcpu) -> tuple[int, int, tuple[int, int, int, int]]:
+        """State, when it began, and nanoseconds running, runnable, blocked and offline."""
+        kind = lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_DATA
+        run = _get_vcpu(vcpu, kind).u.runstate
+        times = (run.time_running, run.time_runnable, run.time_blocked, run.time_offline)
+        return int(run.state), int(run.state_entry_time), times
+
+    def vcpu_upcall_vector(self, vcpu: KvmVcpu, vector: int) -> None:
+        """A vector of its local APIC, to be ended with EOI; 0: the domain's."""
+        _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
+
+    def vcpu_timer(self, vcpu: KvmVcpu, port: int, expires: int = 0) -> None:
+        """The port of its timer, 0 for none; `expires`: when it next goes off, 0 for never."""
+        timer = {"port": port, "priority": PRIORITY_2LEVEL, "expires_ns": expires}
+        attr = ffi.new(
+            "struct kvm_xen_vcpu_attr *",
+            {"type": lib.KVM_XEN_VCPU_ATTR_TYPE_TIMER, "u": {"timer": timer}},
+        )
+        vcpu.xen_set_attr(attr)
+
+    def now(self) -> int:
+        """The domain's system time in nanoseconds."""
+        return int(self._vm.get_clock().clock)
+
+    def reset(self) -> None:
+        """The domain's part as at the start; the vCPUs' parts are set one by one."""
+        for port in sorted(self._mirrored):
+            self.disconnect(port)
+        self.set_shared_info(None)
+        self.set_upcall_vector(0)
+        self.set_wide(False)
+
+
+def _set_vcpu(vcpu: KvmVcpu, kind: int, **fields: int) -> None:
+    vcpu.xen_set_attr(ffi.new("struct kvm_xen_vcpu_attr *", {"type": kind, "u": fields}))
+
+
+def _get_vcpu(vcpu: KvmVcpu, kind: int) -> Any:
+    attr = ffi.new("struct kvm_xen_vcpu_attr *", {"type": kind})
+    vcpu.xen_get_attr(attr)
+    return attr
+
+
+def _set_page(vcpu: KvmVcpu, kind: int, gpa: int | None) -> None:
+    _set_vcpu(vcpu, kind, gpa=NO_GUEST_PAGE if gpa is None else gpa)
