@@ -206,8 +206,10 @@ OTHER_OPTIONS: tuple[Option, ...] = (
     _row(VFIO, "--json", "flag", "", "", "Print JSON instead of a table.", command="vfio", toml=""),
     _row(VFIO, "-g --group", "flag", "", "", "Take every function of the IOMMU group along.",
          command="vfio", verbs="check bind", toml=""),
-    _row(VFIO, "-n --dry-run", "flag", "", "", "Print the commands that do the same, and change "
-         "nothing.", command="vfio", verbs="bind restore", toml=""),
+    _row(VFIO, "-n --dry-run", "flag", "", "", "Print what would be done, and change nothing.",
+         command="vfio", verbs="bind restore reset", toml=""),
+    _row(VFIO, "--hot", "flag", "", "", "Reset the bus, with every function on it.",
+         command="vfio", verbs="reset", toml=""),
     _row(VFIO, "--force", "flag", "", "", "Take functions that the host uses.",
          command="vfio", verbs="bind", toml=""),
     _row(VFIO, "--really", "flag", "", "", "With --force: take the host's root disk or its last "

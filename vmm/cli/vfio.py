@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vmm.cli.generate import table_command
+from vmm.cli.vfiodevice import INFO, RESET, info_functions, reset_functions
 from vmm.cli.vfiotext import as_dictionary, as_tree, reasons_text
 from vmm.errors import EXIT_HOST, EXIT_OK
 from vmm.options import options_of
@@ -144,6 +145,8 @@ for name, run, text in (
     ("check", check_functions, CHECK),
     ("bind", bind_functions, BIND),
     ("restore", restore_functions, RESTORE),
+    ("info", info_functions, INFO),
+    ("reset", reset_functions, RESET),
 ):
     arguments = _addresses(required=name != "restore")
     rows = options_of("vfio", name)

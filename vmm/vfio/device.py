@@ -151,15 +151,20 @@ class PciDevice:
         except VfioError:
             return []
 
-    def hot_reset(self) -> list[Affected]:
-        """The bus or slot that the function is on. HostError unless all of that is this process's.
-
-        Returns what was reset.
-        """
+    def resettable_bus(self) -> list[Affected]:
+        """hot_reset_set(), or a HostError that says why hot_reset() would fail."""
         found = self.hot_reset_set()
         strange = [one.address for one in found if not one.owned]
         if not found or strange:
             why = f"that would reset {', '.join(strange)} too" if strange else "no bus reset here"
             raise HostError(f"Resetting the bus of {self.address} failed: {why}")
+        return found
+
+    def hot_reset(self) -> list[Affected]:
+        """The bus or slot that the function is on. HostError unless all of that is this process's.
+
+        Returns what was reset.
+        """
+        found = self.resettable_bus()
         self.fd.pci_hot_reset(self.iommu.reset_tokens())
         return found
