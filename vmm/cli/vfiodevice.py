@@ -1,4 +1,4 @@
-"""`vmm vfio info` and `reset`: what a bound function has, as a driver would see it, and its resets."""
+"""`vmm vfio info` and `reset`: what a bound function has, as a driver would see it; resets."""
 
 from __future__ import annotations
 
