@@ -52,8 +52,9 @@ int64_t ram_collapse(void *hva, uint64_t start, uint64_t len)
 	uint64_t end = (start + len) & ~(RAM_HUGE_PAGE - 1);
 
 	for (uint64_t at = first; at < end; at += RAM_HUGE_PAGE) {
-		volatile uint8_t *byte = (uint8_t *)hva + at;
-		*byte = *byte; // an empty extent is not collapsed
+		// An empty extent is not collapsed; a read is enough to fill it. Never a write: the
+		// guest may be writing there.
+		(void)*(volatile uint8_t *)((uint8_t *)hva + at);
 	}
 	if (first >= end)
 		return 0;

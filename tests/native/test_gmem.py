@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +142,37 @@ def test_load_file_refuses_a_file_that_ends_early(tmp_path: Path) -> None:
 def test_hugetlb_without_reserved_pages_says_how_to_reserve_them() -> None:
     with pytest.raises(HostError, match=r"vm.nr_hugepages=512"):
         GuestMemory(layout.GIB, "hugetlb").write(0, b"x")
+
+
+READ_ONLY = """
+import mmap, os
+from vmm.hugepages import HUGE_PAGE
+from vmm.native import ffi, lib
+
+fd = os.memfd_create("ram")
+os.ftruncate(fd, 2 * HUGE_PAGE)
+memory = mmap.mmap(fd, 2 * HUGE_PAGE, mmap.MAP_SHARED, mmap.PROT_READ)
+at = int(ffi.cast("uintptr_t", ffi.from_buffer(memory)))
+lib.ram_collapse(ffi.cast("void *", at), 0, 2 * HUGE_PAGE)
+"""
+
+
+def test_collapsing_does_not_write_what_a_guest_may_be_writing() -> None:
+    """It would take back what the guest stored since: a page that may not be written tells."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_collapsing_fills_what_is_empty() -> None:
+    memory = GuestMemory(4 * layout.MIB)
+    (region,) = memory.regions
+
+    done = region.collapse(0, 4 * layout.MIB)
+
+    assert done in (4 * layout.MIB, -errno.EINVAL)  # Linux before 6.1 knows no such advice
+    pages = 1024 if done > 0 else 2
+    assert os.fstat(region.fd).st_blocks * 512 == pages * 4096
+    memory.close()
