@@ -57,7 +57,8 @@ def _lean_boot() -> int:
 
     gc.disable()  # until the guest runs (vmm/control/run.py)
     here = __file__.rpartition("/")[0]
-    file = f"{here}/__pycache__/boot.{sys.implementation.cache_tag}.bundle"
+    kind = f"{sys.implementation.cache_tag}.{sys.flags.optimize}"  # asserts or none, as .pyc files
+    file = f"{here}/__pycache__/boot.{kind}.bundle"
     bundle = Bundle("vmm", here.rpartition("/")[0], file)
     sys.meta_path.insert(0, bundle)
     code = main()

@@ -80,18 +80,22 @@ class Bundle:
 
 
 def _entry(module: ModuleType, folder: str) -> Entry | None:
-    """None for a module that comes from a bundle already, or not from a source in `folder`."""
+    """None for a module from a bundle, from elsewhere than `folder`, or without its source now."""
     spec = module.__spec__
     if spec is None or not isinstance(spec.loader, SourceFileLoader):
         return None
     source = spec.loader.path
     if not source.startswith(f"{folder}/"):
         return None
-    code = spec.loader.get_code(module.__name__)
+    stamp = _stamp(source)  # before the source is read: it may be changed at any time
+    try:
+        code = spec.loader.get_code(module.__name__)
+    except (OSError, SyntaxError, ValueError):  # it is gone, or half written
+        return None
     if code is None:
         return None
     below = source[len(folder) + 1 :]
-    return below, spec.submodule_search_locations is not None, _stamp(source), code
+    return below, spec.submodule_search_locations is not None, stamp, code
 
 
 def _stamp(path: str) -> Stamp:

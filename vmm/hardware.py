@@ -13,7 +13,7 @@ from vmm.coalesce import Coalesce
 from vmm.context import DeviceContext
 from vmm.errors import HostError, StateError
 from vmm.irq import IrqRouter
-from vmm.kvm import caps, clock, cpuid, irqchip_state, state, topology
+from vmm.kvm import caps, clock, cpuid, irqchip_state, plain, state, topology
 from vmm.kvm.regs import enter
 from vmm.kvm.system import System
 from vmm.loop import IoLoops
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vmm.xen.domain import XenDomain
 
 STATE_VERSION = 1
+CLOCK_MAX = (1 << 63) - 1  # ns
 MCE_BANKS = 1  # each costs a stock kernel six MSR accesses at boot; 0 is refused
 
 
@@ -221,7 +222,7 @@ class Hardware:
             raise StateError(f"This saved machine has version {saved.get('version')!r}, not 1")
         if names != set(saved["devices"]) or len(saved["vcpus"]) != len(self.vcpus):
             raise StateError("This saved machine has other devices or another number of vCPUs")
-        lib.vclock_set(self.clock, saved["clock"])
+        lib.vclock_set(self.clock, plain.number(saved["clock"], CLOCK_MAX, "clock"))
         for device in self.devices:
             device.load(saved["devices"][device.name])
         irqchip_state.load(self.vm, saved["irqchip"])

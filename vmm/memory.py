@@ -241,6 +241,7 @@ class GuestMemory(Accessor):
     def close(self) -> None:
         if self._watch is not None:
             self._watch.close()
+            self._watch = None
         for region in self.regions:
             region.close()
         self.regions.clear()

@@ -122,6 +122,7 @@ static void queue_stop(struct virtio_dev *d, uint32_t queue)
 static void quiesce(struct virtio_dev *d)
 {
 	sync_if_owed(of(d));
+	flush_queues(of(d)); // what that found done
 	settle(of(d));
 }
 

@@ -51,6 +51,17 @@ void vblk_finish(struct vblk_request *r, uint8_t status)
 	give_request(v, r->queue, r);
 }
 
+static bool is_within(const struct vblk *v, uint64_t sector, uint64_t count)
+{
+	return sector <= v->sectors && count <= v->sectors - sector;
+}
+
+static uint32_t reject(struct vblk *v)
+{
+	count_own(&v->rejected, 1);
+	return VIRTIO_BLK_S_IOERR;
+}
+
 // Has the back-end do the next one of a request's segments; false: there is none.
 static bool next_segment(struct vblk_request *r)
 {
@@ -71,7 +82,11 @@ static void on_done(struct blk_request *blk, int err)
 	struct vblk_request *r = container_of(blk, struct vblk_request, blk);
 
 	if (!err && unlikely(next_segment(r))) {
-		blk_submit(r->v->blk, &r->blk);
+		// The disk may have become smaller since the segments were found good.
+		if (is_within(r->v, blk->offset / BLK_SECTOR, blk->len / BLK_SECTOR))
+			blk_submit(r->v->blk, blk);
+		else
+			vblk_finish(r, (uint8_t)reject(r->v));
 	} else if (likely(!err)) {
 		vblk_finish(r, VIRTIO_BLK_S_OK);
 	} else if (err == -EOPNOTSUPP) {
@@ -86,21 +101,10 @@ static void on_done(struct blk_request *blk, int err)
 
 // --- What the driver asks for
 
-static uint32_t reject(struct vblk *v)
-{
-	count_own(&v->rejected, 1);
-	return VIRTIO_BLK_S_IOERR;
-}
-
 static uint32_t unsupported(struct vblk *v)
 {
 	count_own(&v->unsupported, 1);
 	return VIRTIO_BLK_S_UNSUPP;
-}
-
-static bool is_within(const struct vblk *v, uint64_t sector, uint64_t count)
-{
-	return sector <= v->sectors && count <= v->sectors - sector;
 }
 
 // The driver may have declined the cache, or never learnt to flush it (5.2.6.2).

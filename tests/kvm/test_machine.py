@@ -191,6 +191,9 @@ def test_saving_what_was_loaded_gives_the_same_state() -> None:
         time.sleep(0.2)
         machine.pause()
         first = machine.save()
+        for impossible in (-1, 1 << 63, 0.5):
+            with pytest.raises(StateError, match="The saved clock cannot be"):
+                machine.load(first | {"clock": impossible})
         machine.load(json.loads(json.dumps(first)))
         second = machine.save()
         machine.resume()

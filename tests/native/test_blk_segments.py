@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import pytest
 from tests.native.blkrig import (
     DISCARD,
     ENGINES,
+    IOERR,
     OK,
     SECTOR,
     UNMAP,
     WRITE_ZEROES,
     BlkRig,
+    header,
     segment,
 )
+from tests.native.heldrig import HeldRig
+from tests.virtiopci import wait_for
 
 SECTORS = 1024
 WHOLE = b"x" * SECTORS * SECTOR
@@ -91,3 +96,26 @@ def test_segments_and_other_requests_take_turns(rig: BlkRig, image: Path) -> Non
         rig.request(4)
     assert zeros(image) == list(range(0, 64, 2))
     assert rig.counters()["zeros"] == 32
+
+
+def test_disk_that_shrinks_between_segments_stays_small(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second segment was within the disk when the request came."""
+    with HeldRig(image, "threads", monkeypatch) as rig:
+        ring = rig.start()
+        segments = segment(3, 1) + segment(SECTORS - 1, 1)
+        chain = ring.add([header(WRITE_ZEROES, 0), segments], [1])
+        ring.publish()
+        rig.driver.notify(0)
+        wait_for(lambda: rig.counters()["chains"] == 1, "the device to take the request")
+        os.truncate(image, SECTORS // 2 * SECTOR)
+        rig.device.resize()
+        rig.release()
+
+        wait_for(lambda: rig.counters()["rejected"] == 1, "the refusal of the second segment")
+        rig.settle()
+
+        assert rig.memory.read(chain.into[0][0], 1) == bytes([IOERR])
+    assert image.stat().st_size == SECTORS // 2 * SECTOR
+    assert zeros(image) == [3]

@@ -176,3 +176,11 @@ def test_collapsing_fills_what_is_empty() -> None:
     pages = 1024 if done > 0 else 2
     assert os.fstat(region.fd).st_blocks * 512 == pages * 4096
     memory.close()
+
+
+def test_memory_that_was_watched_closes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmm.memory.policy", lambda: "never")
+    memory = GuestMemory(4 * layout.MIB)
+    memory.watch()
+    memory.close()
+    memory.close()

@@ -156,6 +156,26 @@ def test_a_source_that_is_gone_is_not_imported(started: Started) -> None:
         started.start("parcel.one")
 
 
+@pytest.mark.parametrize("became", [None, "value = (", "value = '\\0'\0"])
+def test_a_source_that_changes_under_a_run_is_left_out(
+    started: Started, monkeypatch: pytest.MonkeyPatch, became: str | None
+) -> None:
+    """The run is over by then and went well: nothing may be raised any more."""
+    update = Bundle.update
+
+    def change_and_update(bundle: Bundle) -> None:
+        source = started.package / "one.py"
+        source.unlink() if became is None else source.write_text(became)
+        update(bundle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bundle, "update", change_and_update)
+        assert started.start("parcel.one")[0].value == 1
+    started.write("one", "value = 3\n")
+
+    assert started.start("parcel.one")[0].value == 3
+
+
 def test_nothing_new_leaves_the_file_alone(started: Started) -> None:
     started.start("parcel.one")
     before = started.file.stat().st_ino
