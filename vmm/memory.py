@@ -85,8 +85,9 @@ class Region:
                 f"{os.strerror(error)}; leave out --mem-prealloc or give the guest less"
             )
 
-    def close(self) -> None:
-        lib.ram_unmap(self._pointer, self.size)
+    def close(self, unmap: bool = True) -> None:
+        if unmap:
+            lib.ram_unmap(self._pointer, self.size)
         os.close(self.fd)
 
 
@@ -168,6 +169,7 @@ class GuestMemory(Accessor):
         self._vm: Vm | None = None
         self._collapses = backing == "auto" and policy() == "never"
         self._watch: Watch | None = None
+        self._abandoned = False
         self._first = 0
         try:
             for gpa, length in layout.ram_ranges(size):
@@ -238,10 +240,14 @@ class GuestMemory(Accessor):
         for region in self.regions:
             region.populate()
 
+    def abandon(self) -> None:
+        """Somebody still writes there, and nobody waits for it: mappings outlive `close()`."""
+        self._abandoned = True
+
     def close(self) -> None:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
         for region in self.regions:
-            region.close()
+            region.close(unmap=not self._abandoned)
         self.regions.clear()

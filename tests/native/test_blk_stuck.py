@@ -35,6 +35,7 @@ rig.__exit__()
 del rig, ring
 gc.collect()
 assert ffi.unpack(struct, 16) == before, "freed"
+assert "guest-ram" in Path("/proc/self/maps").read_text(), "unmapped"
 print("over")
 """
 

@@ -63,6 +63,7 @@ class VirtioPci(PciDevice):
     ) -> None:
         transport = transport or TransportConfig()
         self.device, self.core = device, device.core
+        self._memory = context.memory
         self.queues = int(self.core.pointer.queue_count)
         if transport.platform:
             bit = 1 << lib.VIRTIO_F_ACCESS_PLATFORM
@@ -192,7 +193,7 @@ class VirtioPci(PciDevice):
         try:
             self.core.close()
         except BaseException:  # whatever it waits for still ends in all of this
-            for part in (self.device, self.msix, self.registers, self.function):
+            for part in (self.device, self.msix, self.registers, self.function, self._memory):
                 part.abandon()
             raise
         super().close()
