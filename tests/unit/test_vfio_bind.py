@@ -63,7 +63,7 @@ def test_both_are_taken_and_given_back(tree: Tree, kernel: Kernel, binder: Binde
 def test_what_is_bound_already_stays_and_is_not_ours_to_give_back(
     tree: Tree, kernel: Kernel, binder: Binder
 ) -> None:
-    tree.function("0000:03:00.0", driver="vfio-pci", driver_override="vfio-pci")
+    tree.function("0000:03:00.0", driver="vfio-pci", driver_override="vfio-pci", group=3)
 
     assert take(binder, "0000:03:00.0") == []
     assert kernel.written == []

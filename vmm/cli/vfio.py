@@ -84,10 +84,10 @@ def check_functions(options: dict[str, Any]) -> int:
 def bind_functions(options: dict[str, Any]) -> int:
     picked, binder = chosen(options), Binder()
     force, really = bool(options.get("force")), bool(options.get("really"))
-    binder.refuse(picked, force=force, really=really)
     if options.get("dry_run"):
+        binder.refuse(picked, force, really)
         return _dry(options, binder.plan(picked))
-    done = binder.bind(picked)
+    done = binder.bind(picked, force, really)
     if options.get("json"):
         show_json({"bound": done})
     else:

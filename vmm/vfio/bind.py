@@ -74,29 +74,41 @@ class Binder:
             steps.append(Step(path=f"{DRIVERS}/{one.driver}/unbind", text=one.address))
         return [*steps, Step(path=PROBE, text=one.address)]
 
-    def bind(self, picked: Sequence[Function]) -> list[str]:
-        """Binds all of them to vfio-pci, or none. Returns those that were not bound before."""
+    def bind(
+        self, picked: Sequence[Function], force: bool = False, really: bool = False
+    ) -> list[str]:
+        """Binds all of them to vfio-pci, or none. Returns those that were not bound before.
+
+        HostError, and nothing is changed, where refuse() finds a reason: it is asked before the
+        lock is taken, and again behind it, because another process may just have let go of it.
+        """
+        self.refuse(picked, force, really)
         self._load()
         done: list[str] = []
+        added: list[str] = []
         with Journal(self.root) as journal:
+            now = [function(one.address, self.root) for one in picked]
+            self.refuse(now, force, really)
             try:
-                for one in picked:
+                for one in now:
                     steps = self._steps(one)
                     if not steps:
                         continue
-                    entry = Entry(address=one.address, driver=one.driver, override=one.override)
-                    journal.add(entry)
-                    done.append(one.address)
+                    if not _half_way(one, journal):
+                        entry = Entry(address=one.address, driver=one.driver, override=one.override)
+                        journal.add(entry)
+                        added.append(one.address)
                     self._do(steps)
                     self._expect(one.address, VFIO_PCI)
+                    done.append(one.address)
             except (HostError, KeyboardInterrupt) as error:
-                self._undo(done, journal, error)
+                self._undo(added, journal, error)
                 raise
         return done
 
-    def _undo(self, done: Sequence[str], journal: Journal, cause: BaseException) -> None:
+    def _undo(self, added: Sequence[str], journal: Journal, cause: BaseException) -> None:
         problems = []
-        for address in reversed(done):
+        for address in reversed(added):
             try:
                 self._give_back(address, journal)
             except HostError as error:
@@ -200,6 +212,15 @@ class Binder:
                 f"{address} should have {_driver(driver)} now and has {_driver(now)}; "
                 "`dmesg` tells why"
             )
+
+
+def _half_way(one: Function, journal: Journal) -> bool:
+    """Whether somebody was killed while he took the function or gave it back.
+
+    Then the entry of that time tells what to come back to, and what is seen now does not.
+    """
+    between = one.override == VFIO_PCI or not one.driver
+    return between and journal.get(one.address) is not None
 
 
 def _driver(name: str) -> str:

@@ -61,9 +61,7 @@ class Passthrough:
         picked = [one for one in map(function, self._members) if not one.bridge]
         if all(for_vfio(one) for one in picked):
             return  # also for a user who may open it and not bind it
-        binder = Binder()
-        binder.refuse(picked, self._force)
-        self._bound = binder.bind(picked)
+        self._bound = Binder().bind(picked, self._force)
 
     def _give_back(self, cause: BaseException | None) -> None:
         closers = [one.close for one in (self.device, self._own) if one is not None]
