@@ -6,11 +6,13 @@ One file for each function, below /run: after a reboot the host has its drivers 
 from __future__ import annotations
 
 import os
+import time
 
 from vmm.errors import HostError
 from vmm.host.files import write_atomically
 from vmm.host.survey import at
 from vmm.record import Record
+from vmm.vfio.usage import holders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/run/vmm/vfio"
 VERSION = 1
+PATIENCE = 60.0  # seconds for another process, whose drivers may each need write_bounded's
 
 
 class Entry(Record):
@@ -31,23 +34,48 @@ class Entry(Record):
 class Journal:
     """The entries of all functions taken and not yet given back. Locked while it is entered."""
 
-    def __init__(self, root: str = "/") -> None:
+    def __init__(self, root: str = "/", patience: float = PATIENCE) -> None:
         self.folder = at(root, FOLDER)
+        self._root, self._patience = root, patience
         self._lock = -1
 
     def __enter__(self) -> Journal:
-        import fcntl
-
+        path = f"{self.folder}/lock"
         try:
-            os.makedirs(self.folder, mode=0o755, exist_ok=True)
-            self._lock = os.open(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            # One at a time: the mode given to makedirs is not that of the folders on the way.
+            for folder in (os.path.dirname(self.folder), self.folder):
+                os.makedirs(folder, mode=0o755, exist_ok=True)
+            # Whoever may open it may lock it, and keep everybody else waiting.
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HostError(
                 f"Writing down in {self.folder} what is changed failed: {error.strerror}; "
                 "run the command with sudo"
             ) from error
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            self._wait(path)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def _wait(self, path: str) -> None:
+        import fcntl
+
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() >= end:
+                    found = [f"process {one.pid} ({one.name})" for one in holders(path, self._root)]
+                    who = ", ".join(found) or "another process"
+                    raise HostError(
+                        f"Locking {path} failed: {who} has held it for {self._patience:g} s; "
+                        "end that one, or wait for it, then try again"
+                    ) from error
+            time.sleep(0.05)
 
     def __exit__(self, *_exception: object) -> None:
         os.close(self._lock)
@@ -102,7 +130,14 @@ class Journal:
         return Entry(address=address, driver=words[0], override=words[1])
 
     def remove(self, address: str) -> None:
+        """Forgets one function, also one that has no entry. HostError if that cannot be."""
+        path = self._path(address)
         try:
-            os.unlink(self._path(address))
+            os.unlink(path)
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise HostError(
+                f"{address} was given back, and removing its record failed: {error.strerror}; "
+                f"remove it with `sudo rm {path}`"
+            ) from error
