@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,88 @@ def test_swap(tree: Tree, disk: str) -> None:
 
     assert uses(DISK, tree.root) == [
         Use(what="/dev/nvme0n1p1 is swap space", mend="swapoff /dev/nvme0n1p1")
+    ]
+
+
+@pytest.fixture
+def claimed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of nodes that somebody has for himself; a file of the made-up host cannot be that."""
+    names: set[str] = set()
+    plain = os.open
+
+    def exclusive(path: str, flags: int) -> int:
+        assert flags & os.O_EXCL
+        if path.removeprefix(f"{tree.root}/dev/") in names:
+            raise OSError(errno.EBUSY, "Device or resource busy", path)
+        return plain(path, flags)
+
+    monkeypatch.setattr(os, "open", exclusive)
+    return names
+
+
+def test_what_a_pool_or_another_namespace_claims(tree: Tree, disk: str, claimed: set[str]) -> None:
+    assert uses(DISK, tree.root) == []
+
+    claimed |= {"nvme0n1", "nvme0n1p1"}  # the kernel refuses the disk of a part as well
+
+    (use,) = uses(DISK, tree.root)
+    assert use.what == "/dev/nvme0n1p1 is claimed by a file system, a pool, or a process"
+    assert "lsblk /dev/nvme0n1p1" in use.mend
+
+
+def test_a_whole_disk_that_is_claimed(tree: Tree, claimed: set[str]) -> None:
+    folder = tree.function(DISK, kind=0x010802, driver="nvme")
+    tree.disk("cciss!c0d0", folder, "104:0")
+    claimed.add("cciss/c0d0")
+
+    (use,) = uses(DISK, tree.root)
+    assert use.what.startswith("/dev/cciss/c0d0 is claimed by")
+
+
+def test_a_claim_that_is_told_already_is_not_told_twice(
+    tree: Tree, disk: str, claimed: set[str]
+) -> None:
+    tree.disk("nvme0n1p2", disk, "259:2", inside="nvme0n1")
+    tree.mounted(("259:1", "/srv", "/dev/nvme0n1p1"))
+    claimed |= {"nvme0n1", "nvme0n1p1"}
+    assert [use.mend for use in uses(DISK, tree.root)] == ["umount /srv"]
+
+    claimed.add("nvme0n1p2")  # a further part of the same file system
+
+    assert [use.what.partition(" is ")[0] for use in uses(DISK, tree.root)] == [
+        "/dev/nvme0n1p1",
+        "/dev/nvme0n1p2",
+    ]
+
+
+def test_a_claim_names_the_disk_that_is_built_on_it(
+    tree: Tree, disk: str, claimed: set[str]
+) -> None:
+    tree.file("sys/devices/virtual/block/dm-0/dev", "253:0")
+    tree.link("sys/class/block/dm-0", "sys/devices/virtual/block/dm-0")
+    tree.file(f"{disk}/block/nvme0n1/holders/dm-0", "")
+    claimed.add("nvme0n1")
+
+    assert [use.what for use in uses(DISK, tree.root)] == ["/dev/nvme0n1 is claimed by /dev/dm-0"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENXIO])
+def test_who_may_not_look_claims_nothing(
+    tree: Tree, disk: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(path: str, flags: int) -> int:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    assert uses(DISK, tree.root) == []
+
+
+def test_a_process_that_has_a_part_of_a_disk_open(tree: Tree, disk: str) -> None:
+    tree.process(42, "qemu", "/dev/nvme0n1p1")
+
+    assert uses(DISK, tree.root) == [
+        Use(what="/dev/nvme0n1p1 is open in process 42 (qemu)", mend="kill 42")
     ]
 
 

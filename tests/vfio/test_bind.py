@@ -105,6 +105,19 @@ def test_a_kill_at_any_point_is_mended_by_restore(disk: str, writes: int) -> Non
     until(disk_works)
 
 
+def test_a_disk_that_somebody_claims_must_be_asked_for(disk: str) -> None:
+    fd = os.open(DISK_NODE, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)  # as a pool or a mount does
+    try:
+        done = vmm("bind", disk)
+    finally:
+        os.close(fd)
+
+    assert done.returncode == EXIT_HOST
+    assert f"{disk} cannot be taken: {DISK_NODE} is claimed by" in done.stderr
+    assert "say --force to take it all the same" in done.stderr
+    assert driver(disk) == "nvme"
+
+
 def test_a_link_that_is_up_must_be_asked_for_twice(card: str) -> None:
     (name,) = os.listdir(f"/sys/bus/pci/devices/{card}/net")
     subprocess.run(["ip", "link", "set", name, "up"], check=True)

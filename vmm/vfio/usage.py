@@ -1,4 +1,4 @@
-"""What the host does with a PCI function right now: disks that are mounted, links that are up.
+"""What the host does with a PCI function right now: disks mounted or claimed, links that are up.
 
 What is beneath a function in the tree of devices belongs to it. Disks made of disks (device mapper,
 RAID, partitions, NVMe with several paths) and links made of links (bridges, bonds) are followed.
@@ -6,6 +6,7 @@ RAID, partitions, NVMe with several paths) and links made of links (bridges, bon
 
 from __future__ import annotations
 
+import errno
 import os
 
 from vmm.host.survey import at, read
@@ -49,20 +50,59 @@ def uses(address: str, root: str = "/", taken: Sequence[str] = ()) -> list[Use]:
 
 
 def _disks(address: str, root: str) -> Iterator[Use]:
-    names = _block_devices(address, root)
+    above = _block_devices(address, root)
+    names = set(above)
+    told: set[str] = set()
     for line in read(root, "/proc/self/mountinfo").splitlines():
         words = line.split()
         if "-" not in words or len(words) < words.index("-") + 3:
             continue
         source, place = words[words.index("-") + 2], words[4]
-        if _node(source, root) in names or _by_number(words[2], root) in names:
+        mounted = names & {_node(source, root), _by_number(words[2], root)}
+        if mounted:
+            told |= mounted
             vital = place in ROOTS
             mend = "run the host from another disk" if vital else f"umount {place}"
             yield Use(what=f"{source} is mounted at {place}", mend=mend, vital=vital)
     for line in read(root, "/proc/swaps").splitlines()[1:]:
         source = line.split()[0]
         if _node(source, root) in names:
+            told.add(_node(source, root))
             yield Use(what=f"{source} is swap space", mend=f"swapoff {source}")
+    for path, holder in _open_by({_path(name) for name in names}, root):
+        who = f"process {holder.pid} ({holder.name})"
+        yield Use(what=f"{path} is open in {who}", mend=f"kill {holder.pid}")
+    yield from _claims(above, told, root)
+
+
+def _claims(above: dict[str, list[str]], told: set[str], root: str) -> Iterator[Use]:
+    """Disks that the kernel or a process keeps for itself, in whatever way that is not `told`.
+
+    That is all a pool, the further disks of a file system, and a mount elsewhere let us see. What
+    claims a part of a disk claims the disk: only the uppermost is told.
+    """
+    busy = {name for name in above if _is_claimed(at(root, _path(name)))}
+    for name in sorted(busy - told):
+        if busy.isdisjoint(above[name]) and told.isdisjoint(above[name]):
+            path, owners = _path(name), _list(f"/sys/class/block/{name}/holders", root)
+            users = ", ".join(map(_path, owners))
+            what = f"{path} is claimed by {users or 'a file system, a pool, or a process'}"
+            yield Use(what=what, mend=f"`lsblk {path}` and `fuser -v {path}` may tell whose it is")
+
+
+def _is_claimed(path: str) -> bool:
+    """Whether somebody has the block device for himself. Who may not open it does not know."""
+    flags = os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK | os.O_CLOEXEC  # without waiting for a medium
+    try:
+        os.close(os.open(path, flags))
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
+
+
+def _path(name: str) -> str:
+    """The node of a block device; sysfs has "!" where its name has a slash."""
+    return f"/dev/{name.replace('!', '/')}"
 
 
 def _node(path: str, root: str) -> str:
@@ -77,18 +117,18 @@ def _by_number(number: str, root: str) -> str:
         return ""
 
 
-def _block_devices(address: str, root: str) -> set[str]:
-    """Names of disks at the function, of their partitions and of what is built on them."""
-    found: set[str] = set()
+def _block_devices(address: str, root: str) -> dict[str, list[str]]:
+    """Disks at the function, their partitions and what is built on them: name to those above it."""
+    found: dict[str, list[str]] = {}
     todo = [name for name in _list("/sys/class/block", root) if _beneath(name, address, root)]
     while todo:
         name = todo.pop()
         if name in found:
             continue
-        found.add(name)
-        todo += _list(f"/sys/class/block/{name}/holders", root)
+        found[name] = _list(f"/sys/class/block/{name}/holders", root)
         inner = _list(f"/sys/class/block/{name}", root)
-        todo += [part for part in inner if part in _list("/sys/class/block", root)]
+        found[name] += [part for part in inner if part in _list("/sys/class/block", root)]
+        todo += found[name]
     return found
 
 
@@ -165,19 +205,23 @@ def _carriers(root: str) -> set[str]:
 
 def holders(path: str, root: str = "/") -> list[Holder]:
     """Other processes that have the file `path` open, as far as this user may see."""
-    found = []
+    return [holder for _path, holder in _open_by({path}, root)]
+
+
+def _open_by(paths: set[str], root: str) -> Iterator[tuple[str, Holder]]:
     for pid in _list("/proc", root):
         if not pid.isdecimal() or int(pid) == os.getpid():
             continue
-        for fd in _list(f"/proc/{pid}/fd", root):
-            try:
-                target = os.readlink(at(root, f"/proc/{pid}/fd/{fd}"))
-            except OSError:
-                continue
-            if target == path:
-                found.append(Holder(pid=int(pid), name=read(root, f"/proc/{pid}/comm")))
-                break
-    return found
+        found = {_target(f"/proc/{pid}/fd/{fd}", root) for fd in _list(f"/proc/{pid}/fd", root)}
+        for path in sorted(paths & found):
+            yield path, Holder(pid=int(pid), name=read(root, f"/proc/{pid}/comm"))
+
+
+def _target(path: str, root: str) -> str:
+    try:
+        return os.readlink(at(root, path))
+    except OSError:
+        return ""
 
 
 def _list(path: str, root: str) -> list[str]:
