@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/run/vmm/vfio"
 VERSION = 1
-PATIENCE = 60.0  # seconds for another process, whose drivers may each need write_bounded's
+PATIENCE = 60.0  # seconds for another process whose drivers are slow to let go
 
 
 class Entry(Record):
