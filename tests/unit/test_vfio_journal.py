@@ -42,7 +42,10 @@ def test_a_lock_that_somebody_keeps_is_told_and_not_waited_for_for_ever(tree: Tr
     tree.process(99, "vmm", path)
     late = Journal(tree.root, patience=0.1)
 
-    with Journal(tree.root), pytest.raises(HostError, match=r"process 99 \(vmm\) has held it"):
+    with (
+        Journal(tree.root),
+        pytest.raises(HostError, match=r"process 99 \(vmm\) has the file open"),
+    ):
         late.__enter__()
 
     with late:  # nothing is left of the attempt

@@ -70,10 +70,10 @@ class Journal:
             except BlockingIOError as error:
                 if time.monotonic() >= end:
                     found = [f"process {one.pid} ({one.name})" for one in holders(path, self._root)]
-                    who = ", ".join(found) or "another process"
+                    who = ", ".join(found) or "a process that does not show"
                     raise HostError(
-                        f"Locking {path} failed: {who} has held it for {self._patience:g} s; "
-                        "end that one, or wait for it, then try again"
+                        f"Locking {path} failed: another process kept it for {self._patience:g} s; "
+                        f"wait for it or end it ({who} has the file open), then try again"
                     ) from error
             time.sleep(0.05)
 

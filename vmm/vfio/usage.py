@@ -51,6 +51,8 @@ def uses(address: str, root: str = "/", taken: Sequence[str] = ()) -> list[Use]:
 
 def _disks(address: str, root: str) -> Iterator[Use]:
     above = _block_devices(address, root)
+    if not above:
+        return  # looking through all processes takes time
     names = set(above)
     told: set[str] = set()
     for line in read(root, "/proc/self/mountinfo").splitlines():
