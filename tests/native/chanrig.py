@@ -93,6 +93,14 @@ class ChanRig:
         assert lib.chan_attach(self.chan, fd, fd) == 0
         return theirs
 
+    def listen(self, path: str) -> None:
+        """Peers come by a socket at `path` from now on."""
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(4)
+            listener.setblocking(False)
+            assert lib.chan_listen(self.chan, listener.detach()) == 0
+
     def put(self, data: bytes) -> int:
         return int(lib.chan_put(self.chan, data, len(data)))
 

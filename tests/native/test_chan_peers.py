@@ -95,12 +95,8 @@ def test_input_sent_before_closing_still_arrives(rig: ChanRig) -> None:
 def test_listener_takes_one_peer_after_the_other_and_keeps_what_is_between(
     rig: ChanRig, tmp_path: object
 ) -> None:
-    listener = socket.socket(socket.AF_UNIX)
     path = f"{tmp_path}/console"
-    listener.bind(path)
-    listener.listen(4)
-    listener.setblocking(False)
-    assert lib.chan_listen(rig.chan, listener.detach()) == 0
+    rig.listen(path)
     rig.put(b"before")
     first, second = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
     first.connect(path)

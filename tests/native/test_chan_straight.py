@@ -153,12 +153,8 @@ def test_peer_without_last_words_is_gone_at_once(rig: StraightRig) -> None:
 
 
 def test_listener_tells_of_every_peer(rig: StraightRig, tmp_path: object) -> None:
-    listener = socket.socket(socket.AF_UNIX)
     path = f"{tmp_path}/port"
-    listener.bind(path)
-    listener.listen(4)
-    listener.setblocking(False)
-    assert lib.chan_listen(rig.chan, listener.detach()) == 0
+    rig.listen(path)
     rig.settle()
     assert not lib.chan_connected(rig.chan)
     for n in (1, 2):
@@ -220,12 +216,8 @@ def test_output_waits_for_the_first_who_opens_the_terminal(rig: StraightRig) -> 
 def test_peer_followed_by_another_is_told_as_gone_and_come(
     rig: StraightRig, tmp_path: object
 ) -> None:
-    listener = socket.socket(socket.AF_UNIX)
     path = f"{tmp_path}/port"
-    listener.bind(path)
-    listener.listen(4)
-    listener.setblocking(False)
-    assert lib.chan_listen(rig.chan, listener.detach()) == 0
+    rig.listen(path)
     first, second = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
     first.connect(path)
     second.connect(path)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import settings
 
 from tests import bootkit
+from tests.bindkit import binder, kernel, tree
 from tests.fakemachine import machine
 from vmm.boot import BootConfig
 
-__all__ = ["machine"]
+__all__ = ["binder", "kernel", "machine", "tree"]
 
 # No deadline: time is never a verdict. No database: nothing is written beside the tests.
 settings.register_profile("vmm", deadline=None, database=None, derandomize=True)

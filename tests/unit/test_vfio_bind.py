@@ -8,40 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.bindkit import CARD, DISK, drivers, take
 from tests.pcitree import Kernel, Tree
 from vmm.errors import HostError
 from vmm.host.files import write_bounded
 from vmm.vfio.bind import Binder
 from vmm.vfio.journal import Entry, Journal
 from vmm.vfio.sysfs import function
-
-DISK, CARD = "0000:01:00.0", "0000:02:00.0"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    made = Tree(tmp_path)
-    made.function(DISK, kind=0x010802, driver="nvme", group=1)
-    made.function(CARD, kind=0x020000, driver="e1000e", group=2)
-    return made
-
-
-@pytest.fixture
-def kernel(tree: Tree) -> Kernel:
-    return Kernel(tree)
-
-
-@pytest.fixture
-def binder(tree: Tree, kernel: Kernel) -> Binder:
-    return Binder(tree.root, kernel.write)
-
-
-def drivers(tree: Tree) -> list[str]:
-    return [function(address, tree.root).driver for address in (DISK, CARD)]
-
-
-def take(binder: Binder, *addresses: str) -> list[str]:
-    return binder.bind([function(address, binder.root) for address in addresses])
 
 
 def test_both_are_taken_and_given_back(tree: Tree, kernel: Kernel, binder: Binder) -> None:
