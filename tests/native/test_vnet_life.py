@@ -140,8 +140,8 @@ def test_paused_device_moves_nothing_and_goes_on_elsewhere() -> None:
         rig.pci.pause()
         saved = rig.pci.save()
         assert saved["device"]["active"] == 2
-        rig.pci.resume()
         rig.pci.load(saved)
+        rig.pci.resume()
         rig.send(tx, NO_HEADER + frame(3))
         assert rig.peer.recv(4096)[HEADER:] == frame(3)
         rig.peer.send(NO_HEADER + frame(4))
