@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The epoll loop: sources, dispatch, running. One mutex guards everything but the wait and the
+// The epoll loop: sources, dispatch, running. One lock guards everything but the wait and the
 // handlers.
 //
 // An event fetched by epoll_wait() names its source by slot and generation, so that an event of a
 // removed source, or of an earlier user of the slot, is recognized and dropped.
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -22,8 +23,7 @@ struct loop *loop_create(void)
 	l->current = -1;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->idle, NULL);
+	lock_init(&l->lock);
 	if (l->epoll_fd < 0 || l->wake_fd < 0 ||
 	    epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &event)) {
 		int err = errno;
@@ -46,8 +46,6 @@ void loop_destroy(struct loop *l)
 		close(l->wake_fd);
 	if (l->epoll_fd >= 0)
 		close(l->epoll_fd);
-	pthread_cond_destroy(&l->idle);
-	pthread_mutex_destroy(&l->lock);
 	free(l->source);
 	free(l);
 }
@@ -139,9 +137,20 @@ static void wait_idle(struct loop *l)
 	uint64_t run = l->dispatches;
 
 	l->waiters++;
-	while (l->current >= 0 && l->dispatches == run)
-		pthread_cond_wait(&l->idle, &l->lock);
+	while (l->current >= 0 && l->dispatches == run) {
+		uint32_t seen = atomic_load(&l->returned);
+		lock_drop(&l->lock);
+		syscall(SYS_futex, &l->returned, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+		lock_take(&l->lock);
+	}
 	l->waiters--;
+}
+
+// Context: l->lock held.
+static COLD void wake_waiters(struct loop *l)
+{
+	atomic_fetch_add(&l->returned, 1);
+	syscall(SYS_futex, &l->returned, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 void loop_remove(struct loop *l, int handle)
@@ -196,12 +205,12 @@ static void dispatch(struct loop *l, const struct epoll_event *event)
 	void *opaque = s->opaque;
 	l->current = (int)slot;
 	l->dispatches++;
-	pthread_mutex_unlock(&l->lock);
+	lock_drop(&l->lock);
 	fn(opaque, event->events);
-	pthread_mutex_lock(&l->lock);
+	lock_take(&l->lock);
 	l->current = -1;
-	if (l->waiters)
-		pthread_cond_broadcast(&l->idle);
+	if (unlikely(l->waiters))
+		wake_waiters(l);
 }
 
 int loop_run(struct loop *l, struct loop_event *ret)
@@ -216,10 +225,10 @@ int loop_run(struct loop *l, struct loop_event *ret)
 	l->thread = pthread_self();
 	while (!loop_next_event(l, ret)) {
 		l->call_head = l->call_count = 0;
-		pthread_mutex_unlock(&l->lock);
+		lock_drop(&l->lock);
 		int n = epoll_wait(l->epoll_fd, batch, LOOP_BATCH, -1);
 		err = n < 0 ? -errno : 0;
-		pthread_mutex_lock(&l->lock);
+		lock_take(&l->lock);
 		if (err && err != -EINTR)
 			break;
 		err = 0;

@@ -21,9 +21,9 @@ struct loop_source {
 
 struct loop {
 	int epoll_fd, wake_fd;
-	pthread_mutex_t lock;
-	pthread_cond_t idle; // signalled when a handler returned and somebody waits for that
-	uint32_t waiters;
+	struct lock lock;
+	uint32_t waiters; // who wait for the handler that runs
+	_Atomic uint32_t returned; // what they sleep on: changes when it has returned
 	pthread_t thread; // valid while running
 	bool running;
 	bool stop, wake;

@@ -8,6 +8,7 @@
 static void wait_until(struct virtio_rng *r, int64_t deadline)
 {
 	count_add(&r->waits, 1);
+	r->waiting = true;
 	timer_arm(&r->timer, deadline);
 }
 
@@ -106,7 +107,7 @@ static void kick(struct virtio_dev *d, uint32_t queue)
 		served++;
 	if (vq_flush(vq))
 		virtio_interrupt(d, queue);
-	if (vq_kicks_on(vq) && timer_deadline(&r->timer) < 0)
+	if (vq_kicks_on(vq) && !r->waiting)
 		virtio_again(d, queue);
 }
 
@@ -114,13 +115,17 @@ static void again(void *opaque)
 {
 	struct virtio_rng *r = opaque;
 
+	r->waiting = false;
 	if (virtio_queue_live(&r->vdev, 0))
 		kick(&r->vdev, 0);
 }
 
 static void stop(struct virtio_dev *d)
 {
-	timer_disarm(&container_of(d, struct virtio_rng, vdev)->timer);
+	struct virtio_rng *r = container_of(d, struct virtio_rng, vdev);
+
+	timer_disarm(&r->timer);
+	r->waiting = false;
 	virtio_stopped(d);
 }
 

@@ -26,6 +26,7 @@ struct virtio_rng {
 	int source;
 	struct vclock *clock;
 	struct timer timer; // goes on when there may be bytes again
+	bool waiting; // for the timer
 	uint64_t max_bytes, quota; // quota: what is left of this period
 	int64_t period_ns, period_end;
 	_Atomic uint64_t bytes, waits;

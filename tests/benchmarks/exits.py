@@ -31,8 +31,10 @@ WITH_PYTHON = ("out-port", "in-port", *IN_KERNEL)
 ENTROPY = ("entropy",)
 DONE = (1,)
 # Operations and rounds, of which the quickest counts: so short that no timer disturbs that one.
-# Entropy takes two threads, and L1's scheduler picks one of several orders: a mean of many.
+# Entropy takes two threads, whose order is left to L1's scheduler: a mean of many, and a policy by
+# which a thread that is woken waits its turn. Every request then halts its CPU and wakes it again.
 OFTEN, LONG = (300, 30), (9000, 1)
+IN_TURN = ("chrt", "--batch", "0")
 
 
 class Subject(Record):
@@ -105,9 +107,9 @@ def measure(rounds: int) -> Measures:
 def measured(subject: Subject) -> Iterator[tuple[str, float]]:
     """Each of its operations with its ticks."""
     single = tuple(op for op in subject.ops if op not in ENTROPY)
-    for ops, (n, rounds) in ((single, OFTEN), (ENTROPY, LONG)):
+    for ops, (n, rounds), policy in ((single, OFTEN, ()), (ENTROPY, LONG, IN_TURN)):
         if set(ops) & set(subject.ops):
-            yield from run(subject.argv(ops, n, rounds), ops)
+            yield from run([*policy, *subject.argv(ops, n, rounds)], ops)
 
 
 def run(argv: list[str], ops: tuple[str, ...]) -> Iterator[tuple[str, float]]:
