@@ -38,6 +38,7 @@ TOPICS = (
     "vcon",
     "vblk",
     "vnet",
+    "xendev",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

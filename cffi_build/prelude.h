@@ -23,6 +23,7 @@
 #include "evtchn.h"
 #include "fwcfg.h"
 #include "gmem.h"
+#include "gnttab.h"
 #include "hpet.h"
 #include "i8042.h"
 #include "ioapic.h"

@@ -160,6 +160,14 @@ class struct_gmem_piece(Struct):
     hva: Any
     len: int
 
+class struct_gnttab(Struct):
+    pass
+
+class struct_gnttab_counters(Struct):
+    mapped: int
+    maps: int
+    refused: int
+
 class struct_hist(Struct):
     other: int
     slot: Array[struct_hist_slot]
@@ -1516,6 +1524,11 @@ class Lib:
     GMEM_READ: int
     GMEM_READONLY: int
     GMEM_WRITE: int
+    GNTTAB_FRAMES: int
+    GNTTAB_NOWHERE: int
+    GNTTAB_PAGE: int
+    GNTTAB_PER_FRAME: int
+    GNTTAB_REFS: int
     HIST_MMIO_READ: int
     HIST_MMIO_WRITE: int
     HIST_MSR_READ: int
@@ -2203,6 +2216,13 @@ class Lib:
     gmem_remove: Callable[[struct_gmem, int, int], int]
     gmem_write: Callable[[struct_gmem, struct_gmem_dev, int, Any, int], int]
     gmem_zero: Callable[[struct_gmem, struct_gmem_dev, int, int], int]
+    gnttab_counters: Callable[[struct_gnttab, struct_gnttab_counters], None]
+    gnttab_create: Callable[[struct_gmem], struct_gnttab]
+    gnttab_destroy: Callable[[struct_gnttab], None]
+    gnttab_map: Callable[[struct_gnttab, int, bool, Array[Any]], int]
+    gnttab_place: Callable[[struct_gnttab, int, int], int]
+    gnttab_reset: Callable[[struct_gnttab], None]
+    gnttab_unmap: Callable[[struct_gnttab, int, bool], None]
     hpet_create: Callable[[struct_irq_hub, struct_vclock, struct_loop], struct_hpet]
     hpet_destroy: Callable[[struct_hpet], None]
     hpet_load: Callable[[struct_hpet, struct_hpet_state], int]
@@ -2574,6 +2594,8 @@ class FFI:
     def new(self, cdecl: Literal["struct gmem_dev *"], init: Any = ...) -> struct_gmem_dev: ...
     @overload
     def new(self, cdecl: Literal["struct gmem_piece *"], init: Any = ...) -> struct_gmem_piece: ...
+    @overload
+    def new(self, cdecl: Literal["struct gnttab_counters *"], init: Any = ...) -> struct_gnttab_counters: ...
     @overload
     def new(self, cdecl: Literal["struct hist *"], init: Any = ...) -> struct_hist: ...
     @overload

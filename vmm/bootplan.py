@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from vmm.boot.image import Image
     from vmm.config import VmConfig
 
+XEN = ((layout.XEN_PAGES, layout.XEN_PAGES_SIZE),)
+
 
 def default_command_line(config: VmConfig) -> str:
     """What a kernel is told if the user says nothing: where its console is, unless that is COM1."""
@@ -45,7 +47,7 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         acpi=acpi,
         mptable=legacy,
         apic_ids=apic_ids,
-        reserved=((layout.PCI_ECAM, layout.PCI_ECAM_SIZE),),
+        reserved=((layout.PCI_ECAM, layout.PCI_ECAM_SIZE), *(XEN if config.xen else ())),
     )
 
 

@@ -106,6 +106,7 @@ def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
         (consoleplan.KIND, consoleplan.implied(config)),
         ("virtio-rng", config.rng),
         ("pci-testdev", config.testdev),
+        ("xen-platform", config.xen),
     ]
     return (
         *config.devices,

@@ -147,5 +147,10 @@ KINDS: dict[str, Kind] = {
                 *VIRTIO,
             ),
         ),
+        Kind(
+            name="xen-platform",
+            maker="vmm.xen.platformpci:make",
+            help="By this drivers know Xen's devices (5853:0001); --xen brings it.",
+        ),
     )
 }

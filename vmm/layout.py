@@ -41,6 +41,8 @@ IOAPIC = 0xFEC0_0000
 HPET = 0xFED0_0000
 HPET_BLOCK_ID = 0x8086_A201  # low half of its capabilities: 3 timers, 64-bit counter, revision 1
 LAPIC = 0xFEE0_0000
+XEN_PAGES, XEN_PAGES_SIZE = 0xFEFF_8000, 4 * PAGE  # what a Xen domain shares with back-ends
+XEN_STORE_PAGE, XEN_CONSOLE_PAGE = XEN_PAGES, XEN_PAGES + PAGE
 KVM_IDENTITY_MAP = 0xFEFF_C000  # one page, for real mode on Intel without unrestricted guest
 KVM_TSS = 0xFEFF_D000  # three pages, same purpose
 TESTDEV_MMIO = 0xFF00_0000  # pc-testdev: 64 KiB that behave like RAM
@@ -50,6 +52,7 @@ PCI_MMIO64_SIZE = 24 * GIB
 
 assert BOOT_PAGE_TABLES + 6 * PAGE <= BOOT_STACK_TOP <= CMDLINE
 assert CMDLINE + CMDLINE_MAX <= EBDA
+assert XEN_PAGES + XEN_PAGES_SIZE <= KVM_IDENTITY_MAP
 assert KVM_IDENTITY_MAP + PAGE == KVM_TSS
 assert PCI_MMIO32_END <= PCI_ECAM
 assert PCI_MMIO64 + PCI_MMIO64_SIZE <= 1 << 36  # what every CPU with KVM addresses

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from vmm import layout
-from vmm.errors import ConfigError, HostError
+from vmm.errors import ConfigError, HostError, KvmError
 from vmm.hugepages import HUGE_PAGE, Watch, policy
 from vmm.native import check, ffi, lib, made
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
 MAX_PIECES = 8
+EXTRA_SLOTS = 64  # the first KVM slot of what is no RAM
 
 
 class Region:
@@ -166,6 +167,7 @@ class GuestMemory(Accessor):
         self.pointer = made(lib.gmem_create(), lib.gmem_destroy, "the memory map")
         super().__init__(self, "vmm")
         self.regions: list[Region] = []
+        self.extra: list[Region] = []  # see add_pages()
         self._vm: Vm | None = None
         self._collapses = backing == "auto" and policy() == "never"
         self._watch: Watch | None = None
@@ -197,6 +199,23 @@ class GuestMemory(Accessor):
         if self._vm is not None:
             self._vm.set_memory_region(region.slot, gpa, size, region.hva)
         return region
+
+    def add_pages(self, gpa: int, size: int) -> None:
+        """Memory that the guest is not told of as RAM: pages that a hypervisor shares with it.
+
+        Neither saved nor given out with `ranges()`; it stays to the end. KvmError where something
+        of KVM's lies or memory is.
+        """
+        region = Region(gpa, size, "4k", slot=EXTRA_SLOTS + len(self.extra))
+        try:
+            if self._vm is not None:
+                self._vm.set_memory_region(region.slot, gpa, size, region.hva)
+            hva = ffi.cast("void *", region.hva)
+            check(lib.gmem_add(self.pointer, gpa, size, hva, 0), "gmem_add", f"{gpa:#x}")
+        except KvmError:
+            region.close()
+            raise
+        self.extra.append(region)
 
     def attach(self, vm: Vm) -> None:
         """Gives every region to KVM as a memory slot."""
@@ -248,6 +267,7 @@ class GuestMemory(Accessor):
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-        for region in self.regions:
+        for region in (*self.regions, *self.extra):
             region.close(unmap=not self._abandoned)
         self.regions.clear()
+        self.extra.clear()

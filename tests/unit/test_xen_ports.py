@@ -130,3 +130,30 @@ def test_reset_closes_everything(ports: PortTable) -> None:
 
     assert list(ports) == []
     assert ports.bind_virq(abi.VIRQ_TIMER, 0) == 1
+
+
+def test_backend_takes_and_leaves_the_port_kept_for_it(ports: PortTable) -> None:
+    kept, own = ports.alloc_unbound(abi.DOMID_BACKEND), ports.alloc_unbound(abi.DOMID_GUEST)
+    ports.bind_vcpu(kept, 1)
+    ports.bind_backend(kept)
+
+    for number in (kept, own, kept + 9):
+        with refusal(abi.EINVAL):
+            ports.bind_backend(number)
+    bound = ports.get(kept)
+    assert bound is not None
+    assert (bound.kind, bound.remote, bound.vcpu) == (abi.EVTCHNSTAT_interdomain, 0, 1)
+    ports.leave_backend(kept)
+    ports.bind_backend(kept)
+    assert ports.close(kept).peer == 0
+    ports.leave_backend(kept)
+    assert ports.get(kept) is None
+    assert ports.get(own) is not None
+
+
+def test_port_made_for_the_guest_to_find(ports: PortTable) -> None:
+    number = ports.open_backend()
+
+    assert ports.bind_vcpu(number, 1).vcpu == 1
+    with refusal(abi.EINVAL):
+        ports.bind_interdomain(abi.DOMID_BACKEND, number)

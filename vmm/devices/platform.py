@@ -85,9 +85,8 @@ def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
     root.plug(bridge.function, 0)
     config = context.config
     virtio = config.ports or any(console.virtio for console in config.consoles)
-    if not (
-        config.devices or config.disks or config.nets or config.rng or config.testdev or virtio
-    ):
+    asked = config.devices or config.disks or config.nets or config.rng or config.testdev
+    if not (asked or virtio or config.xen):
         return
     from vmm import kinds
     from vmm.pci import slots

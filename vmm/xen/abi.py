@@ -5,8 +5,8 @@ from __future__ import annotations
 PAGE = 4096
 
 # --- error numbers (errno.h): Linux's
-EPERM, ENOENT, ESRCH, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS, ENODATA, ETIME = (
-    1, 2, 3, 14, 17, 22, 28, 38, 61, 62,
+EPERM, ENOENT, ESRCH, ENOMEM, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS, ENODATA, ETIME = (
+    1, 2, 3, 12, 14, 17, 22, 28, 38, 61, 62,
 )  # fmt: skip
 
 # --- domains (xen.h)
@@ -14,7 +14,8 @@ DOMID_BACKEND, DOMID_GUEST = 0, 1  # who serves, and who we are
 DOMID_SELF = 0x7FF0
 
 # --- hypercalls (xen.h)
-MEMORY_OP, XEN_VERSION, VCPU_OP, SCHED_OP, EVENT_CHANNEL_OP, HVM_OP = 12, 17, 24, 29, 32, 34
+MEMORY_OP, XEN_VERSION, GRANT_TABLE_OP, VCPU_OP, SCHED_OP = 12, 17, 20, 24, 29
+EVENT_CHANNEL_OP, HVM_OP = 32, 34
 
 # --- CPUID (arch-x86/cpuid.h)
 CPUID_BASE = 0x40000000

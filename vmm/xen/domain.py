@@ -13,6 +13,7 @@ from vmm.xen import abi, cpuid
 from vmm.xen.abi import XenError
 from vmm.xen.evtchn import PortTable
 from vmm.xen.platform import PlatformPorts
+from vmm.xen.services import Services
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ class XenDomain:
         self.refused: dict[str, int] = {}  # ... and got an error, by name and number
         self._bits = ffi.new("struct evtchn *")
         self._bits.memory, self._bits.dev = memory.pointer, self.memory.dev
+        self.services = Services(context, self)
 
     def add_vcpu(self, kvm: KvmVcpu) -> None:
         """The next one. Before it runs."""
         self.backend.vcpu_begin(kvm, len(self.kvm))
         self.kvm.append(kvm)
+        if len(self.kvm) == 1:
+            self.services.channels.start()
 
     def leaves(self, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
         """What CPUID shows of it."""
@@ -97,8 +101,10 @@ class XenDomain:
     def reset(self) -> None:
         """As after building. All vCPUs must be parked."""
         with self.lock:
+            self.services.end()
             self.backend.reset()
             self._clear()
+            self.services.begin()
             self.platform.reset()
         for index in range(len(self.kvm)):
             self.apply_vcpu(index)
@@ -109,13 +115,14 @@ class XenDomain:
 
     def close(self) -> None:
         """What KVM knows of it ends with the VM."""
+        self.services.close()
         self.platform.close()
 
     def pause(self) -> None:
-        """Nothing: it works on hypercalls only."""
+        self.services.pause()
 
     def resume(self) -> None:
-        """Ends `pause()`."""
+        self.services.resume()
 
     def halt(self) -> None:
         """Nothing is under way on the host."""
@@ -131,7 +138,8 @@ class XenDomain:
         raise StateError("A Xen domain (--xen) cannot be loaded")
 
     def counters(self) -> dict[str, int]:
-        return {**self.calls, **{f"refused {name}": n for name, n in self.refused.items()}}
+        refused = {f"refused {name}": n for name, n in self.refused.items()}
+        return {**self.calls, **refused, **self.services.counters()}
 
     # --- layout
 

@@ -23,7 +23,7 @@ class Port(Record):
     remote: int = (
         0  # unbound: the domain that may bind it; interdomain: the domain at the other end
     )
-    peer: int = 0  # interdomain: the port at the other end
+    peer: int = 0  # interdomain: the port at the other end; 0: a back-end
     virq: int = 0
 
 
@@ -69,7 +69,7 @@ class PortTable:
         return self._open(Port(kind=abi.EVTCHNSTAT_unbound, remote=remote))
 
     def bind_interdomain(self, remote: int, remote_port: int) -> int:
-        """Only ports of the domain itself can be bound to: no back-end offers any."""
+        """Only ports of the domain itself can be bound to: back-ends offer none."""
         if remote != abi.DOMID_GUEST:
             raise XenError(abi.EINVAL)
         other = self.get(remote_port)
@@ -79,6 +79,26 @@ class PortTable:
         number = self._open(Port(kind=kind, remote=remote, peer=remote_port))
         self._ports[remote_port] = Port(kind=kind, vcpu=other.vcpu, remote=remote, peer=number)
         return number
+
+    def open_backend(self) -> int:
+        """A channel to a back-end, made for the guest to find."""
+        return self._open(Port(kind=abi.EVTCHNSTAT_interdomain, remote=abi.DOMID_BACKEND))
+
+    def bind_backend(self, number: int) -> None:
+        """A back-end takes the other end of a port that the guest has kept for it."""
+        port = self.get(number)
+        if port is None or port.kind != abi.EVTCHNSTAT_unbound or port.remote != abi.DOMID_BACKEND:
+            raise XenError(abi.EINVAL)
+        self._ports[number] = Port(
+            kind=abi.EVTCHNSTAT_interdomain, vcpu=port.vcpu, remote=port.remote
+        )
+
+    def leave_backend(self, number: int) -> None:
+        """The back-end has left its end."""
+        port = self._ports.get(number)
+        if port is not None:
+            kind = abi.EVTCHNSTAT_unbound
+            self._ports[number] = Port(kind=kind, vcpu=port.vcpu, remote=port.remote)
 
     def bind_virq(self, virq: int, vcpu: int) -> int:
         if virq >= abi.NR_VIRQS or (virq not in abi.VCPU_VIRQS and vcpu):

@@ -11,6 +11,7 @@ from vmm.errors import KvmError
 from vmm.native import lib
 from vmm.xen import abi
 from vmm.xen.abi import XenError
+from vmm.xen.channel import serves
 from vmm.xen.memoryop import check_domain
 
 TYPE_CHECKING = False
@@ -35,6 +36,8 @@ def _connect(domain: XenDomain, number: int) -> None:
     if port is None:
         return domain.backend.disconnect(number)
     try:
+        if serves(port):
+            return domain.services.channels.follow(number)
         if port.kind == abi.EVTCHNSTAT_ipi:
             return domain.backend.connect(number, port.kind, number, port.vcpu)
         other = domain.ports.get(port.peer) if port.kind == abi.EVTCHNSTAT_interdomain else None
@@ -104,7 +107,7 @@ def bind_vcpu(domain: XenDomain, call: Call) -> int:
     with domain.lock:
         port = domain.ports.bind_vcpu(number, vcpu)
         if port.kind == abi.EVTCHNSTAT_interdomain:
-            _connect(domain, port.peer)
+            _connect(domain, port.peer or number)
         bits = domain.bits()
         if bits is not None and lib.evtchn_take(bits, number) == 1:
             domain.backend.send(number, vcpu)
@@ -121,6 +124,7 @@ def _close(domain: XenDomain, call: Call, number: int) -> None:
     with domain.lock:
         port = domain.ports.close(number)
         domain.backend.disconnect(number)
+        domain.services.channels.closed(number)
         if port.kind == abi.EVTCHNSTAT_interdomain:
             domain.backend.disconnect(port.peer)
         bits = domain.bits()
@@ -139,6 +143,8 @@ def send(domain: XenDomain, call: Call) -> int:
             raise XenError(abi.EINVAL)
         if port.kind == abi.EVTCHNSTAT_ipi:
             domain.backend.send(number, port.vcpu)
+        elif serves(port):
+            domain.services.channels.kick(number)
         elif port.kind == abi.EVTCHNSTAT_interdomain:
             other = domain.ports.get(port.peer)
             if other is not None:
@@ -183,6 +189,7 @@ def reset(domain: XenDomain, call: Call) -> int:
     with domain.lock:
         open_ports = list(domain.ports)
         domain.ports.reset()
+        domain.services.channels.reset()
         bits = domain.bits()
         for number, _port in open_ports:
             domain.backend.disconnect(number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from vmm import log
 from vmm.errors import StateError
 from vmm.native import ffi, lib
-from vmm.xen import abi, evtchnop, hvmop, memoryop, schedop, vcpuop, versionop
+from vmm.xen import abi, evtchnop, grantop, hvmop, memoryop, schedop, vcpuop, versionop
 from vmm.xen.abi import XenError
 from vmm.xen.call import Call
 
@@ -28,6 +28,7 @@ ALL = (1 << 32) - 1
 TABLE: dict[int, Row] = {
     abi.MEMORY_OP: ("memory_op", memoryop.OPS, 0x3F),
     abi.XEN_VERSION: ("xen_version", versionop.OPS, ALL),
+    abi.GRANT_TABLE_OP: ("grant_table_op", grantop.OPS, 0xFFF),
     abi.VCPU_OP: ("vcpu_op", vcpuop.OPS, ALL),
     abi.SCHED_OP: ("sched_op", schedop.OPS, ALL),
     abi.EVENT_CHANNEL_OP: ("event_channel_op", evtchnop.OPS, ALL),

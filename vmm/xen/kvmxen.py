@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from vmm.irq import IrqRouter
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
 
@@ -46,11 +47,15 @@ class KvmXen:
     Pages are guest-physical addresses, `None` for none. KvmError where the kernel refuses.
     """
 
-    def __init__(self, vm: Vm, vcpu_ids: tuple[int, ...], flags: int, version: int) -> None:
+    def __init__(
+        self, vm: Vm, router: IrqRouter, vcpu_ids: tuple[int, ...], flags: int, version: int
+    ) -> None:
         """vcpu_ids: KVM's number of each vCPU. flags: KVM_CAP_XEN_HVM's value."""
         check_flags(flags)
         self._vm, self._vcpu_ids = vm, vcpu_ids
+        self._router = router
         self._mirrored: set[int] = set()  # ports that KVM sends by itself
+        self._told: dict[int, tuple[int, int]] = {}  # port -> (GSI, eventfd) that tells the guest
         wanted = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
         vm.xen_hvm_config(wanted, abi.HYPERCALL_MSR)
         self._set(lib.KVM_XEN_ATTR_TYPE_XEN_VERSION, xen_version=version)
@@ -101,6 +106,34 @@ class KvmXen:
         attr.u.evtchn.send_port, attr.u.evtchn.flags = port, lib.KVM_XEN_EVTCHN_DEASSIGN
         self._vm.xen_hvm_set_attr(attr)
         self._mirrored.discard(port)
+
+    def open_channel(self, port: int, vcpu: int, kick: int, call: int) -> None:
+        """What the guest sends to `port` is counted in the eventfd `kick`, and writing `call` is an
+        event of that port for `vcpu`; also for a port that was opened before, when its vCPU has
+        changed. The descriptors stay the caller's, and open.
+        """
+        known = self._told.get(port)
+        gsi = known[0] if known else self._router.alloc_gsi()
+        self._router.set_xen_evtchn(gsi, port, self._vcpu_ids[vcpu], PRIORITY_2LEVEL)
+        self._router.commit()
+        if known is not None:
+            return
+        self._router.attach(gsi, call)
+        self._told[port] = gsi, call
+        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
+        attr.u.evtchn.send_port, attr.u.evtchn.type = port, abi.EVTCHNSTAT_interdomain
+        attr.u.evtchn.deliver.eventfd.fd = kick
+        self._vm.xen_hvm_set_attr(attr)
+        self._mirrored.add(port)
+
+    def close_channel(self, port: int) -> None:
+        """Ends `open_channel()`."""
+        self.disconnect(port)
+        gsi, call = self._told.pop(port, (-1, -1))
+        if gsi >= 0:
+            self._router.detach(gsi, call)
+            self._router.free_gsi(gsi)
+            self._router.commit()
 
     def send(self, port: int, vcpu: int) -> bool:
         """Sets the port's pending bit and tells the vCPU. False: there is no page to set it in."""

@@ -17,5 +17,5 @@ def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:
     config, vcpu_ids = context.config, context.apic_ids
     version = read_xen_version(config.xen_version)
     assert version is not None  # checked with the configuration
-    backend = KvmXen(vm, vcpu_ids, flags, version)
+    backend = KvmXen(vm, context.router, vcpu_ids, flags, version)
     return XenDomain(backend, context, len(vcpu_ids), version)

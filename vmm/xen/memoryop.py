@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vmm.xen.call import Call
     from vmm.xen.domain import XenDomain
 
-XENMAPSPACE_shared_info = 0
+XENMAPSPACE_shared_info, XENMAPSPACE_grant_table = 0, 1
 CONTINUATION = 6  # above it in the first argument: where a call that was interrupted goes on
 
 
@@ -27,9 +27,15 @@ def add_to_physmap(domain: XenDomain, call: Call) -> int:
     layout = "<HHIQQ" if call.wide else "<HHIII"
     target, _size, space, index, frame = call.read_struct(call.params[1], layout)
     check_domain(target)
-    if space != XENMAPSPACE_shared_info or index or frame >= 1 << 40:
+    if frame >= 1 << 40:
         raise XenError(abi.EINVAL)
-    domain.map_shared_info(call.vcpu, frame * abi.PAGE)
+    if space == XENMAPSPACE_shared_info and not index:
+        domain.map_shared_info(call.vcpu, frame * abi.PAGE)
+    elif space == XENMAPSPACE_grant_table:
+        with domain.lock:
+            domain.services.grants.place(index, frame * abi.PAGE)
+    else:
+        raise XenError(abi.EINVAL)
     return 0
 
 
