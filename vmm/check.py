@@ -96,9 +96,11 @@ def _check_pci(config: VmConfig, problems: list[str]) -> None:
         from vmm.kinds import device_problems
 
         ids: set[str] = set()
-        problems += [f"--device {problem}" for problem in device_problems(config.devices, ids)]
-        problems += [f"--disk {problem}" for problem in device_problems(config.disks, ids)]
-        problems += [f"--net {problem}" for problem in device_problems(config.nets, ids)]
+        places: set[tuple[int, int]] = set()
+        given = (("device", config.devices), ("disk", config.disks), ("net", config.nets))
+        for option, devices in given:
+            found = device_problems(devices, ids, places)
+            problems += [f"--{option} {problem}" for problem in found]
 
 
 def _check_devices(config: VmConfig, problems: list[str]) -> None:

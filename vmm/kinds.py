@@ -54,14 +54,18 @@ def _params_of(entry: Any) -> tuple[Option, ...] | None:
     return found
 
 
-def device_problems(devices: Iterable[DeviceConfig], ids: set[str] | None = None) -> list[str]:
+def device_problems(
+    devices: Iterable[DeviceConfig],
+    ids: set[str] | None = None,
+    places: set[tuple[int, int]] | None = None,
+) -> list[str]:
     """Every reason why a machine cannot have these devices, as ends of sentences.
 
-    ids: names that are taken, to which those of the devices are added.
+    ids, places: names and addresses that are taken, to which those of the devices are added. Places
+    are no matter, if not given: these devices come one by one to a machine that exists.
     """
     problems: list[str] = []
     ids = set() if ids is None else ids
-    places: set[tuple[int, int]] = set()
     for device in devices:
         kind = find(device.kind)
         try:
@@ -70,7 +74,9 @@ def device_problems(devices: Iterable[DeviceConfig], ids: set[str] | None = None
             kind.settings(device)
             _check_id(device.id, ids)
             if device.addr:
-                _check_place(parse_address(device.addr), places)
+                place = parse_address(device.addr)
+                if places is not None:
+                    _check_place(place, places)
         except ValueError as error:
             problems.append(str(error))
     return problems

@@ -177,15 +177,15 @@ class Lifecycle:
     def detach_device(self, name: str) -> None:
         """Asks the guest to let go of the device, and of all in its slot.
 
-        DEVICE_DELETED tells when it is gone: at once if the guest never ran, else when its driver
-        has let go, or when the machine is reset.
+        DEVICE_DELETED tells when it is gone: at once if the guest cannot know of it, else when its
+        driver has let go, or when the machine is reset.
         """
         from vmm import plugging
 
         with self.moving:
             self.need("detach a device from", "ready", "running", "paused")
             slot = plugging.slot_of(self.hardware, name)
-            if self.state == "ready":
+            if self.state == "ready" or plugging.unseen(self.hardware, slot):
                 self._take_out({slot})
             else:
                 plugging.ask(self.hardware, slot)

@@ -2,12 +2,13 @@
 
 A device that comes is told to the guest by the hot-plug registers and an ACPI event. One that shall
 go is asked for in the same way; the guest's driver lets go of it, the DSDT's _EJ0 method says so,
-and only then it leaves. Context: the machine's lifecycle lock.
+and only then it leaves. Devices of several functions come from the last one down: a guest sees none
+of a slot, and hears of none, until function 0 is there. Context: the machine's lifecycle lock.
 """
 
 from __future__ import annotations
 
-from vmm.deviceconfig import DeviceConfig, read_device
+from vmm.deviceconfig import DeviceConfig, parse_address, read_device
 from vmm.errors import ConfigError, StateError
 from vmm.kinds import device_problems, with_names
 from vmm.pci import slots
@@ -38,6 +39,7 @@ def attach(hardware: Hardware, config: DeviceConfig) -> PciDevice:
     if config.id in used:
         raise StateError(f"There is a device called {config.id} already")
     (named,) = with_names([config], used)
+    _need_unseen(hardware, named.addr)
     device = slots.make(hardware.context, named)
     try:
         slots.plug(_root(hardware), device, named.addr)
@@ -45,9 +47,26 @@ def attach(hardware: Hardware, config: DeviceConfig) -> PciDevice:
         device.close()
         raise
     hardware.add_device(device)
-    _registers(hardware).came(device.function.devfn >> 3)
-    _acpi(hardware).hotplug()
+    if not device.function.devfn & 7:
+        _registers(hardware).came(device.function.devfn >> 3)
+        _acpi(hardware).hotplug()
     return device
+
+
+def _need_unseen(hardware: Hardware, addr: str) -> None:
+    """StateError if no guest would look for a function there: it did when it found function 0."""
+    slot, number = parse_address(addr) if addr else (0, 0)
+    first = _root(hardware).functions.get(slot << 3)
+    if number and first is not None:
+        raise StateError(
+            f"No guest would find a device at addr={slot:x}.{number:x} any more: it has looked for "
+            f"more functions when it found {first.name}. Attach function 0 of a slot last"
+        )
+
+
+def unseen(hardware: Hardware, slot: int) -> bool:
+    """Whether what is in the slot still waits for function 0, so that no guest knows of it."""
+    return slot << 3 not in _root(hardware).functions
 
 
 def resize_disk(hardware: Hardware, name: str) -> int:

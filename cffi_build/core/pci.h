@@ -182,8 +182,8 @@ void pci_root_save(struct pci_root *r, struct pci_root_state *ret);
 int pci_root_load(struct pci_root *r, const struct pci_root_state *state);
 void pci_root_counts(struct pci_root *r, struct pci_counts *ret);
 
-// The function appears at devfn. -EINVAL, -EBUSY (taken), -ENOENT (function 0 of the slot is not
-// there, so no guest would look).
+// The function appears at devfn, if it is function 0 together with those of its slot that came
+// before. -EINVAL, -EBUSY (taken).
 int pci_plug(struct pci_root *r, struct pci_func *f, uint32_t devfn);
 // The function is gone from the bus and none of its hooks runs or will run.
 void pci_unplug(struct pci_func *f);

@@ -90,12 +90,19 @@ static bool has(const struct pci_func *f, uint32_t offset, uint32_t size)
 	return f && offset + size <= (f->last_ext_cap ? PCI_CONFIG_SIZE : PCI_CONFIG_CLASSIC);
 }
 
+// The function that a guest finds there, or NULL: as long as a slot has no function 0, none of it.
+// Context: root's lock held.
+static struct pci_func *found(struct pci_root *r, uint32_t devfn)
+{
+	return r->func[devfn & ~7u] ? r->func[devfn] : NULL;
+}
+
 void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
 		     uint64_t *ret)
 {
 	*ret = UINT64_MAX;
 	LOCKED(&r->dev.lock);
-	struct pci_func *f = r->func[devfn];
+	struct pci_func *f = found(r, devfn);
 	if (!has(f, offset, size)) {
 		count_add(&r->missing, 1);
 		return;
@@ -155,7 +162,7 @@ int pci_config_write(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32
 
 	{
 		LOCKED(&r->dev.lock);
-		struct pci_func *f = r->func[devfn];
+		struct pci_func *f = found(r, devfn);
 		if (has(f, offset, size)) {
 			count_add(&r->writes, 1);
 			changed = write_locked(f, offset, size, value);

@@ -158,8 +158,6 @@ int pci_plug(struct pci_root *r, struct pci_func *f, uint32_t devfn)
 	LOCKED(&r->dev.lock);
 	if (r->func[devfn])
 		return -EBUSY;
-	if (devfn % 8 && !r->func[devfn & ~7u])
-		return -ENOENT;
 	memcpy(f->initial, f->config, sizeof(f->initial));
 	f->devfn = devfn;
 	f->root = r;

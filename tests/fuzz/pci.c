@@ -117,13 +117,8 @@ static void come_or_go(struct rig *r, struct input *in)
 		r->func[n] = NULL;
 		return;
 	}
-	struct pci_func *f = make(r, n);
-	if (pci_plug(r->root, f, places[n])) {
-		MUST(n == 2 && !r->func[1]); // function 0 of its slot is not there
-		pci_func_destroy(f);
-	} else {
-		r->func[n] = f;
-	}
+	r->func[n] = make(r, n);
+	MUST(!pci_plug(r->root, r->func[n], places[n]));
 }
 
 static void state(struct rig *r, struct input *in)

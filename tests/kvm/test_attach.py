@@ -121,7 +121,8 @@ def test_a_device_can_come_in_every_state(idle: Machine) -> None:
         ("pci-testdev,id=old", StateError, "called old already"),
         ("pci-testdev,id=com1", StateError, "called com1 already"),
         ("pci-testdev,addr=4", VmmError, "pci_plug"),
-        ("pci-testdev,addr=4.1", ConfigError, "without addr=4.0"),
+        ("pci-testdev,addr=4.1", StateError, "when it found old"),
+        ("pci-testdev,addr=4.8", ConfigError, "wants SLOT"),
         ("pci-testdev,membar=1T", VmmError, "No room is left"),
     ],
 )
@@ -135,6 +136,21 @@ def test_a_device_that_cannot_come_changes_nothing(
 
     assert idle.info() == before
     await_no_more(files)
+
+
+def test_functions_wait_for_function_0_and_leave_at_once_without_it(idle: Machine) -> None:
+    events = Events(idle)
+    registers: Any = idle.hardware.device("pci-hotplug")
+    for function in (3, 1):
+        idle.attach_device(f"pci-testdev,id=f{function},addr=7.{function}")
+    assert registers.save()["up"] == 0
+    idle.detach_device("f1")
+    assert events.deleted() == ["f3", "f1"]
+    idle.attach_device("pci-testdev,id=f2,addr=7.2")
+    idle.attach_device("pci-testdev,id=f0,addr=7.0")
+    assert registers.save()["up"] == 1 << 7
+    with pytest.raises(StateError, match="found f0"):
+        idle.attach_device("pci-testdev,addr=7.1")
 
 
 @pytest.mark.parametrize("name", ["nobody", "com1", "host-bridge", "pci", ""])

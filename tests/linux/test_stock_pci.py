@@ -120,6 +120,27 @@ def test_a_device_comes_and_goes_again_and_again(
         guest.ask("stop")
 
 
+@pytest.mark.parametrize(("machine", "irqchip"), MACHINES)
+def test_a_device_of_several_functions_comes_and_goes_whole(
+    machine: str, irqchip: str, tmp_path: Path
+) -> None:
+    slot, host = [f"0000:00:0a.{function}" for function in range(3)], "0000:00:00.0"
+    with running(tmp_path, WATCH, ("--machine", machine, "--irqchip", irqchip)) as guest:
+        guest.wait_for(f"bus: {host}")
+        for cycle in range(1, 3):
+            for function in (2, 1, 0):
+                guest.ask(("attach-device", {"device": f"pci-testdev,addr=a.{function}"}))
+            guest.wait_for(f"bus: {' '.join([host, *slot])}", times=cycle)
+            guest.ask(("detach-device", {"id": "pci-testdev0"}))
+            guest.wait_for(f"bus: {host} \n", times=cycle + 1)
+            assert deleted(guest, 3 * cycle) == {"device": "pci-testdev2", "address": "00:0a.0"}
+        seen = [line.split()[1:] for line in guest.text().splitlines() if "bus: " in line]
+        assert all(slot[0] in line or line == [host] for line in seen), seen
+        for place in slot:
+            assert f"{place} answers portio-wildcard-eventfd" in guest.text()
+        guest.ask("stop")
+
+
 def deleted(guest: Running, number: int) -> object:
     """What the DEVICE_DELETED event of that number says, once there are as many."""
     give_up = time.monotonic() + TIMEOUT

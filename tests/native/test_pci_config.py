@@ -209,10 +209,23 @@ def test_function_0_tells_of_the_others_as_long_as_they_are_there() -> None:
         assert rig.space(8, 0, 2) == 0xFFFF
 
 
+def test_functions_wait_unseen_for_function_0_of_their_slot() -> None:
+    with PciRig() as rig:
+        later = [rig.plugged("b", {0: ("mem32", 4096)}, 9), rig.plugged("c", {}, 10)]
+        assert rig.space(9, 0, 4) == rig.space(10, 0, 4) == 0xFFFF_FFFF
+        rig.decode(later[0])
+        assert later[0].wanted() == {0: None}
+        rig.plugged("a", {}, 8)
+        assert rig.space(8, 0x0E, 1) == 0x80
+        assert 0xFFFF_FFFF not in (rig.space(9, 0, 4), rig.space(10, 0, 4))
+        rig.decode(later[0])
+        assert later[0].wanted() == {0: layout.PCI_MMIO32}
+
+
 def test_places_that_cannot_be_are_refused() -> None:
     with PciRig() as rig:
         rig.plugged("a", {}, 8)
-        for devfn, reason in ((8, "EBUSY"), (16 + 1, "ENOENT"), (256, "EINVAL")):
+        for devfn, reason in ((8, "EBUSY"), (256, "EINVAL")):
             function = rig.build(f"at{devfn}", {0: ("mem32", 4096)})
             with pytest.raises(VmmError, match="pci_plug"):
                 rig.root.plug(function, devfn)

@@ -185,12 +185,15 @@ static void *visitor(void *opaque)
 	struct irq_hub *hub = opaque;
 
 	while (!atomic_load(&done)) {
-		struct pci_func *f = make(NULL);
+		struct pci_func *f = make(NULL), *second = make(NULL);
 		pci_intx_connect(f, hub, 17, IRQ_HUB_GSIS);
-		CHECK(pci_plug(root, f, VISITOR + 1) == -ENOENT && !pci_plug(root, f, VISITOR));
+		CHECK(!pci_plug(root, second, VISITOR + 1));
+		CHECK(pci_plug(root, f, VISITOR + 1) == -EBUSY && !pci_plug(root, f, VISITOR));
 		pci_intx_set(f, true);
 		sched_yield();
+		pci_unplug(second);
 		pci_unplug(f);
+		pci_func_destroy(second);
 		pci_func_destroy(f);
 	}
 	return NULL;

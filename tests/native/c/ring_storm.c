@@ -64,7 +64,7 @@ static void *guest(void *opaque)
 static void *drainer(void *opaque)
 {
 	(void)opaque;
-	for (int i = 0; i < DRAINS; i++) {
+	for (int i = 0; i < DRAINS || atomic_load(&drained) <= ENTRIES; i++) {
 		uint32_t before = atomic_load(&queued);
 		uint32_t n = vmcore_take(vm);
 		CHECK(n < ENTRIES);
