@@ -636,6 +636,9 @@ class struct_kvm_xen_vcpu_attr(Struct):
 class struct_kvm_xsave(Struct):
     region: Array[int]
 
+class struct_kvmwait(Struct):
+    pass
+
 class struct_legacy_route(Struct):
     pass
 
@@ -1398,6 +1401,7 @@ class struct_virtio_state(Struct):
     used: Array[int]
 
 class struct_vmcore(Struct):
+    wait: struct_kvmwait
     coalesced: int
     coalesced_hist: struct_hist
 
@@ -2176,7 +2180,7 @@ class Lib:
     chan_watch_panic: Callable[[struct_chan, bool], None]
     chan_writev: Callable[[struct_chan, struct_iovec, int], int]
     coalesce_counters: Callable[[struct_coalesce, struct_coalesce_counters], None]
-    coalesce_create: Callable[[int, struct_vclock, struct_loop, Any, Any], struct_coalesce]
+    coalesce_create: Callable[[struct_kvmwait, struct_vclock, struct_loop, Any, Any], struct_coalesce]
     coalesce_destroy: Callable[[struct_coalesce], None]
     coalesce_zone_deinit: Callable[[struct_coalesce_zone], None]
     coalesce_zone_init: Callable[[struct_coalesce_zone, struct_coalesce, int, int, bool, bool], None]
@@ -2466,6 +2470,7 @@ class Lib:
     vcpu_kick_signal_init: Callable[[], int]
     vcpu_refuse_msr: Callable[[struct_vcpu], None]
     vcpu_run: Callable[[struct_vcpu, struct_vcpu_event], int]
+    vcpu_thread_begin: Callable[[struct_vcpu], int]
     vcpu_thread_mask_signals: Callable[[], None]
     virtio_again: Callable[[struct_virtio_dev, int], None]
     virtio_ask_pause: Callable[[struct_virtio_dev], None]
@@ -2502,6 +2507,8 @@ class Lib:
     vmcore_create: Callable[[int, struct_bus, struct_bus], struct_vmcore]
     vmcore_destroy: Callable[[struct_vmcore], None]
     vmcore_drain: Callable[[struct_vmcore], int]
+    vmcore_ioctl: Callable[[struct_vmcore, int, Any], int]
+    vmcore_polls: Callable[[struct_vmcore], None]
     vmcore_set_split_irqchip: Callable[[struct_vmcore, struct_pic, struct_ioapic], None]
     vnet_counters: Callable[[struct_vnet, struct_vnet_counters], None]
     vnet_create: Callable[[struct_vnet_setup], struct_vnet]

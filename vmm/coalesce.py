@@ -17,12 +17,13 @@ class Coalesce:
     Close it after the devices and before the loop and the VM's descriptor.
     """
 
-    def __init__(self, vm_fd: int, clock: Any, loop: IoLoop, core: Any) -> None:
-        """`vm_fd` -1 where KVM lacks KVM_CAP_COALESCED_PIO: no zone ever goes on then."""
+    def __init__(self, core: Any, clock: Any, loop: IoLoop, usable: bool) -> None:
+        """Not `usable`: KVM lacks KVM_CAP_COALESCED_PIO; no zone ever goes on then."""
+        kvm = ffi.addressof(core, "wait") if usable else ffi.NULL
         drain = ffi.cast("uint32_t(*)(void *)", ffi.addressof(lib, "vmcore_drain"))
         self._keep = (clock, loop, core)
         self.pointer: Any = made(
-            lib.coalesce_create(vm_fd, clock, loop.pointer, drain, core),
+            lib.coalesce_create(kvm, clock, loop.pointer, drain, core),
             lib.coalesce_destroy,
             "the coalesced I/O zones",
         )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from vmm.native import ffi, lib
 from vmm.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Doorbell(Record):
     """KVM_IOEVENTFD: a write of `size` bytes (0: any width) to `address` adds one to eventfd `fd`.
@@ -18,18 +22,19 @@ class Doorbell(Record):
     space: str = "mmio"  # or "pio"
     datamatch: int | None = None
 
-    def attach(self, vm_fd: int) -> bool:
-        """False if KVM refuses (no room, or a doorbell there already) or there is no VM (-1).
+    def attach(self, core: Any) -> bool:
+        """False if KVM refuses (no room, or a doorbell there already) or there is no VM (`None`).
 
-        Writes then exit and reach the device that answers at the address.
+        Writes then exit and reach the device that answers at the address. `core`: the VM's
+        `struct vmcore *`.
         """
-        return vm_fd >= 0 and not self._ioctl(vm_fd, 0)
+        return core is not None and not self._ioctl(core, 0)
 
-    def detach(self, vm_fd: int) -> None:
+    def detach(self, core: Any) -> None:
         """Writes reach the device again. Only after an attach() that was taken."""
-        self._ioctl(vm_fd, lib.KVM_IOEVENTFD_FLAG_DEASSIGN)
+        self._ioctl(core, lib.KVM_IOEVENTFD_FLAG_DEASSIGN)
 
-    def _ioctl(self, vm_fd: int, flags: int) -> int:
+    def _ioctl(self, core: Any, flags: int) -> int:
         """0 or an errno."""
         flags |= lib.KVM_IOEVENTFD_FLAG_PIO if self.space == "pio" else 0
         flags |= lib.KVM_IOEVENTFD_FLAG_DATAMATCH if self.datamatch is not None else 0
@@ -41,4 +46,4 @@ class Doorbell(Record):
             "flags": flags,
         }
         argument = ffi.new("struct kvm_ioeventfd *", fields)
-        return int(-lib.sys_ioctl(vm_fd, lib.KVM_IOEVENTFD, argument))
+        return int(-lib.vmcore_ioctl(core, lib.KVM_IOEVENTFD, argument))

@@ -75,11 +75,10 @@ class Hardware:
         self.loop = self.loops.first
         if config.irqchip == "kernel":
             lib.irq_hub_use_kernel(self.hub, vm_fd)
-        # Zones come and go while the guest runs. KVM then waits for every vCPU to leave, and one of
-        # a Xen domain that polls for a spinlock (SCHEDOP_poll) leaves when its owner runs on.
-        zones = self.caps["KVM_CAP_COALESCED_PIO"] and not config.xen
-        ring_fd = vm_fd if zones else -1
-        self.coalesce = self._own(Coalesce(ring_fd, self.clock, self.loop, self.core))
+        if config.xen:
+            lib.vmcore_polls(self.core)
+        zones = bool(self.caps["KVM_CAP_COALESCED_PIO"])
+        self.coalesce = self._own(Coalesce(self.core, self.clock, self.loop, zones))
         self.router = IrqRouter(self.vm, split=config.irqchip == "split", pins=config.ioapic_pins)
         self.devices: list[Device] = []
         self.python_devices: list[PyDevice] = []

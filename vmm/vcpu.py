@@ -80,9 +80,9 @@ class Vcpu:
         self._thread = thread  # only now: one that could not start cannot be joined
 
     def _body(self, gate: Gate) -> None:
-        lib.vcpu_thread_mask_signals()
         event = ffi.new("struct vcpu_event *")
         try:
+            check(lib.vcpu_thread_begin(self.pointer), "timer_create", f"vCPU {self.id}")
             while self._pass(gate):
                 check(lib.vcpu_run(self.pointer, event), "vcpu_run", f"vCPU {self.id}")
                 if event.kind != lib.VCPU_KICKED:

@@ -96,7 +96,8 @@ struct hist { uint64_t other; struct hist_slot slot[...]; ...; };
 // --- vCPUs
 struct pic;
 struct ioapic;
-struct vmcore { uint64_t coalesced; struct hist coalesced_hist; ...; };
+struct kvmwait { ...; };
+struct vmcore { struct kvmwait wait; uint64_t coalesced; struct hist coalesced_hist; ...; };
 enum vcpu_event_kind {
 	VCPU_KICKED, VCPU_DEVICE, VCPU_SHUTDOWN, VCPU_SYSTEM_EVENT, VCPU_HLT, VCPU_DEBUG, VCPU_XEN, VCPU_MSR,
 	VCPU_INTERNAL_ERROR, VCPU_FAIL_ENTRY, VCPU_UPCALL_FAILED, VCPU_RUN_FAILED, VCPU_INJECT_FAILED,
@@ -115,6 +116,8 @@ struct vcpu {
 };
 struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
 void vmcore_destroy(struct vmcore *vm);
+void vmcore_polls(struct vmcore *vm);
+int vmcore_ioctl(struct vmcore *vm, unsigned long request, void *argument);
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
 uint32_t vmcore_drain(struct vmcore *vm);
 bool vmcore_asked(struct vmcore *vm, struct vcpu_event *ret);
@@ -125,6 +128,7 @@ bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret);
 void vcpu_refuse_msr(struct vcpu *v);
 void vcpu_kick(struct vcpu *v, uint32_t request);
 int vcpu_kick_signal_init(void);
+int vcpu_thread_begin(struct vcpu *v);
 void vcpu_thread_mask_signals(void);
 
 // What KVM said of the last internal error or failed entry; for VCPU_SYSTEM_EVENT its type.

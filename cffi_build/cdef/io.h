@@ -89,7 +89,7 @@ void chan_counters(struct chan *c, struct chan_counters *ret);
 // --- coalesced zones
 struct coalesce { ...; };
 struct coalesce_zone { uint64_t addr; uint32_t size; ...; };
-struct coalesce *coalesce_create(int vm_fd, struct vclock *clock, struct loop *loop,
+struct coalesce *coalesce_create(struct kvmwait *kvm, struct vclock *clock, struct loop *loop,
 				 uint32_t (*drain)(void *opaque), void *opaque);
 void coalesce_destroy(struct coalesce *g);
 struct coalesce_counters { uint64_t drains, switches, on; ...; };

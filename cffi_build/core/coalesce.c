@@ -2,7 +2,6 @@
 // Zones of coalesced I/O and the timer that drains them for guests that write and never read.
 #include <linux/kvm.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "coalesce.h"
 
@@ -12,8 +11,10 @@ static int tell_kvm(struct coalesce_zone *z, bool on)
 	struct kvm_coalesced_mmio_zone zone = { .addr = z->addr, .size = z->size, .pio = z->pio };
 	unsigned long request = on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO;
 
-	if (ioctl(z->group->vm_fd, request, &zone))
-		return -errno;
+	int err = kvmwait_ioctl(z->group->kvm, request, &zone);
+
+	if (err < 0)
+		return err;
 	atomic_store(&z->on, on);
 	count_add(&z->group->switches, 1);
 	return 0;
@@ -58,14 +59,14 @@ static void on_timer(void *opaque)
 		g->drain(g->opaque);
 }
 
-struct coalesce *coalesce_create(int vm_fd, struct vclock *clock, struct loop *loop,
+struct coalesce *coalesce_create(struct kvmwait *kvm, struct vclock *clock, struct loop *loop,
 				 uint32_t (*drain)(void *opaque), void *opaque)
 {
 	struct coalesce *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return NULL;
-	g->vm_fd = vm_fd;
+	g->kvm = kvm;
 	g->clock = clock;
 	g->drain = drain;
 	g->opaque = opaque;
@@ -132,7 +133,7 @@ int coalesce_zone_set(struct coalesce_zone *z, bool on)
 {
 	struct coalesce *g = z->group;
 
-	if (coalesce_zone_on(z) == on || !g || g->vm_fd < 0)
+	if (coalesce_zone_on(z) == on || !g || !g->kvm)
 		return 0;
 	LOCKED(&g->lock);
 	if (coalesce_zone_on(z) == on)

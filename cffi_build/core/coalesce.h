@@ -10,6 +10,7 @@
 #define VMM_COALESCE_H
 
 #include "base.h"
+#include "kvmwait.h"
 #include "timer.h"
 
 #define COALESCE_DRAIN_NS 50000000
@@ -26,7 +27,7 @@ struct coalesce_counters {
 // One per VM: the zones share one ring.
 struct coalesce {
 	pthread_mutex_t lock; // guards zones and timer_on; a leaf, held over the ioctl
-	int vm_fd;
+	struct kvmwait *kvm; // NULL: no VM, or KVM cannot
 	// Hands the queued writes to their devices and returns how many there were; called on the
 	// loop's thread (manual clock: in vclock_step()) with no lock held. NULL: the zones are
 	// untimed.
@@ -52,8 +53,8 @@ struct coalesce_zone {
 	struct coalesce_zone *next;
 };
 
-// vm_fd -1 (no VM, or KVM cannot): no zone ever goes on. NULL with errno set.
-struct coalesce *coalesce_create(int vm_fd, struct vclock *clock, struct loop *loop,
+// kvm NULL (no VM, or KVM cannot): no zone ever goes on. NULL with errno set.
+struct coalesce *coalesce_create(struct kvmwait *kvm, struct vclock *clock, struct loop *loop,
 				 uint32_t (*drain)(void *opaque), void *opaque);
 // Every zone has been deinitialized.
 void coalesce_destroy(struct coalesce *g);

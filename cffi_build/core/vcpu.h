@@ -13,6 +13,7 @@
 #include "base.h"
 #include "bus.h"
 #include "hist.h"
+#include "kvmwait.h"
 #include "trace.h"
 
 struct ioapic;
@@ -46,7 +47,7 @@ struct vcpu_event {
 
 // What all vCPUs of a VM share.
 struct vmcore {
-	int vm_fd;
+	struct kvmwait wait; // holds the VM descriptor
 	struct bus *pio, *mmio;
 	struct pic *pic; // split irqchip only
 	struct ioapic *ioapic; // split irqchip only
@@ -94,6 +95,7 @@ struct vcpu {
 	// Guards tid: a thread is signalled only while it is inside vcpu_run().
 	pthread_mutex_t thread_lock;
 	int tid;
+	struct kvmwait_vcpu wake;
 	// The last exit's access is not complete yet, or registers were written since: KVM_RUN must
 	// be entered before they are read or an interrupt goes in. An access sets it, any other
 	// return of KVM_RUN clears it.
@@ -112,6 +114,10 @@ static inline struct kvm_coalesced_mmio_ring *vmcore_no_ring(struct vmcore *vm)
 	return (struct kvm_coalesced_mmio_ring *)vm->no_ring;
 }
 void vmcore_destroy(struct vmcore *vm);
+// vCPUs of this machine may sleep inside the guest (SCHEDOP_poll). Before any thread begins.
+void vmcore_polls(struct vmcore *vm);
+// An ioctl of the VM for which KVM waits for its vCPUs (kvmwait.h). 0 or more, or -errno.
+int vmcore_ioctl(struct vmcore *vm, unsigned long request, void *argument);
 // NULL, NULL disconnects them. No vCPU may be running.
 void vmcore_set_split_irqchip(struct vmcore *vm, struct pic *pic, struct ioapic *ioapic);
 // Whether coalesced writes wait in the ring.
@@ -178,6 +184,8 @@ void vcpu_hypercall_result(struct vcpu *v, int64_t result);
 
 // The kick signal's empty handler, once per process. 0 or -errno.
 int vcpu_kick_signal_init(void);
+// The calling thread is the vCPU's from here on. 0 or -errno.
+int vcpu_thread_begin(struct vcpu *v);
 // Blocks every signal but the kick on the calling thread.
 void vcpu_thread_mask_signals(void);
 

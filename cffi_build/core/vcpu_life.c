@@ -34,6 +34,12 @@ void vcpu_thread_mask_signals(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
+int vcpu_thread_begin(struct vcpu *v)
+{
+	vcpu_thread_mask_signals();
+	return kvmwait_join(&v->vm->wait, &v->wake, KICK_SIGNAL);
+}
+
 struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_size,
 			 uint32_t ring_page)
 {
@@ -69,6 +75,7 @@ struct vcpu *vcpu_create(struct vmcore *vm, int fd, uint32_t id, uint32_t run_si
 
 void vcpu_destroy(struct vcpu *v)
 {
+	kvmwait_leave(&v->vm->wait, &v->wake);
 	bus_remove_reader(v->vm->pio, &v->pio);
 	bus_remove_reader(v->vm->mmio, &v->mmio);
 	if (v->vm->boot_vcpu == v)

@@ -11,7 +11,7 @@ struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio)
 
 	if (!vm)
 		return NULL;
-	vm->vm_fd = vm_fd;
+	kvmwait_init(&vm->wait, vm_fd);
 	vm->pio = pio;
 	vm->mmio = mmio;
 	vm->ring = vmcore_no_ring(vm);
@@ -28,7 +28,18 @@ void vmcore_destroy(struct vmcore *vm)
 	bus_remove_reader(vm->pio, &vm->ring_pio);
 	bus_remove_reader(vm->mmio, &vm->ring_mmio);
 	pthread_mutex_destroy(&vm->ring_lock);
+	kvmwait_deinit(&vm->wait);
 	free(vm);
+}
+
+void vmcore_polls(struct vmcore *vm)
+{
+	vm->wait.polls = true;
+}
+
+int vmcore_ioctl(struct vmcore *vm, unsigned long request, void *argument)
+{
+	return kvmwait_ioctl(&vm->wait, request, argument);
 }
 
 // The PIC's output rose: the boot vCPU injects it before it runs on. Context: any thread, PIC lock

@@ -2,11 +2,8 @@
 // Event channels: ports, delivery to this and another CPU, masks, timer and poll.
 #include "xen.h"
 
-#define VEC_GLOBAL 0x60
-#define VEC_CPU 0x61
-#define SLOW_MS 10000
-
-static u32 upcalls, others;
+u32 others;
+static u32 upcalls;
 
 static bool set(const u64 *bits, u32 port)
 {
@@ -52,7 +49,7 @@ static u32 came(u32 wanted, u32 ms)
 	return __atomic_exchange_n(&upcalls, 0, __ATOMIC_SEQ_CST);
 }
 
-static u32 bind_ipi(u32 vcpu)
+u32 bind_ipi(u32 vcpu)
 {
 	u32 argument[2] = { vcpu, 0 };
 
@@ -63,7 +60,7 @@ static u32 bind_ipi(u32 vcpu)
 	return argument[1];
 }
 
-static void close_port(u32 port)
+void close_port(u32 port)
 {
 	check_equal(evtchn_op(3, &port), 0);
 }
@@ -143,7 +140,7 @@ void masked(void)
 	close_port(port);
 }
 
-static void use_vector(u32 vcpu, u8 vector)
+void use_vector(u32 vcpu, u8 vector)
 {
 	struct {
 		u32 vcpu;
@@ -259,40 +256,4 @@ void remap(void)
 		check(came(1, SLOW_MS) >= 1);
 	}
 	close_port(port);
-}
-
-static u32 started;
-
-static void second(void)
-{
-	trap_load();
-	atomic_inc(&started);
-	irq_on();
-	WAIT_FOR(READ_ONCE(others) >= 10, 3 * SLOW_MS);
-	irq_off();
-	/* Each sets the other's vector: neither waits for ever. */
-	for (u32 i = 0; i < 100; i++)
-		use_vector(0, VEC_CPU);
-	atomic_inc(&started);
-}
-
-void ipi_other(void)
-{
-	u32 port = bind_ipi(1), i;
-
-	smp_start(second);
-	check(WAIT_FOR(READ_ONCE(started) == 1, SLOW_MS));
-	for (i = 1; i <= 10; i++) {
-		check_equal(evtchn_op(4, &port), 0);
-		check(WAIT_FOR(READ_ONCE(others) == i, SLOW_MS));
-	}
-	check_equal(READ_ONCE(upcalls), 0);
-	close_port(port);
-}
-
-void at_once(void)
-{
-	for (u32 i = 0; i < 100; i++)
-		use_vector(1, VEC_CPU);
-	check(WAIT_FOR(READ_ONCE(started) == 2, 3 * SLOW_MS));
 }

@@ -205,5 +205,6 @@ const struct test tests[] = {
 	{ "refused", refused },
 	{ "ipi-other", ipi_other },
 	{ "at-once", at_once },
+	{ "moves-while-polled", moves_while_polled },
 	{},
 };

@@ -26,6 +26,10 @@
 #define EVENT_CHANNEL_OP 32
 #define HVM_OP 34
 
+#define VEC_GLOBAL 0x60
+#define VEC_CPU 0x61
+#define SLOW_MS 10000
+
 #define NOWHERE 0x7f0000000000ull /* a canonical address with nothing mapped */
 
 struct vcpu_time {
@@ -81,11 +85,17 @@ void ipi_self(void);
 void masked(void);
 void vcpu_vector(void);
 void interdomain(void);
-void ipi_other(void);
-void at_once(void);
 void timer(void);
 void poll(void);
 void remap(void);
+extern u32 others; /* upcalls of the second CPU */
+u32 bind_ipi(u32 vcpu);
+void close_port(u32 port);
+void use_vector(u32 vcpu, u8 vector);
+/* second.c */
+void ipi_other(void);
+void at_once(void);
+void moves_while_polled(void);
 /* refused.c */
 void refused(void);
 void params(void);

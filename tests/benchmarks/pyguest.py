@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         hardware.python_devices.append(device)
         hardware.pio.claim(device_port, 1, device.dev, "answers", keep=device)
         bell = Doorbell(space="pio", address=doorbell, size=2, fd=event)
-        assert bell.attach(hardware.vm.fd.number)
+        assert bell.attach(hardware.core)
         hardware.coalesce.always(ring, 1)
         return machine.run().code
 

@@ -35,10 +35,10 @@ BLK = (
     "blk.c", "blk_threads.c", "blk_uring.c", "vblk.c", "vblk_make.c",
     "vblk_request.c", "vblk_state.c",
 )  # fmt: skip
-PCI = (*TIMER, "coalesce.c", "pci_config.c", "pci_func.c", "pci_root.c")
+PCI = (*TIMER, "coalesce.c", "kvmwait.c", "pci_config.c", "pci_func.c", "pci_root.c")
 TARGETS = {
     "gmem": ("gmem.c",),
-    "uart": (*TIMER, *CHAN, "coalesce.c", "uart.c", "uart_line.c", "uart_life.c"),
+    "uart": (*TIMER, *CHAN, "coalesce.c", "kvmwait.c", "uart.c", "uart_line.c", "uart_life.c"),
     "irqchip": (
         *TIMER, "pic.c", "pic_chip.c", "pic_state.c", "ioapic.c", "ioapic_life.c", "router.c",
         "split_sink.c", "pit.c", "pit_channel.c",

@@ -46,7 +46,7 @@ class Rig:
             core=None,
             memory=None,  # type: ignore[arg-type]
             router=IrqRouter(None, split=self.config.irqchip == "split"),
-            coalesce=Coalesce(-1, self.clock, self.loop, ffi.NULL),
+            coalesce=Coalesce(ffi.NULL, self.clock, self.loop, usable=False),
             apic_ids=apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=-1,
             upcalls=[],

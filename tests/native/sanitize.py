@@ -45,7 +45,17 @@ VNET = (
 )  # fmt: skip
 VBLK = ("vblk.c", "vblk_make.c", "vblk_request.c", "vblk_state.c")
 IRQCHIP = ("irq.c", "intx.c", "pic.c", "pic_chip.c", "ioapic.c", "ioapic_life.c", "router.c")
-UART = (*CHAN, "timer.c", "coalesce.c", "irq.c", "intx.c", "uart.c", "uart_line.c", "uart_life.c")
+UART = (
+    *CHAN,
+    "timer.c",
+    "coalesce.c",
+    "kvmwait.c",
+    "irq.c",
+    "intx.c",
+    "uart.c",
+    "uart_line.c",
+    "uart_life.c",
+)
 
 
 def build(source: Path, units: tuple[str, ...], sanitizer: str, *also: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from tests.native import sanitize
 
 BUS = ("bus.c", "bus_table.c")
-PCI = ("pci_config.c", "pci_func.c", "pci_root.c", "coalesce.c", "timer.c")
+PCI = ("pci_config.c", "pci_func.c", "pci_root.c", "coalesce.c", "kvmwait.c", "timer.c")
 VQ = ("gmem.c", "iov.c", "vq.c", "vq_pop.c")
 STORMS = {
     "bus_storm": BUS,
@@ -19,8 +19,9 @@ STORMS = {
     "msix_storm": ("msix.c", "msix_state.c", "router.c"),
     "intx_storm": (*sanitize.LOOP, *sanitize.IRQCHIP, "split_sink.c"),
     "pci_storm": (*BUS, *PCI, *sanitize.LOOP, *sanitize.IRQCHIP),
-    "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c"),
-    "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "vcpu_life.c"),
+    "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "kvmwait.c"),
+    "poll_storm": ("kvmwait.c",),
+    "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "kvmwait.c", "vcpu_life.c"),
 }
 
 

@@ -12,6 +12,8 @@ from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmm.cdevice import Claim
     from vmm.context import DeviceContext
 
@@ -51,20 +53,21 @@ class QuietDevice(CDevice):
     exit. Unlike a coalesced zone it leaves other widths and ports inside its range alone.
     """
 
-    _vm_fd = _event = -1
+    _core: Any = None
+    _event = -1
     _dropped: list[Doorbell] = []
 
-    def forget(self, vm_fd: int, places: list[tuple[int, int]]) -> None:
+    def forget(self, core: Any, places: list[tuple[int, int]]) -> None:
         """Has KVM drop writes to these (port, bytes). Those it will not take exit."""
-        if vm_fd < 0:
+        if core is None:
             return
-        self._vm_fd, self._event = vm_fd, os.eventfd(0, os.EFD_CLOEXEC)
+        self._core, self._event = core, os.eventfd(0, os.EFD_CLOEXEC)
         bells = [Doorbell(space="pio", address=p, size=n, fd=self._event) for p, n in places]
-        self._dropped = [bell for bell in bells if bell.attach(vm_fd)]
+        self._dropped = [bell for bell in bells if bell.attach(core)]
 
     def close(self) -> None:
         while self._dropped:
-            self._dropped.pop().detach(self._vm_fd)
+            self._dropped.pop().detach(self._core)
         if self._event >= 0:
             os.close(self._event)
             self._event = -1
@@ -96,5 +99,5 @@ def null_ports(context: DeviceContext) -> CDevice:
     claims: list[Claim] = [("pio", base, 2, 0) for base in layout.PORT_SUPERIO]
     device = QuietDevice("null", lib.nullport_create(), claims, kind="nullport")
     pairs = [(base + n, 1) for base in layout.PORT_SUPERIO for n in range(2)]
-    device.forget(context.vm_fd, pairs)
+    device.forget(context.core, pairs)
     return device

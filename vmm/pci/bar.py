@@ -66,7 +66,7 @@ class Mapping:
             self.base is not None and base < self.base + self.bar.size and self.base < base + size
         )
 
-    def place(self, bus: Bus, vm_fd: int, base: int) -> None:
+    def place(self, bus: Bus, core: Any, base: int) -> None:
         """Makes it answer at `base`, from now on or instead of where it did.
 
         VmmError if another device answers in a part of that range: then it is where it was.
@@ -80,7 +80,7 @@ class Mapping:
             for piece in reversed(done):
                 self._take_back(bus, piece, base)
             raise
-        self._ring_at(vm_fd, base)
+        self._ring_at(core, base)
         self.base = base
 
     def _place_piece(self, bus: Bus, piece: Piece, old: int | None, new: int) -> None:
@@ -96,22 +96,22 @@ class Mapping:
         else:
             self._place_piece(bus, piece, new, self.base)
 
-    def _ring_at(self, vm_fd: int, base: int | None) -> None:
+    def _ring_at(self, core: Any, base: int | None) -> None:
         """Moves the doorbells: at no time does one ring at neither place."""
         old, self._bells = self._bells, []
         if base is not None:
             for bell in self.bar.doorbells:
                 moved = replace(bell, address=base + bell.address, space=self.bar.space)
-                if moved.attach(vm_fd):
+                if moved.attach(core):
                     self._bells.append(moved)
         for bell in old:
-            bell.detach(vm_fd)
+            bell.detach(core)
 
-    def remove(self, bus: Bus, vm_fd: int) -> None:
+    def remove(self, bus: Bus, core: Any) -> None:
         """It answers nowhere. Accesses under way may still reach it: see Bus.quiesce()."""
         if self.base is None:
             return
-        self._ring_at(vm_fd, None)
+        self._ring_at(core, None)
         for piece in self.bar.pieces:
             bus.release(self.base + piece.offset, piece.length)
         self.base = None

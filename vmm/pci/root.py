@@ -148,7 +148,7 @@ class PciRoot(CDevice):
             self.functions = {n: f for n, f in self.functions.items() if n != gone}
             for mapping in function.mappings.values():
                 mapping.wanted = None
-                mapping.remove(self._bus(mapping), self.context.vm_fd)
+                mapping.remove(self._bus(mapping), self.context.core)
             self._give_back(function)
             self._retry()
         self.context.pio.quiesce()
@@ -177,17 +177,17 @@ class PciRoot(CDevice):
                 self._follow(mapping)
 
     def _follow(self, mapping: Mapping) -> None:
-        at, bus, vm_fd = mapping.wanted, self._bus(mapping), self.context.vm_fd
+        at, bus, core = mapping.wanted, self._bus(mapping), self.context.core
         if at == mapping.base:
             return
         if at is None:
-            mapping.remove(bus, vm_fd)
+            mapping.remove(bus, core)
             return
         try:
             self._check(mapping, at)
-            mapping.place(bus, vm_fd, at)
+            mapping.place(bus, core, at)
         except VmmError as error:
-            mapping.remove(bus, vm_fd)
+            mapping.remove(bus, core)
             if mapping.refused != at:
                 self.blocked += 1
                 log.limited("pci.bar_not_mapped", reason=str(error))

@@ -7,14 +7,14 @@ they are set up. A back-end for kernels without KVM_XEN has the same methods.
 from __future__ import annotations
 
 from vmm.errors import HostError, KvmError
-from vmm.native import ffi, lib
+from vmm.native import check, ffi, lib
 from vmm.xen import abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmm.irq import IrqRouter
+    from vmm.context import DeviceContext
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
 
@@ -47,14 +47,12 @@ class KvmXen:
     Pages are guest-physical addresses, `None` for none. KvmError where the kernel refuses.
     """
 
-    def __init__(
-        self, vm: Vm, router: IrqRouter, vcpu_ids: tuple[int, ...], flags: int, version: int
-    ) -> None:
-        """vcpu_ids: KVM's number of each vCPU. flags: KVM_CAP_XEN_HVM's value."""
+    def __init__(self, vm: Vm, context: DeviceContext, flags: int, version: int) -> None:
+        """flags: KVM_CAP_XEN_HVM's value."""
         check_flags(flags)
-        self._vm, self._vcpu_ids = vm, vcpu_ids
-        self._router = router
-        self._mirrored: set[int] = set()  # ports that KVM sends by itself
+        self._vm, self._core, self._router = vm, context.core, context.router
+        self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
+        self._mirrored: dict[int, tuple[int, int]] = {}  # port -> kind and target, that KVM sends
         self._told: dict[int, tuple[int, int]] = {}  # port -> (GSI, eventfd) that tells the guest
         wanted = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
         vm.xen_hvm_config(wanted, abi.HYPERCALL_MSR)
@@ -88,24 +86,32 @@ class KvmXen:
 
     def connect(self, port: int, kind: int, target: int, vcpu: int) -> None:
         """What the guest sends to `port` arrives at its own port `target`, which tells `vcpu`."""
-        self.disconnect(port)
+        known = self._mirrored.get(port) == (kind, target)
+        if not known:
+            self.disconnect(port)
         attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
         evtchn = attr.u.evtchn
         evtchn.send_port, evtchn.type = port, kind
+        evtchn.flags = lib.KVM_XEN_EVTCHN_UPDATE if known else 0
         evtchn.deliver.port.port = target
         evtchn.deliver.port.vcpu = self._vcpu_ids[vcpu]
         evtchn.deliver.port.priority = PRIORITY_2LEVEL
         self._vm.xen_hvm_set_attr(attr)
-        self._mirrored.add(port)
+        self._mirrored[port] = (kind, target)
 
     def disconnect(self, port: int) -> None:
         """What the guest sends to `port` is a hypercall for us again."""
         if port not in self._mirrored:
             return
+        self._forget(lib.KVM_XEN_EVTCHN_DEASSIGN, port)
+        del self._mirrored[port]
+
+    def _forget(self, how: int, port: int = 0) -> None:
+        """KVM waits for all vCPUs, so it is told in the way of such calls (core/kvmwait.h)."""
         attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
-        attr.u.evtchn.send_port, attr.u.evtchn.flags = port, lib.KVM_XEN_EVTCHN_DEASSIGN
-        self._vm.xen_hvm_set_attr(attr)
-        self._mirrored.discard(port)
+        attr.u.evtchn.send_port, attr.u.evtchn.flags = port, how
+        result = lib.vmcore_ioctl(self._core, lib.KVM_XEN_HVM_SET_ATTR, attr)
+        check(result, "KVM_XEN_HVM_SET_ATTR", f"port {port}", KvmError)
 
     def open_channel(self, port: int, vcpu: int, kick: int, call: int) -> None:
         """What the guest sends to `port` is counted in the eventfd `kick`, and writing `call` is an
@@ -124,7 +130,7 @@ class KvmXen:
         attr.u.evtchn.send_port, attr.u.evtchn.type = port, abi.EVTCHNSTAT_interdomain
         attr.u.evtchn.deliver.eventfd.fd = kick
         self._vm.xen_hvm_set_attr(attr)
-        self._mirrored.add(port)
+        self._mirrored[port] = (abi.EVTCHNSTAT_interdomain, 0)
 
     def close_channel(self, port: int) -> None:
         """Ends `open_channel()`."""
@@ -188,8 +194,9 @@ class KvmXen:
 
     def reset(self) -> None:
         """The domain's part as at the start; the vCPUs' parts are set one by one."""
-        for port in sorted(self._mirrored):
-            self.disconnect(port)
+        if self._mirrored:
+            self._forget(lib.KVM_XEN_EVTCHN_RESET)
+            self._mirrored.clear()
         self.set_shared_info(None)
         self.set_upcall_vector(0)
         self.set_wide(False)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:
     """flags: KVM_CAP_XEN_HVM's value. HostError where that is too little. No vCPU exists yet."""
-    config, vcpu_ids = context.config, context.apic_ids
-    version = read_xen_version(config.xen_version)
+    version = read_xen_version(context.config.xen_version)
     assert version is not None  # checked with the configuration
-    backend = KvmXen(vm, context.router, vcpu_ids, flags, version)
-    return XenDomain(backend, context, len(vcpu_ids), version)
+    backend = KvmXen(vm, context, flags, version)
+    return XenDomain(backend, context, len(context.apic_ids), version)

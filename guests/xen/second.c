@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What takes two CPUs. The second one runs what it is given, one thing after the other.
+#include "../lib/pci.h"
+#include "xen.h"
+
+static void (*job)(void);
+
+static void worker(void)
+{
+	void (*todo)(void);
+
+	trap_load();
+	for (;;) {
+		while (!(todo = READ_ONCE(job)))
+			pause();
+		todo();
+		WRITE_ONCE(job, NULL);
+	}
+}
+
+static void second_begin(void (*todo)(void))
+{
+	static bool started;
+
+	WRITE_ONCE(job, todo);
+	if (!started)
+		smp_start(worker);
+	started = true;
+}
+
+static void second_end(void)
+{
+	check(WAIT_FOR(!READ_ONCE(job), 3 * SLOW_MS));
+}
+
+static void take_ten(void)
+{
+	irq_on();
+	WAIT_FOR(READ_ONCE(others) >= 10, 3 * SLOW_MS);
+	irq_off();
+}
+
+void ipi_other(void)
+{
+	u32 port = bind_ipi(1), i;
+
+	second_begin(take_ten);
+	for (i = 1; i <= 10; i++) {
+		check_equal(evtchn_op(4, &port), 0);
+		check(WAIT_FOR(READ_ONCE(others) == i, SLOW_MS));
+	}
+	second_end();
+	close_port(port);
+}
+
+static void set_first(void)
+{
+	for (u32 i = 0; i < 100; i++)
+		use_vector(0, VEC_CPU);
+}
+
+/* Each sets the other's vector: neither waits for ever. */
+void at_once(void)
+{
+	second_begin(set_first);
+	for (u32 i = 0; i < 100; i++)
+		use_vector(1, VEC_CPU);
+	second_end();
+}
+
+static u32 poll_port, polls, released;
+
+/* How a paravirtual spinlock waits: asleep until the owner tells. */
+static void poll_until_released(void)
+{
+	struct {
+		u32 *ports;
+		u32 count;
+		u64 timeout;
+	} argument = { &poll_port, 1, 0 };
+
+	while (!READ_ONCE(released)) {
+		atomic_inc(&polls);
+		if (hypercall(SCHED_OP, 3, (u64)&argument, 0))
+			break;
+	}
+}
+
+#define DEVICE (5 << 3) /* pci-testdev, with doorbells in both its ranges */
+#define MOVES 20
+
+/* The owner of the lock moves a device meanwhile, which takes no longer than at other times. */
+void moves_while_polled(void)
+{
+	u32 port = bind_ipi(1), home = pci_read(DEVICE, PCI_BAR0), i, free;
+
+	free = home ^ 0x10000;
+	__atomic_fetch_or(&shared->mask[port / 64], 1ull << port % 64, __ATOMIC_SEQ_CST);
+	poll_port = port;
+	second_begin(poll_until_released);
+	check(WAIT_FOR(READ_ONCE(polls), SLOW_MS));
+	delay_us(1000); /* it sleeps by now */
+	for (i = 0; i < MOVES; i++) {
+		pci_write(DEVICE, PCI_BAR0, i & 1 ? home : free);
+		close_port(bind_ipi(0)); /* KVM forgets of a port as of a doorbell */
+	}
+	WRITE_ONCE(released, 1);
+	check_equal(evtchn_op(4, &port), 0);
+	second_end();
+	check(READ_ONCE(polls) < 1000000); /* asleep, not spinning */
+	close_port(port);
+}
