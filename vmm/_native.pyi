@@ -72,6 +72,7 @@ class struct_bus(Struct):
 class struct_bus_counts(Struct):
     unclaimed_reads: int
     unclaimed_writes: int
+    old_tables: int
 
 class struct_bus_reader(Struct):
     pass

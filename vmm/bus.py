@@ -29,9 +29,10 @@ class Bus:
     def __init__(self, name: str, limit: int) -> None:
         self.name = name
         self.pointer = made(lib.bus_create(limit), lib.bus_destroy, f"the {name} bus")
-        self._lock = Lock()  # guards the two below; held over no upcall and no wait
+        self._lock = Lock()  # guards the next two; held over no upcall and no wait
         self._keep: dict[int, Any] = {}  # devices stay alive as long as C may call them
-        self._leaving: list[tuple[int, Any]] = []  # ... those released, with the table without them
+        # ... those released, once each, with the last table that lacks them.
+        self._leaving: dict[tuple[Any, int], tuple[int, Any]] = {}
 
     def claim(
         self, base: int, length: int, dev: Any, owner: str, region: int = 0, keep: Any = None
@@ -52,7 +53,8 @@ class Bus:
         with self._lock:
             error = lib.bus_release(self.pointer, base, length)
             check(error, "bus_release", f"{self.name} {base:#x}")
-            self._leaving.append((lib.bus_serial(self.pointer), self._keep.pop(base, None)))
+            dev, keep = self._keep.pop(base)
+            self._leaving[dev, id(keep)] = lib.bus_serial(self.pointer), keep
         self._let_go()
 
     def move(self, base: int, length: int, to: int, owner: str) -> None:
@@ -63,7 +65,7 @@ class Bus:
         with self._lock:
             error = lib.bus_move(self.pointer, base, length, to)
             self._check(error, "bus_move", owner, to, length)
-            self._keep[to] = self._keep.pop(base, None)
+            self._keep[to] = self._keep.pop(base)
         self._let_go()
 
     def quiesce(self) -> None:
@@ -92,18 +94,20 @@ class Bus:
         if not self._leaving:
             return
         with self._lock:
-            left = [(n, kept) for n, kept in self._leaving if not lib.bus_quiet(self.pointer, n)]
+            left = {
+                what: (serial, keep)
+                for what, (serial, keep) in self._leaving.items()
+                if not lib.bus_quiet(self.pointer, serial)
+            }
             gone, self._leaving = self._leaving, left
         gone.clear()  # here, and not under the lock: a last reference may end a device
 
     def counts(self) -> dict[str, int]:
-        """Accesses that no device claimed: `unclaimed_reads`, `unclaimed_writes`."""
+        """Accesses that no device claimed (`unclaimed_reads`, `unclaimed_writes`), tables that are
+        kept for accesses under way (`old_tables`)."""
         counts = ffi.new("struct bus_counts *")
         lib.bus_counts(self.pointer, counts)
-        return {
-            "unclaimed_reads": counts.unclaimed_reads,
-            "unclaimed_writes": counts.unclaimed_writes,
-        }
+        return {name: getattr(counts, name) for name in dir(counts)}
 
 
 class BusProbe:

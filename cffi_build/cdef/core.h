@@ -56,7 +56,7 @@ int bus_write(struct bus *b, struct bus_reader *r, uint64_t addr, uint32_t size,
 bool bus_write_burst(struct bus *b, struct bus_reader *r, uint64_t addr, const uint8_t *bytes,
 		     uint32_t count);
 void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr);
-struct bus_counts { uint64_t unclaimed_reads, unclaimed_writes; };
+struct bus_counts { uint64_t unclaimed_reads, unclaimed_writes, old_tables; };
 void bus_counts(struct bus *b, struct bus_counts *ret);
 
 // --- interrupt lines

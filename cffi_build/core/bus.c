@@ -50,11 +50,14 @@ static const struct bus_entry *search(struct bus *b, struct bus_reader *r,
 	return r->last.len - (addr - r->last.base) >= size ? &r->last : NULL;
 }
 
-// Enters an access: no map older than the published number will be used. A newer one may be.
+// Enters an access. Serials come after their maps, so that the map found is the number's or newer.
 HOT const struct bus_map *enter(struct bus *b, struct bus_reader *r)
 {
-	atomic_store(&r->using, atomic_load_explicit(&b->serial, memory_order_acquire));
-	return atomic_load(&b->map);
+	atomic_store(&r->using, atomic_load_explicit(&b->serial, memory_order_acquire) - 1);
+	const struct bus_map *map = atomic_load(&b->map);
+
+	atomic_store_explicit(&r->using, map->serial, memory_order_release);
+	return map;
 }
 
 // One access to one device. Only an upcall runs without the device's lock.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An address space (port I/O or MMIO) as an immutable sorted table, swapped whole.
 //
-// Lookups take no lock: tables are numbered, a reader publishes the number from which on it may use
-// them, and a retired table is freed once every reader is idle or beyond it. A BAR may therefore
-// move inside an access without a lock to deadlock on.
+// Lookups take no lock: tables have odd numbers, a reader publishes the one it uses, and a retired
+// table that nobody uses is freed. Before it has found the table it publishes the even number below
+// the present one, and may then use any table above that. A BAR may therefore move inside an access
+// without a lock to deadlock on, and a long access keeps one table, however many come meanwhile.
 #ifndef VMM_BUS_H
 #define VMM_BUS_H
 
@@ -22,13 +23,14 @@ struct bus_entry {
 
 struct bus_map {
 	uint32_t count;
-	uint64_t serial; // unlike its address, never seen twice
+	uint64_t serial; // odd; unlike its address, never seen twice
 	struct bus_map *retired;
 	struct bus_entry entry[];
 };
 
 struct bus_reader {
-	_Atomic uint64_t using; // serial of the oldest map that may be in use; 0 outside an access
+	// Outside an access 0. Odd: serial of the map in use; even: those above may be in use.
+	_Atomic uint64_t using;
 	struct bus_entry last; // copy of the last hit, which may be a gap between devices
 	uint64_t last_serial; // ... in the map with this serial; 0: it is no shortcut
 	// By size: where in it an access is the device's whole begins below this.
@@ -65,7 +67,7 @@ int bus_release(struct bus *b, uint64_t base, uint64_t len);
 // Errors are those of the two above; the claim then stays where it is.
 int bus_move(struct bus *b, uint64_t base, uint64_t len, uint64_t to);
 
-// The present table's number; each change makes the next one.
+// The present table's number; each change makes a higher one.
 uint64_t bus_serial(struct bus *b);
 // True once every access that may use a table older than `serial` has ended: what was released
 // before bus_serial() gave that number may be freed. Not true inside an access that began before.
@@ -178,6 +180,7 @@ void bus_settle(struct bus *b, struct bus_reader *r, uint64_t addr);
 
 struct bus_counts {
 	uint64_t unclaimed_reads, unclaimed_writes;
+	uint64_t old_tables; // that accesses under way may use
 };
 
 void bus_counts(struct bus *b, struct bus_counts *ret);

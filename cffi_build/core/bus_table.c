@@ -37,7 +37,7 @@ struct bus *bus_create(uint64_t limit)
 		return NULL;
 	}
 	pthread_mutex_init(&b->lock, NULL);
-	empty->serial = 1; // 0 is a reader that has hit nothing
+	empty->serial = 3; // 0 is a reader that has hit nothing, or is outside an access
 	atomic_store(&b->map, empty);
 	atomic_store(&b->serial, empty->serial);
 	dev_init(&b->nobody, &nobody_ops, 0);
@@ -45,18 +45,13 @@ struct bus *bus_create(uint64_t limit)
 	return b;
 }
 
-static void free_chain(struct bus_map *map)
-{
-	while (map) {
-		struct bus_map *next = map->retired;
-		free(map);
-		map = next;
-	}
-}
-
 void bus_destroy(struct bus *b)
 {
-	free_chain(b->retired);
+	while (b->retired) {
+		struct bus_map *map = b->retired;
+		b->retired = map->retired;
+		free(map);
+	}
 	free(atomic_load(&b->map));
 	pthread_mutex_destroy(&b->lock);
 	free(b);
@@ -83,30 +78,37 @@ void bus_remove_reader(struct bus *b, struct bus_reader *r)
 			atomic_store(&b->reader[i], NULL);
 }
 
-// The number of the oldest map that an access may use. Context: b->lock held.
-static uint64_t oldest_used(struct bus *b)
+// What the reader in this place publishes. Context: b->lock held.
+static uint64_t used_by(struct bus *b, uint32_t place)
 {
-	uint64_t oldest = UINT64_MAX;
+	struct bus_reader *r = atomic_load(&b->reader[place]);
 
-	for (uint32_t i = 0; i < BUS_MAX_READERS; i++) {
-		struct bus_reader *r = atomic_load(&b->reader[i]);
-		uint64_t using = r ? atomic_load(&r->using) : 0;
-		if (using && using < oldest)
-			oldest = using;
-	}
-	return oldest;
+	return r ? atomic_load(&r->using) : 0;
 }
 
-// Frees retired maps, newest first in the list, that nobody uses; `oldest` is the oldest one used.
-// Context: b->lock held.
-static void reclaim(struct bus *b, uint64_t oldest)
+// Whether an access may use the retired map with this serial. Context: b->lock held.
+static bool used(struct bus *b, uint64_t serial)
 {
-	struct bus_map **at = &b->retired;
+	for (uint32_t i = 0; i < BUS_MAX_READERS; i++) {
+		uint64_t using = used_by(b, i);
+		if (using & 1 ? using == serial : using && using < serial)
+			return true;
+	}
+	return false;
+}
 
-	while (*at && (*at)->serial >= oldest)
-		at = &(*at)->retired;
-	free_chain(*at);
-	*at = NULL;
+// Frees retired maps that nobody uses. Context: b->lock held.
+static void reclaim(struct bus *b)
+{
+	for (struct bus_map **at = &b->retired; *at;) {
+		struct bus_map *map = *at;
+		if (used(b, map->serial)) {
+			at = &map->retired;
+		} else {
+			*at = map->retired;
+			free(map);
+		}
+	}
 }
 
 uint64_t bus_serial(struct bus *b)
@@ -118,10 +120,13 @@ uint64_t bus_serial(struct bus *b)
 bool bus_quiet(struct bus *b, uint64_t serial)
 {
 	LOCKED(&b->lock);
-	uint64_t oldest = oldest_used(b);
-
-	reclaim(b, oldest);
-	return oldest >= serial;
+	reclaim(b);
+	for (uint32_t i = 0; i < BUS_MAX_READERS; i++) {
+		uint64_t using = used_by(b, i);
+		if (using && using < serial)
+			return false;
+	}
+	return true;
 }
 
 void bus_reader_bind(struct bus_reader *r)
@@ -146,13 +151,13 @@ bool bus_inside(struct bus *b)
 // reader's of the number it publishes: either the reader sees the new map or we see its number.
 static void publish(struct bus *b, struct bus_map *new)
 {
-	new->serial = atomic_load(&b->map)->serial + 1;
+	new->serial = atomic_load(&b->map)->serial + 2;
 	struct bus_map *old = atomic_exchange(&b->map, new);
 
 	atomic_store(&b->serial, new->serial);
 	old->retired = b->retired;
 	b->retired = old;
-	reclaim(b, oldest_used(b));
+	reclaim(b);
 }
 
 static struct bus_map *map_alloc(uint32_t count)
@@ -252,6 +257,9 @@ int bus_move(struct bus *b, uint64_t base, uint64_t len, uint64_t to)
 
 void bus_counts(struct bus *b, struct bus_counts *ret)
 {
-	*ret = (struct bus_counts){ count_get(&b->unclaimed_reads),
-				    count_get(&b->unclaimed_writes) };
+	LOCKED(&b->lock);
+	*ret = (struct bus_counts){ .unclaimed_reads = count_get(&b->unclaimed_reads),
+				    .unclaimed_writes = count_get(&b->unclaimed_writes) };
+	for (const struct bus_map *map = b->retired; map; map = map->retired)
+		ret->old_tables++;
 }

@@ -73,7 +73,7 @@ def test_unclaimed_accesses_read_ones_and_are_counted() -> None:
     assert probe.read(0x80, 4) == 0xFFFFFFFF
     assert probe.write(0x80, 2, 0x1234) == 0
 
-    assert bus.counts() == {"unclaimed_reads": 1, "unclaimed_writes": 1}
+    assert bus.counts() == {"unclaimed_reads": 1, "unclaimed_writes": 1, "old_tables": 0}
     probe.close()
 
 
@@ -170,6 +170,24 @@ def test_a_released_device_stays_alive_until_the_access_inside_it_has_ended() ->
     gc.collect()
     assert alive() is None
     probe.close()
+
+
+def test_a_long_access_keeps_one_table_however_often_that_changes() -> None:
+    bus, gated = Bus("port", PIO_LIMIT), Gated()
+    device, other = PyDevice(gated), PyDevice(Recorder(1))
+    bus.claim(0x10, 1, device.dev, "gated")
+    reader = Reader(bus, gated)
+
+    for _ in range(100):
+        bus.claim(0x20, 1, other.dev, "other", keep=other)
+        bus.move(0x20, 1, 0x30, "other")
+        bus.release(0x30, 1)
+
+    assert bus.counts()["old_tables"] == 1
+    assert len(bus._leaving) == 1
+    reader.end()
+    bus.quiesce()
+    assert bus.counts()["old_tables"] == len(bus._leaving) == 0
 
 
 def test_quiesce_waits_for_the_access_that_is_under_way() -> None:
