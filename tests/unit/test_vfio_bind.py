@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,16 @@ def test_what_the_kernel_says_to_a_write_comes_back(tmp_path: Path) -> None:
     there.touch()
     write_bounded(str(there), "text")
     assert there.read_text() == "text"
+
+
+def test_a_write_that_fails_for_lack_of_descriptors_has_written_nothing(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            write_bounded(str(there), "text")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert there.read_text() == ""

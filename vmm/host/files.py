@@ -54,7 +54,13 @@ def write_bounded(path: str, text: str, patience: float = PATIENCE) -> None:
     A driver that does not let go of its device holds whoever asks it to for ever, and no signal
     helps: so a child asks, and is left behind when it does not come back.
     """
-    pid = os.fork()
+    ended, held = os.pipe()  # what fails here, or in fork(), has written nothing
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(ended)
+        os.close(held)
+        raise
     if pid == 0:
         code = 255
         try:
@@ -65,15 +71,15 @@ def write_bounded(path: str, text: str, patience: float = PATIENCE) -> None:
             code = error.errno or code
         finally:
             os._exit(code)
-    watch = os.pidfd_open(pid)
+    os.close(held)  # the child has the other one, until it ends
     try:
         poll = select.poll()
-        poll.register(watch, select.POLLIN)
+        poll.register(ended, select.POLLHUP)
         if not poll.poll(patience * 1000):
             os.kill(pid, signal.SIGKILL)
             raise TimeoutError(f"{path} did not answer within {patience:g} s")
     finally:
-        os.close(watch)
+        os.close(ended)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code:
         raise OSError(code, os.strerror(code), path)
