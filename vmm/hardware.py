@@ -190,12 +190,16 @@ class Hardware:
 
         Each is tried; VmmError, or a group of them, for those that are stuck.
         """
+        for device in self.devices:
+            device.ask_halt()
         close_all(device.halt for device in self.devices)
 
     def reset(self) -> None:
         """Everything but the contents of RAM as after building. All vCPUs must be parked."""
         lib.vmcore_drain(self.core)
         lib.vmcore_asked(self.core, ffi.new("struct vcpu_event *"))  # a wish of the life that ends
+        for device in self.devices:
+            device.ask_halt()
         for device in self.devices:
             device.reset()
         irqchip_state.load(self.vm, self._reset_chips)

@@ -16,6 +16,7 @@ from vmm.config import VmConfig
 from vmm.deviceconfig import DeviceConfig
 from vmm.errors import ConfigError, StateError, VmmError
 from vmm.machine import Machine
+from vmm.virtio.transport import VirtioPci
 
 pytestmark = pytest.mark.needs("kvm")
 
@@ -201,3 +202,26 @@ def test_a_stopped_machine_takes_no_devices(tmp_path: Path) -> None:
         machine.wait(PATIENCE)
         with pytest.raises(StateError, match="attach a device to a machine that is stopped"):
             machine.attach_device("pci-testdev")
+
+
+def test_devices_come_to_rest_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def noting(name: str) -> Callable[[VirtioPci], None]:
+        original = getattr(VirtioPci, name)
+
+        def noted(device: VirtioPci) -> None:
+            done.append(f"{name} {device.name}")
+            original(device)
+
+        return noted
+
+    for name in ("ask_halt", "halt"):
+        monkeypatch.setattr(VirtioPci, name, noting(name))
+    with Machine(config(tmp_path, devices=["virtio-rng,id=a", "virtio-rng,id=b"])) as machine:
+        machine.start()
+        machine.stop()
+        machine.wait(PATIENCE)
+    assert done == ["ask_halt a", "ask_halt b", "halt a", "halt b"]

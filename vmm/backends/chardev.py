@@ -170,12 +170,19 @@ class Chan:
             if self.pointer is not None:
                 self.given_up = self.flush()
         finally:
-            if self.pointer is not None:
-                self._remember()
-                ffi.release(self.pointer)
-                self.pointer = None
-            while self._closers:
-                self._closers.pop()()
+            self._end(ffi.release)
+
+    def abandon(self) -> None:
+        """Instead of `close()`, when a device that nobody can stop may still use the C side."""
+        self._end(lambda pointer: ffi.gc(pointer, None))
+
+    def _end(self, let_go: Callable[[Any], object]) -> None:
+        if self.pointer is not None:
+            self._remember()
+            let_go(self.pointer)
+            self.pointer = None
+        while self._closers:
+            self._closers.pop()()
 
     def _remember(self) -> None:
         self._tail, self._counters = self.tail(), self.counters()

@@ -57,6 +57,9 @@ class PciDevice:
     def resume(self) -> None:
         """Ends `pause()`."""
 
+    def ask_halt(self) -> None:
+        """Begins `halt()`, if that takes time."""
+
     def halt(self) -> None:
         """The machine ends: nothing, if the device has nothing under way on the host."""
 

@@ -149,6 +149,8 @@ class VirtioConsole(VirtioDevice):
     # --- what the driver did, on the loop's thread
 
     def _news(self, _value: int, _source: object) -> None:
+        if self.pointer is None:  # abandoned
+            return
         news = ffi.new("struct vcon_news *")
         lib.vcon_news(self.pointer, news)
         for number, port in list(self.ports.items()):
@@ -197,6 +199,11 @@ class VirtioConsole(VirtioDevice):
             port.chan.close()
         self.loop.off(lib.VCON_EVENT_NEWS, self._source)
         super().close()
+
+    def abandon(self) -> None:
+        for port in self.ports.values():
+            port.chan.abandon()
+        super().abandon()
 
 
 def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:

@@ -47,6 +47,7 @@ class VirtioCore:
     def __init__(self, name: str, pointer: Any, loop: IoLoop, notify: Notify) -> None:
         self.name, self.pointer, self.loop, self.notify = name, pointer, loop, notify
         self.paused = False
+        self._until: float | None = None  # when who halts it gives up
         self._events = {
             lib.VIRTIO_EVENT_NEEDS_RESET: self._needs_reset,
             lib.VIRTIO_EVENT_REFUSED: self._refused,
@@ -63,6 +64,8 @@ class VirtioCore:
         self._tell(lib.VIRTIO_EVENT_NEEDS_RESET, "virtio.needs_reset", why=why)
 
     def _refused(self, features: int, _source: object) -> None:
+        if self.pointer is None:  # abandoned
+            return
         bits = [bit for bit in range(64) if features >> bit & 1]
         declined = [bit for bit in bits if self.pointer.offered >> bit & 1]
         names = ", ".join(feature_name(bit) for bit in declined or bits)
@@ -85,27 +88,38 @@ class VirtioCore:
 
     # --- rest
 
-    def halt(self) -> None:
-        """Resets the device; nothing of the guest's memory is used from here on."""
+    def ask_halt(self) -> None:
+        """Begins `halt()`, so that several devices come to rest at the same time."""
         lib.virtio_ask_reset(self.pointer)
-        self._wait(lib.virtio_wait_idle, "reset")
+        if self._until is None:
+            self._until = monotonic() + PATIENCE / 1000
+
+    def halt(self) -> None:
+        """Resets the device; nothing of the guest's memory is used from here on.
+
+        VmmError if it is stuck. Patience begins when it is first asked: another try has none left.
+        """
+        self.ask_halt()
+        assert self._until is not None
+        self._wait(lib.virtio_wait_idle, "reset", self._until)
+        self._until = None
 
     def pause(self) -> None:
         """Nothing is under way any more, nothing is taken from the rings until `resume()`."""
         lib.virtio_ask_pause(self.pointer)
-        self._wait(lib.virtio_wait_quiet, "pause")
+        self._wait(lib.virtio_wait_quiet, "pause", monotonic() + PATIENCE / 1000)
         self.paused = True
 
     def resume(self) -> None:
         lib.virtio_ask_resume(self.pointer)
         self.paused = False
 
-    def _wait(self, wait: Callable[[Any, int], int], what: str) -> None:
+    def _wait(self, wait: Callable[[Any, int], int], what: str, until: float) -> None:
         if wait(self.pointer, 0) == 0:
             return
         started = self.loop.start_if_idle()
         try:
-            if wait(self.pointer, PATIENCE):
+            if wait(self.pointer, max(0, int(1000 * (until - monotonic())))):
                 raise VmmError(
                     f"{self.name} did not {what} within {PATIENCE // 1000} s: its loop "
                     f"{self.loop.name} is stuck, or the host is"
@@ -161,7 +175,8 @@ class VirtioCore:
         self.pointer = None
 
     def abandon(self) -> None:
-        """It did not come to rest, and nobody waits for it any more."""
+        """It did not come to rest, and nobody waits for it any more: not for its events either,
+        as whoever takes them off the loop waits for the callback that runs."""
         self.pointer = None
 
 

@@ -49,7 +49,7 @@ class ServedDevice(VirtioDevice):
             },
         )
         super().__init__(name, context, lib.virtio_py_create(setup))
-        vdev = self.core.pointer
+        self._vdev = vdev = self.core.pointer
         vdev.config[0 : len(self.config)] = self.config
         vdev.config_wmask[0 : len(self.config_writable)] = self.config_writable
         self.queues = [
@@ -103,10 +103,13 @@ class ServedDevice(VirtioDevice):
     # --- the loop's side
 
     def _serve(self) -> None:
-        notes = self._notes
-        lib.virtio_py_take(self.pointer, notes)
+        struct, notes = self.pointer, self._notes
+        if struct is None:  # abandoned, and so never freed
+            self.loop.unserve(self._token)
+            return
+        lib.virtio_py_take(struct, notes)
         if notes.start:
-            self.started(self.core.pointer.acked)
+            self.started(self._vdev.acked)
         if notes.config:
             self.config_written(self._config())
         for index in _bits(notes.kick):
@@ -114,7 +117,7 @@ class ServedDevice(VirtioDevice):
                 self.kick(self.queues[index])
         for index in _bits(notes.queue_stop):
             self.queues[index].forget()
-            lib.virtio_queue_stopped(self.core.pointer, index)
+            lib.virtio_queue_stopped(self._vdev, index)
         self._resting |= bool(notes.quiesce)
         if notes.stop:
             self._stop()
@@ -124,13 +127,13 @@ class ServedDevice(VirtioDevice):
         for queue in self.queues:
             queue.forget()
         self.stopped()
-        lib.virtio_stopped(self.core.pointer)
+        lib.virtio_stopped(self._vdev)
 
     def _rest_if_asked(self) -> None:
         """Says that nothing is under way, once somebody waits for that and no chain is kept."""
         if self._resting and not any(queue.kept for queue in self.queues):
             self._resting = False
-            lib.virtio_quiesced(self.core.pointer)
+            lib.virtio_quiesced(self._vdev)
 
     def _config(self) -> bytes:
         buffer = ffi.new("uint8_t[]", lib.VIRTIO_CONFIG_MAX)

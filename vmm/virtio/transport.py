@@ -163,6 +163,9 @@ class VirtioPci(PciDevice):
     def resume(self) -> None:
         self.core.resume()
 
+    def ask_halt(self) -> None:
+        self.core.ask_halt()
+
     def halt(self) -> None:
         self.core.halt()
 
