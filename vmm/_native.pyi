@@ -2143,6 +2143,7 @@ class Lib:
     blk_destroy: Callable[[struct_blk], None]
     blk_direct_align: Callable[[int, Any, Any], bool]
     blk_stop: Callable[[struct_blk], None]
+    blk_wants_workers: Callable[[struct_blk], bool]
     blk_work: Callable[[struct_blk], None]
     bus_add_reader: Callable[[struct_bus, struct_bus_reader], int]
     bus_claim: Callable[[struct_bus, int, int, struct_dev, int], int]

@@ -12,6 +12,7 @@ struct blk_counters {
 };
 struct blk *blk_create(const struct blk_setup *setup);
 void blk_destroy(struct blk *b);
+bool blk_wants_workers(struct blk *b);
 void blk_work(struct blk *b);
 void blk_stop(struct blk *b);
 void blk_counters(struct blk *b, struct blk_counters *ret);

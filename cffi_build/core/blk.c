@@ -260,14 +260,18 @@ void blk_step_done(struct blk *b, struct blk_request *r, int result)
 
 void blk_work(struct blk *b)
 {
-	if (b->engine->work)
-		b->engine->work(b);
+	blk_threads_ops.work(b);
 }
 
 void blk_stop(struct blk *b)
 {
-	if (b->engine->stop)
-		b->engine->stop(b);
+	if (b->pool)
+		blk_threads_ops.stop(b);
+}
+
+bool blk_wants_workers(struct blk *b)
+{
+	return b->pool;
 }
 
 void blk_counters(struct blk *b, struct blk_counters *ret)

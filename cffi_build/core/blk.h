@@ -88,7 +88,9 @@ void blk_connect(struct blk *b, void (*batch)(void *opaque), void *opaque);
 void blk_submit(struct blk *b, struct blk_request *r);
 // Begins what is queued. done() is called before this returns for what does not have to wait.
 void blk_kick(struct blk *b);
-// Does requests of BLK_THREADS until blk_stop(); any number of threads.
+// Whether threads are needed inside blk_work(): BLK_THREADS, or an io_uring that cannot discard.
+bool blk_wants_workers(struct blk *b);
+// Does what is theirs until blk_stop(); any number of threads.
 void blk_work(struct blk *b);
 void blk_stop(struct blk *b);
 // Any thread.

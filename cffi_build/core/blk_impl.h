@@ -32,7 +32,8 @@ struct blk_engine_ops {
 struct blk {
 	struct blk_setup setup;
 	const struct blk_engine_ops *engine;
-	void *engine_data;
+	void *engine_data; // of the io_uring
+	void *pool; // of workers: the engine, or for what the io_uring cannot do; else NULL
 	struct blk_request *head, **tail; // submitted, not begun
 	bool no_zero_range; // the file system said so
 	bool no_discard; // the device did, or there is no such call

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine for hosts without io_uring: workers that make the system calls, and wait in them.
+// The engine for hosts without io_uring, or for what an io_uring cannot do: workers that make the
+// system calls, and wait in them.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // preadv2(2), fallocate(2)
 #endif
@@ -50,7 +51,7 @@ static struct blk_request *list_take_all(struct list *l)
 // Ends what the workers have done; whether there was anything.
 static bool reap(struct blk *b)
 {
-	struct pool *p = b->engine_data;
+	struct pool *p = b->pool;
 	struct blk_request *r;
 
 	{
@@ -77,6 +78,19 @@ static void on_done(void *opaque, uint32_t events)
 	b->setup.batch(b->setup.opaque);
 }
 
+static void pool_destroy(struct blk *b)
+{
+	struct pool *p = b->pool;
+
+	loop_remove(b->setup.loop, p->handle);
+	if (p->done_fd >= 0)
+		close(p->done_fd);
+	pthread_cond_destroy(&p->more);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+	b->pool = NULL;
+}
+
 static int pool_create(struct blk *b)
 {
 	struct pool *p = calloc(1, sizeof(*p));
@@ -88,32 +102,20 @@ static int pool_create(struct blk *b)
 	list_init(&p->pushed);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->more, NULL);
-	b->engine_data = p;
+	b->pool = p;
 	p->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->handle = p->done_fd < 0
 			    ? -errno
 			    : loop_add(b->setup.loop, p->done_fd, EPOLLIN | EPOLLET, on_done, b);
 	int err = p->handle < 0 ? p->handle : 0;
 	if (err)
-		b->engine->destroy(b);
+		pool_destroy(b);
 	return err;
-}
-
-static void pool_destroy(struct blk *b)
-{
-	struct pool *p = b->engine_data;
-
-	loop_remove(b->setup.loop, p->handle);
-	if (p->done_fd >= 0)
-		close(p->done_fd);
-	pthread_cond_destroy(&p->more);
-	pthread_mutex_destroy(&p->lock);
-	free(p);
 }
 
 static void pool_push(struct blk *b, struct blk_request *r)
 {
-	struct pool *p = b->engine_data;
+	struct pool *p = b->pool;
 
 	list_add(&p->pushed, r);
 	p->pushed_count++;
@@ -121,7 +123,7 @@ static void pool_push(struct blk *b, struct blk_request *r)
 
 static void pool_submit(struct blk *b)
 {
-	struct pool *p = b->engine_data;
+	struct pool *p = b->pool;
 	uint32_t count = p->pushed_count;
 
 	if (!count)
@@ -177,7 +179,7 @@ static struct blk_request *next_request(struct pool *p)
 
 static void pool_work(struct blk *b)
 {
-	struct pool *p = b->engine_data;
+	struct pool *p = b->pool;
 	struct blk_request *r;
 	uint64_t one = 1;
 
@@ -197,7 +199,7 @@ static void pool_work(struct blk *b)
 
 static void pool_stop(struct blk *b)
 {
-	struct pool *p = b->engine_data;
+	struct pool *p = b->pool;
 
 	LOCKED(&p->lock);
 	p->stopping = true;

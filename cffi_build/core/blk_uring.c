@@ -79,6 +79,34 @@ static int make_ring(struct blk *b, struct io_uring *ret)
 	return io_uring_queue_init_params(SUBMISSIONS, ret, &params);
 }
 
+#ifndef BLOCK_URING_CMD_DISCARD
+#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0) // Linux 6.12
+#endif
+
+static void prepare_discard(struct io_uring_sqe *sqe, int file, uint64_t offset, uint64_t len)
+{
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, file, (void *)(uintptr_t)offset, 0, 0);
+	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
+	sqe->addr3 = len;
+}
+
+// Asks for no bytes: where that is an error, or the file is not open for writing, the ring
+// discards.
+static bool discards(struct blk *b, struct uring *u)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+	struct io_uring_cqe *cqe;
+
+	if (!sqe)
+		return false;
+	prepare_discard(sqe, b->setup.fd, 0, 0);
+	if (io_uring_submit_and_wait(&u->ring, 1) < 0 || io_uring_peek_cqe(&u->ring, &cqe))
+		return false;
+	int result = cqe->res;
+	io_uring_cqe_seen(&u->ring, cqe);
+	return result == -EINVAL || result == -EBADF;
+}
+
 static int uring_create(struct blk *b)
 {
 	struct uring *u = calloc(1, sizeof(*u));
@@ -94,7 +122,10 @@ static int uring_create(struct blk *b)
 	u->tail = &u->head;
 	u->handle = -1;
 	u->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = u->done_fd < 0 ? -errno : register_files(b, u);
+	if (b->setup.device && !discards(b, u))
+		err = blk_threads_ops.create(b);
+	if (!err)
+		err = u->done_fd < 0 ? -errno : register_files(b, u);
 	if (!err) {
 		u->handle = loop_add(b->setup.loop, u->done_fd, EPOLLIN | EPOLLET, on_done, b);
 		err = u->handle < 0 ? u->handle : 0;
@@ -112,19 +143,9 @@ static void uring_destroy(struct blk *b)
 	io_uring_queue_exit(&u->ring);
 	if (u->done_fd >= 0)
 		close(u->done_fd);
+	if (b->pool)
+		blk_threads_ops.destroy(b);
 	free(u);
-}
-
-#ifndef BLOCK_URING_CMD_DISCARD
-#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0) // Linux 6.12
-#endif
-
-// Kernels that do not know it say EINVAL or EOPNOTSUPP.
-static void prepare_discard(struct io_uring_sqe *sqe, int file, const struct blk_request *r)
-{
-	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, file, (void *)(uintptr_t)r->offset, 0, 0);
-	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
-	sqe->addr3 = r->len;
 }
 
 static void prepare(struct io_uring_sqe *sqe, struct blk_request *r)
@@ -144,7 +165,7 @@ static void prepare(struct io_uring_sqe *sqe, struct blk_request *r)
 		io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
 		break;
 	case BLK_STEP_DISCARD:
-		prepare_discard(sqe, file, r);
+		prepare_discard(sqe, file, r->offset, r->len);
 		break;
 	default:
 		io_uring_prep_fallocate(sqe, file, r->step_flags, (off_t)r->offset, (off_t)r->len);
@@ -155,6 +176,10 @@ static void prepare(struct io_uring_sqe *sqe, struct blk_request *r)
 
 static void uring_push(struct blk *b, struct blk_request *r)
 {
+	if (r->step == BLK_STEP_DISCARD && b->pool) {
+		blk_threads_ops.push(b, r);
+		return;
+	}
 	struct uring *u = b->engine_data;
 	struct io_uring_sqe *sqe = u->head ? NULL : io_uring_get_sqe(&u->ring);
 
@@ -198,6 +223,8 @@ static void uring_submit(struct blk *b)
 	struct uring *u = b->engine_data;
 	bool taken = true;
 
+	if (b->pool)
+		blk_threads_ops.submit(b);
 	while (taken && is_waiting(u)) {
 		refill(u);
 		taken = enter(u);

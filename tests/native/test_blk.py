@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,3 +162,58 @@ def test_empty_requests_are_done(rig: BlkRig) -> None:
     assert rig.request(IN, 0) == (OK, b"")
     assert rig.request(OUT, 0) == (OK, b"")
     assert rig.counters()["reads"] == rig.counters()["writes"] == 0
+
+
+# BLKDISCARD of a file, as a block device takes it; says on which thread.
+DISCARDING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+int ioctl(int fd, unsigned long request, void *argument)
+{
+	const uint64_t *range = argument;
+	char thread[16];
+	if (request != BLKDISCARD)
+		return ((int (*)(int, unsigned long, void *))dlsym(RTLD_NEXT, "ioctl"))(
+			fd, request, argument);
+	prctl(PR_GET_NAME, thread);
+	printf("%s discards %llu\\n", thread, (unsigned long long)range[1]);
+	fflush(stdout);
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, range[0], range[1]);
+}
+"""
+# The command of io_uring that discards is for block devices; old kernels have it for none.
+DISCARD_BY_WORKER = """
+import sys
+from pathlib import Path
+import vmm.backends.block
+vmm.backends.block.is_device = lambda file: True
+from tests.native.blkrig import DISCARD, IN, OK, OUT, SECTOR, BlkRig, segment
+with BlkRig(Path(sys.argv[1]), engine="io_uring") as rig:
+    rig.start()
+    for _ in range(3):
+        assert rig.request(OUT, 8, b"x" * 8 * SECTOR) == (OK, b"")
+        assert rig.request(DISCARD, 0, segment(8, 8) + segment(64, 8)) == (OK, b"")
+        assert rig.request(IN, 8, room=SECTOR) == (OK, bytes(SECTOR))
+    counters = rig.counters()
+    assert counters["again"] == counters["errors"] == counters["unsupported"] == 0, counters
+"""
+
+
+def test_what_the_ring_cannot_discard_a_worker_does(image: Path, tmp_path: Path) -> None:
+    source, library = tmp_path / "discarding.c", tmp_path / "discarding.so"
+    source.write_text(DISCARDING)
+    flags = ["-shared", "-fPIC", "-o", str(library)]
+    subprocess.run(["gcc", *flags, str(source), "-ldl"], check=True)
+
+    done = subprocess.run(
+        [sys.executable, "-c", DISCARD_BY_WORKER, str(image)],
+        env=os.environ | {"LD_PRELOAD": str(library)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, "disk0-0 discards 4096\n" * 6), done.stderr

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vmm.loop import IoLoop
 
 WORKERS = 4  # threads of a disk without io_uring
+DISCARDERS = 1  # ... of one whose io_uring cannot discard, which Linux 6.12 taught it
 ENGINES = {"io_uring": lib.BLK_URING, "threads": lib.BLK_THREADS}
 
 
@@ -55,7 +56,8 @@ class BlockBackend:
             self._close_files()
             raise
         try:
-            for number in range(WORKERS if self.engine == "threads" else 0):
+            wanted = WORKERS if self.engine == "threads" else DISCARDERS
+            for number in range(wanted if lib.blk_wants_workers(self.pointer) else 0):
                 worker = Thread(target=self._work, name=f"{name[-12:]}-{number}")
                 worker.start()
                 self._workers.append(worker)
