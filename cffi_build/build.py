@@ -34,6 +34,7 @@ TOPICS = (
     "testdev",
     "pci",
     "msix",
+    "vfiopci",
     "virtio",
     "vcon",
     "vblk",

@@ -54,6 +54,7 @@
 #include "vblk.h"
 #include "vcon.h"
 #include "vcpu.h"
+#include "vfiopci.h"
 #include "virtio_pci.h"
 #include "virtio_py.h"
 #include "virtio_rng.h"

@@ -1248,6 +1248,17 @@ class struct_vfio_region_sparse_mmap_area(Struct):
     offset: int
     size: int
 
+class struct_vfiopci(Struct):
+    dev: struct_dev
+
+class struct_vfiopci_counts(Struct):
+    reads: int
+    writes: int
+    config_reads: int
+    config_writes: int
+    connects: int
+    failures: int
+
 class struct_vhost_iotlb_msg(Struct):
     iova: int
     size: int
@@ -1648,6 +1659,10 @@ class Lib:
     KVM_CREATE_PIT2: int
     KVM_CREATE_VCPU: int
     KVM_CREATE_VM: int
+    KVM_DEV_TYPE_VFIO: int
+    KVM_DEV_VFIO_GROUP: int
+    KVM_DEV_VFIO_GROUP_ADD: int
+    KVM_DEV_VFIO_GROUP_DEL: int
     KVM_ENABLE_CAP: int
     KVM_EXIT_AP_RESET_HOLD: int
     KVM_EXIT_DEBUG: int
@@ -1931,6 +1946,10 @@ class Lib:
     VCPU_UNKNOWN: int
     VCPU_UPCALL_FAILED: int
     VCPU_XEN: int
+    VFIOPCI_INTX: int
+    VFIOPCI_MSI: int
+    VFIOPCI_MSIX: int
+    VFIOPCI_SILENT: int
     VFIO_API_VERSION: int
     VFIO_CHECK_EXTENSION: int
     VFIO_DEVICE_ATTACH_IOMMUFD_PT: int
@@ -2283,7 +2302,9 @@ class Lib:
     loop_wake: Callable[[struct_loop], None]
     mmio_read: Callable[[Any, int], int]
     mmio_write: Callable[[Any, int, int], None]
+    msi_adopt: Callable[[struct_msix, struct_pci_func, int], int]
     msi_capability: Callable[[struct_msix, struct_pci_func], int]
+    msix_adopt: Callable[[struct_msix, struct_pci_func, int], int]
     msix_capability: Callable[[struct_msix, struct_pci_func, struct_msix_place], int]
     msix_control: Callable[[struct_msix, bool, bool], None]
     msix_create: Callable[[struct_irq_router, int, int], struct_msix]
@@ -2474,6 +2495,16 @@ class Lib:
     vcpu_run: Callable[[struct_vcpu, struct_vcpu_event], int]
     vcpu_thread_begin: Callable[[struct_vcpu], int]
     vcpu_thread_mask_signals: Callable[[], None]
+    vfiopci_adopt: Callable[[struct_vfiopci, struct_pci_func, int, Any, Any, int], int]
+    vfiopci_counts: Callable[[struct_vfiopci, struct_vfiopci_counts], None]
+    vfiopci_create: Callable[[int], struct_vfiopci]
+    vfiopci_destroy: Callable[[struct_vfiopci], None]
+    vfiopci_hold: Callable[[struct_vfiopci], None]
+    vfiopci_intx: Callable[[struct_vfiopci, int, int], None]
+    vfiopci_mode: Callable[[struct_vfiopci], int]
+    vfiopci_release: Callable[[struct_vfiopci], None]
+    vfiopci_vectors: Callable[[struct_vfiopci, struct_msix, struct_msix, bool], None]
+    vfiopci_window: Callable[[struct_vfiopci, int], int]
     virtio_again: Callable[[struct_virtio_dev, int], None]
     virtio_ask_pause: Callable[[struct_virtio_dev], None]
     virtio_ask_reset: Callable[[struct_virtio_dev], None]
@@ -2947,6 +2978,10 @@ class FFI:
     def new(self, cdecl: Literal["struct vfio_region_info_cap_type *"], init: Any = ...) -> struct_vfio_region_info_cap_type: ...
     @overload
     def new(self, cdecl: Literal["struct vfio_region_sparse_mmap_area *"], init: Any = ...) -> struct_vfio_region_sparse_mmap_area: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfiopci *"], init: Any = ...) -> struct_vfiopci: ...
+    @overload
+    def new(self, cdecl: Literal["struct vfiopci_counts *"], init: Any = ...) -> struct_vfiopci_counts: ...
     @overload
     def new(self, cdecl: Literal["struct vhost_iotlb_msg *"], init: Any = ...) -> struct_vhost_iotlb_msg: ...
     @overload

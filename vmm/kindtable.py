@@ -67,6 +67,7 @@ def param(name: str, kind: str, default: str, help: str, choices: tuple[str, ...
 
 ON_OFF = ("on", "off")
 ENGINES = ("auto", "io_uring", "threads")
+VFIO_APIS = ("auto", "legacy", "iommufd")
 FORMATS = ("auto", "raw")
 # What every virtio device takes; vmm/virtio/make.py reads them.
 VIRTIO = (
@@ -134,6 +135,15 @@ KINDS: dict[str, Kind] = {
                 param("bridge", "interface", "", "Bridge of the host that the tap joins."),
                 param("host-addr", "host-address", "", "IP/PREFIX of the host's end."),
                 *VIRTIO,
+            ),
+        ),
+        Kind(
+            name="vfio",
+            maker="vmm.vfio.guestdevice:make",
+            help="A PCI function of the host, bound to vfio-pci.",
+            params=(
+                param("host", "text", "", "Its address there, such as 0000:03:00.0. Needed."),
+                param("api", "choice", "auto", "The kernel's interface to it.", VFIO_APIS),
             ),
         ),
         Kind(

@@ -17,13 +17,18 @@ from vmm.native import check, ffi, lib, made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from vmm.kvm.vm import Vm
 
+    class Follower(Protocol):
+        """Who gives guest RAM to somebody else, such as a device's IOMMU, for as long as it is."""
+
+        def ram_added(self, region: Region) -> None: ...
+
+
 F_ADD_SEALS, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 1, 2, 4
 MAX_PIECES = 8
-EXTRA_SLOTS = 64  # the first KVM slot of what is no RAM
 
 
 class Region:
@@ -173,6 +178,9 @@ class GuestMemory(Accessor):
         self._watch: Watch | None = None
         self._abandoned = False
         self._first = 0
+        self._free_slots: list[int] = []  # below _next_slot
+        self._next_slot = 0
+        self.followers: list[Follower] = []
         try:
             for gpa, length in layout.ram_ranges(size):
                 self.add_ram(gpa, length)
@@ -192,12 +200,14 @@ class GuestMemory(Accessor):
             raise ConfigError(
                 f"--mem-backing hugetlb needs memory in multiples of 2 MiB, not {size >> 10} KiB"
             )
-        region = Region(gpa, size, self.backing, slot=len(self.regions))
+        region = Region(gpa, size, self.backing, slot=self.take_slot())
         self.regions.append(region)
         hva = ffi.cast("void *", region.hva)
         check(lib.gmem_add(self.pointer, gpa, size, hva, 0), "gmem_add", f"{gpa:#x}")
         if self._vm is not None:
             self._vm.set_memory_region(region.slot, gpa, size, region.hva)
+        for follower in self.followers:
+            follower.ram_added(region)
         return region
 
     def add_pages(self, gpa: int, size: int) -> None:
@@ -206,7 +216,7 @@ class GuestMemory(Accessor):
         Neither saved nor given out with `ranges()`; it stays to the end. KvmError where something
         of KVM's lies or memory is.
         """
-        region = Region(gpa, size, "4k", slot=EXTRA_SLOTS + len(self.extra))
+        region = Region(gpa, size, "4k", slot=self.take_slot())
         try:
             if self._vm is not None:
                 self._vm.set_memory_region(region.slot, gpa, size, region.hva)
@@ -216,6 +226,34 @@ class GuestMemory(Accessor):
             region.close()
             raise
         self.extra.append(region)
+
+    def take_slot(self) -> int:
+        """A number for a KVM memory slot that nobody else has."""
+        if self._free_slots:
+            return self._free_slots.pop()
+        self._next_slot += 1
+        return self._next_slot - 1
+
+    def give_slot(self, slot: int) -> None:
+        """The slot is deleted; its number is free."""
+        self._free_slots.append(slot)
+
+    def follow(self, follower: Follower) -> None:
+        """Tells the follower every region there is and that comes.
+
+        Until unfollow() pages stay where they are: while there are `followers`, nobody may discard
+        guest RAM, merge it or put other pages under it.
+        """
+        if not self.followers:
+            self._stop_watch()
+            for region in self.regions:
+                self.huge(region.gpa, region.size)
+        for region in self.regions:
+            follower.ram_added(region)
+        self.followers.append(follower)
+
+    def unfollow(self, follower: Follower) -> None:
+        self.followers.remove(follower)
 
     def attach(self, vm: Vm) -> None:
         """Gives every region to KVM as a memory slot."""
@@ -244,7 +282,7 @@ class GuestMemory(Accessor):
 
     def watch(self) -> None:
         """From now on the same for what a guest fills, which is about to run. Ends with close()."""
-        if self._collapses and self._watch is None:
+        if self._collapses and self._watch is None and not self.followers:
             self._watch = Watch(self.regions, self._first)
             self._watch.start()
 
@@ -263,10 +301,13 @@ class GuestMemory(Accessor):
         """Somebody still writes there, and nobody waits for it: mappings outlive `close()`."""
         self._abandoned = True
 
+    def _stop_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+
     def close(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        self._stop_watch()
         for region in (*self.regions, *self.extra):
             region.close(unmap=not self._abandoned)
         self.regions.clear()

@@ -29,3 +29,5 @@ int msix_fd(struct msix *m, uint32_t vector);
 uint32_t msix_pending(struct msix *m, uint32_t first);
 int msix_capability(struct msix *m, struct pci_func *f, const struct msix_place *place);
 int msi_capability(struct msix *m, struct pci_func *f);
+int msix_adopt(struct msix *m, struct pci_func *f, uint32_t at);
+int msi_adopt(struct msix *m, struct pci_func *f, uint32_t at);

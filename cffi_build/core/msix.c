@@ -62,7 +62,7 @@ static void attach(struct msix *m, struct msix_vector *v, bool committed)
 		v->live = true;
 }
 
-void msix_refresh(struct msix *m, uint32_t first, uint32_t count)
+static void refresh(struct msix *m, uint32_t first, uint32_t count)
 {
 	bool any = false;
 
@@ -88,6 +88,13 @@ void msix_refresh(struct msix *m, uint32_t first, uint32_t count)
 			attach(m, &m->vector[i], committed);
 	if (!committed)
 		router_commit(m->router);
+}
+
+void msix_refresh(struct msix *m, uint32_t first, uint32_t count)
+{
+	refresh(m, first, count);
+	if (m->source.changed)
+		m->source.changed(m->source.opaque, first, count);
 }
 
 static bool readable(int fd)
@@ -211,6 +218,12 @@ void msix_set_sink(struct msix *m, struct msix_sink sink)
 {
 	LOCKED(&m->dev.lock);
 	m->sink = sink;
+}
+
+void msix_set_source(struct msix *m, struct msix_source source)
+{
+	LOCKED(&m->dev.lock);
+	m->source = source;
 }
 
 void msix_control(struct msix *m, bool enabled, bool function_mask)

@@ -32,6 +32,14 @@ struct msix_sink {
 	void *opaque;
 };
 
+// Who makes eventfds count from outside, such as VFIO, and so wants to know which are of use.
+// Called with the lock of `dev` held, after these vectors, or whether any is enabled, may have
+// changed.
+struct msix_source {
+	void (*changed)(void *opaque, uint32_t first, uint32_t count);
+	void *opaque;
+};
+
 struct msix_vector {
 	uint32_t word[MSIX_ENTRY_WORDS];
 	uint32_t gsi;
@@ -49,6 +57,8 @@ struct msix {
 	bool function_mask;
 	uint64_t failures; // messages that the kernel refused, or that are none
 	struct msix_sink sink;
+	struct msix_source source;
+	_Atomic uint32_t messages; // MSI: how many the guest has allowed
 	uint32_t vectors;
 	struct msix_vector vector[];
 };
@@ -79,6 +89,8 @@ int msix_load(struct msix *m, const struct msix_state *state);
 int msix_set_gsi(struct msix *m, uint32_t vector, uint32_t gsi);
 // Instead of routes and irqfds of its own; before the guest runs.
 void msix_set_sink(struct msix *m, struct msix_sink sink);
+// Before the guest runs.
+void msix_set_source(struct msix *m, struct msix_source source);
 // The control word of the capability changed. Context: any thread, m->dev.lock not held.
 void msix_control(struct msix *m, bool enabled, bool function_mask);
 // Whether interrupts go to the vectors at all. Any thread.
@@ -104,5 +116,9 @@ int msix_capability(struct msix *m, struct pci_func *f, const struct msix_place 
 // The MSI capability instead, with 64-bit addresses and masks; up to 32 vectors, a power of two,
 // else -EINVAL.
 int msi_capability(struct msix *m, struct pci_func *f);
+// Both again for a capability that stands in the function's registers, as some device has it, and
+// keeps its place and shape: enabled and masked are no vectors at first.
+int msix_adopt(struct msix *m, struct pci_func *f, uint32_t at);
+int msi_adopt(struct msix *m, struct pci_func *f, uint32_t at);
 
 #endif

@@ -76,6 +76,7 @@ struct pci_func {
 	struct pci_bar bar[PCI_BARS];
 	struct pci_cap cap[PCI_MAX_CAPS];
 	uint32_t caps;
+	uint32_t hooked; // no capability's hooks look at registers below
 	uint32_t last_cap, last_ext_cap; // offsets of the last headers, 0: none
 	_Atomic uint16_t command; // a copy that needs no lock
 	// Told of every write, reset and load, after what owns the registers. Context: the root's
@@ -122,6 +123,9 @@ int pci_add_capability(struct pci_func *f, uint8_t id, uint32_t len, const struc
 		       void *opaque);
 int pci_add_ext_capability(struct pci_func *f, uint16_t id, uint8_t version, uint32_t len,
 			   const struct pci_cap_ops *ops, void *opaque);
+// The same hooks for registers that are there already. -ENOSPC.
+int pci_hook(struct pci_func *f, uint32_t offset, uint32_t len, const struct pci_cap_ops *ops,
+	     void *opaque);
 // Who wants to know when the function's registers, or what follows from them, may have changed.
 void pci_watch(struct pci_func *f, void (*watch)(void *opaque, struct pci_func *f), void *opaque);
 void pci_set_wmask(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t mask);

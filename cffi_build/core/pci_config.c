@@ -113,7 +113,7 @@ void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32
 		uint8_t status = (uint8_t)(f->config[PCI_STATUS] & ~PCI_STATUS_INTERRUPT);
 		f->config[PCI_STATUS] = status | (f->intx_level ? PCI_STATUS_INTERRUPT : 0);
 	}
-	for (uint32_t i = 0; offset + size > PCI_STD_HEADER_SIZEOF && i < f->caps; i++) {
+	for (uint32_t i = 0; offset + size > f->hooked && i < f->caps; i++) {
 		const struct pci_cap *cap = &f->cap[i];
 		if (cap->ops && cap->ops->reading && overlaps(offset, size, cap->offset, cap->len))
 			cap->ops->reading(cap->opaque, f, offset, size);
@@ -142,7 +142,7 @@ static bool write_locked(struct pci_func *f, uint32_t offset, uint32_t size, uin
 	store(f, offset, size, value);
 	if (overlaps(offset, size, PCI_COMMAND, 2))
 		pci_command_written(f);
-	for (uint32_t i = 0; offset + size > PCI_STD_HEADER_SIZEOF && i < f->caps; i++) {
+	for (uint32_t i = 0; offset + size > f->hooked && i < f->caps; i++) {
 		const struct pci_cap *cap = &f->cap[i];
 		if (cap->ops && cap->ops->written && overlaps(offset, size, cap->offset, cap->len))
 			cap->ops->written(cap->opaque, f, offset, size);

@@ -56,6 +56,7 @@ struct pci_func *pci_func_create(const struct pci_ident *ident)
 	if (!f)
 		return NULL;
 	lock_init(&f->intx_lock);
+	f->hooked = PCI_STD_HEADER_SIZEOF;
 	pci_set(f, PCI_VENDOR_ID, 2, ident->vendor);
 	pci_set(f, PCI_DEVICE_ID, 2, ident->device);
 	pci_set(f, PCI_CLASS_REVISION, 4, ident->class_code << 8 | ident->revision);
@@ -137,6 +138,17 @@ static void remember(struct pci_func *f, uint32_t offset, uint32_t len,
 		     const struct pci_cap_ops *ops, void *opaque)
 {
 	f->cap[f->caps++] = (struct pci_cap){ (uint16_t)offset, (uint16_t)len, ops, opaque };
+}
+
+int pci_hook(struct pci_func *f, uint32_t offset, uint32_t len, const struct pci_cap_ops *ops,
+	     void *opaque)
+{
+	if (f->caps == PCI_MAX_CAPS)
+		return -ENOSPC;
+	remember(f, offset, len, ops, opaque);
+	if (offset < f->hooked)
+		f->hooked = offset;
+	return 0;
 }
 
 int pci_add_capability(struct pci_func *f, uint8_t id, uint32_t len, const struct pci_cap_ops *ops,

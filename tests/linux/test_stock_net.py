@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from tests.linux.namespace import (
     PREFIX,
     TAP,
     inside,
-    listen,
     move,
     namespace,
 )
 from tests.linux.running import running
 from tests.linux.stock import TIMEOUT, initrd_with
+from tests.linux.wire import BACK, OUT, Wire
 from tests.virtiopci import wait_for
 from vmm.config import VmConfig
 from vmm.host import net
@@ -38,7 +38,6 @@ pytestmark = pytest.mark.needs("kvm", "stock-kernel", "root", "tap")
 
 VHOST = pytest.mark.needs("vhost-net")
 MIB = 1 << 20
-OUT, BACK = 5001, 5002  # ports
 MODULES = ("virtio_pci", "virtio_net")
 SETUP = f"""
 PATH=/bin; /bin/busybox --install -s /bin
@@ -54,35 +53,6 @@ for i in 1 2 3 4 5; do
     ifconfig eth0 198.51.100.2 up; usleep 50000
 done; cd /; echo rebound
 """
-
-
-class Wire:
-    """The host's side of the traffic, in the namespace of the thread that makes it."""
-
-    def __init__(self) -> None:
-        self.out, self.back = listen(OUT), listen(BACK)
-
-    def echo(self, data: bytes, between: Callable[[], None] = lambda: None) -> bytes:
-        """What the guest sends back; `between` is called while bytes are on their way."""
-        sender, _ = self.out.accept()
-        sender.settimeout(TIMEOUT)
-        sending = threading.Thread(target=lambda: (sender.sendall(data), sender.close()))
-        sending.start()
-        between()
-        sending.join()
-        receiver, _ = self.back.accept()
-        receiver.settimeout(TIMEOUT)
-        back = bytearray()
-        while piece := receiver.recv(MIB):
-            back += piece
-            if len(back) < MIB:
-                between()
-        receiver.close()
-        return bytes(back)
-
-    def close(self) -> None:
-        self.out.close()
-        self.back.close()
 
 
 def config(folder: Path, script: str, append: str = "", **settings: object) -> VmConfig:

@@ -60,7 +60,10 @@ ONLY = {
         "doorbell", "memory", "backends", "context", "cdevice", "pci", "deviceconfig", "portconfig",
         "consoleconfig", "consoleplan", "kinds",
     },
-    "vfio": {"errors", "record", "closing", "layout", "texts", "native", "host"},
+    "vfio": {
+        "errors", "record", "closing", "layout", "texts", "native", "log", "host", "memory",
+        "context", "cdevice", "pci", "deviceconfig",
+    },
     "devices": {
         "errors", "record", "closing", "layout", "values", "native", "log", "bus", "irq", "loop",
         "coalesce", "backends", "doorbell", "context", "cdevice", "pci", "deviceconfig", "kinds",

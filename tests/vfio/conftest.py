@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.vfio.host import override
-from tests.vfio.lab import CARD, DISK, EDU, SHARED_CARD, SHARED_EDU
+from tests.vfio.lab import FUNCTIONS
 from vmm.vfio.bind import Binder
 from vmm.vfio.journal import Journal
 
@@ -18,4 +18,4 @@ def given_back() -> Iterator[None]:
     left = Journal().addresses()
     Binder().restore()
     assert left == []
-    assert [override(name) for name in (EDU, CARD, DISK, SHARED_CARD, SHARED_EDU)] == [""] * 5
+    assert [override(name) for name in FUNCTIONS] == [""] * len(FUNCTIONS)

@@ -6,13 +6,13 @@ import json
 import sys
 from typing import Any
 
-from vmm.errors import EXIT_OK, HostError
+from vmm.errors import EXIT_OK
 from vmm.record import as_dict
 from vmm.texts import write_size
 from vmm.vfio import passthrough
 from vmm.vfio.device import PciDevice
 from vmm.vfio.session import Passthrough
-from vmm.vfio.sysfs import for_vfio, function
+from vmm.vfio.sysfs import bound
 
 INFO = """Open the functions at ADDRESS and tell their regions, interrupts, resets and DMA ranges.
 
@@ -26,13 +26,7 @@ RESET = """Reset the functions at ADDRESS, which must be bound to vfio-pci and n
 
 def opened(address: str) -> Passthrough:
     """HostError if the function is not bound: these commands take nothing away from the host."""
-    one = function(address)
-    if not for_vfio(one):
-        raise HostError(
-            f"{one.address} is not bound to vfio-pci; bind it with `sudo vmm vfio bind "
-            f"{one.address}` first"
-        )
-    return passthrough(one.address)
+    return passthrough(bound(address).address)
 
 
 def described(device: PciDevice) -> dict[str, Any]:

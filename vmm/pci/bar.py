@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmm.bus import Bus
 from vmm.doorbell import Doorbell
 from vmm.errors import VmmError
-from vmm.native import lib
+from vmm.native import ffi, lib
 from vmm.record import Record, replace
 
 TYPE_CHECKING = False
@@ -30,6 +30,36 @@ class Piece(Record):
     keep: object = None  # lives as long as the device may be reached
 
 
+class Direct(Record):
+    """A part of a memory BAR that the guest reaches without an exit, at `address` of this process.
+
+    `slot` is a KVM memory slot of its own. Pieces answer where KVM does not take it.
+    """
+
+    offset: int
+    length: int
+    address: int
+    slot: int
+
+    def attach(self, core: Any, base: int) -> None:
+        """`core`: the VM's `struct vmcore *`, or `None` where there is none."""
+        self._set(core, base + self.offset, self.length)
+
+    def detach(self, core: Any) -> None:
+        self._set(core, 0, 0)
+
+    def _set(self, core: Any, gpa: int, size: int) -> None:
+        fields = {
+            "slot": self.slot,
+            "guest_phys_addr": gpa,
+            "memory_size": size,
+            "userspace_addr": self.address,
+        }
+        argument = ffi.new("struct kvm_userspace_memory_region *", fields)
+        if core is not None:
+            lib.vmcore_ioctl(core, lib.KVM_SET_USER_MEMORY_REGION, argument)
+
+
 class Bar(Record):
     """A base address register. What no piece covers reads as ones and forgets what is written.
 
@@ -41,6 +71,7 @@ class Bar(Record):
     kind: str  # one of KINDS
     size: int
     pieces: tuple[Piece, ...] = ()
+    direct: tuple[Direct, ...] = ()
     doorbells: tuple[Doorbell, ...] = ()
     prefetchable: bool = False
 
@@ -81,6 +112,7 @@ class Mapping:
                 self._take_back(bus, piece, base)
             raise
         self._ring_at(core, base)
+        self._show_at(core, base)
         self.base = base
 
     def _place_piece(self, bus: Bus, piece: Piece, old: int | None, new: int) -> None:
@@ -107,11 +139,20 @@ class Mapping:
         for bell in old:
             bell.detach(core)
 
+    def _show_at(self, core: Any, base: int | None) -> None:
+        """Moves what the guest reaches directly; accesses meanwhile go to the pieces."""
+        for part in self.bar.direct:
+            if self.base is not None:
+                part.detach(core)
+            if base is not None:
+                part.attach(core, base)
+
     def remove(self, bus: Bus, core: Any) -> None:
         """It answers nowhere. Accesses under way may still reach it: see Bus.quiesce()."""
         if self.base is None:
             return
         self._ring_at(core, None)
+        self._show_at(core, None)
         for piece in self.bar.pieces:
             bus.release(self.base + piece.offset, piece.length)
         self.base = None

@@ -40,6 +40,9 @@ class PciDevice:
     def claim(self, pio: Bus, mmio: Bus) -> None:
         """Nothing: where a PCI device answers is up to its registers."""
 
+    def plugged(self) -> None:
+        """The function is on the bus: nothing, if the device needs not know where."""
+
     def close(self) -> None:
         self.function.unplug()
         for part in reversed(self.parts.values()):

@@ -32,3 +32,4 @@ def plug(root: PciRoot, device: PciDevice, addr: str, keep: Iterable[str] = ()) 
     else:
         slot, function = root.free_slot({parse_address(other)[0] for other in keep}), 0
     root.plug(device.function, slot << 3 | function)
+    device.plugged()

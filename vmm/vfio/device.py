@@ -69,7 +69,7 @@ class PciDevice:
             self.regions = self._regions(info.num_regions)
             self.interrupts = self._interrupts(info.num_irqs)
         except BaseException:
-            self.fd.close()
+            iommu.leave(one, self.fd)
             raise
 
     def _regions(self, count: int) -> dict[str, Region]:
@@ -104,7 +104,7 @@ class PciDevice:
         if "config" in self.regions:
             closers.append(lambda: self.set_bus_master(False))
         closers += [memory.close for memory in self._memory]
-        close_all([*closers, self.fd.close])
+        close_all([*closers, lambda: self.iommu.leave(self.function, self.fd)])
 
     # --- what a driver does
 

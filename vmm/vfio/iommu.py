@@ -7,6 +7,8 @@ from vmm.vfio.check import MARGIN, locked_memory_limit, raise_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmm.vfio.devicefd import DeviceFd
     from vmm.vfio.sysfs import Function
 
@@ -23,9 +25,17 @@ class Iommu:
 
     def __init__(self) -> None:
         self.mapped: dict[int, int] = {}  # base -> size
+        # Told of each descriptor of a group, or of a device without groups, as long as it is open:
+        # KVM wants to know.
+        self.on_open: Callable[[int], None] = lambda _fd: None
+        self.on_close: Callable[[int], None] = lambda _fd: None
 
     def open(self, one: Function) -> DeviceFd:
         """The device, in this address space. HostError or VfioError says why not."""
+        raise NotImplementedError
+
+    def leave(self, one: Function, device: DeviceFd) -> None:
+        """Closes the device: the host may have it back, unless others of its group are open."""
         raise NotImplementedError
 
     def close(self) -> None:

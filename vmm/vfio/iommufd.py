@@ -91,12 +91,17 @@ class Ioas(Iommu):
     def open(self, one: Function) -> DeviceFd:
         device = DeviceFd(self._open(one))
         try:
+            self.on_open(device.fd.number)
             device.bind_iommufd(self.iommufd.fd)
             device.attach_iommufd_pt(self.number)
         except BaseException:
             device.close()
             raise
         return device
+
+    def leave(self, one: Function, device: DeviceFd) -> None:
+        self.on_close(device.fd.number)
+        device.close()
 
     def _open(self, one: Function) -> Any:
         if not one.node:

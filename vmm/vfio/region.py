@@ -131,6 +131,11 @@ class Mapping:
         self._map: mmap | None = mmap(fd.number, size, MAP_SHARED, access, offset=place)
         self._bytes: Any = ffi.from_buffer(self._map)
 
+    @property
+    def address(self) -> int:
+        """Where in this process it begins, until it is closed."""
+        return int(ffi.cast("uintptr_t", self._bytes))
+
     def read(self, offset: int, size: int) -> int:
         """The register at `offset` in the region, which is aligned to `size`."""
         return int(lib.mmio_read(self._at(offset, size), size))

@@ -214,3 +214,14 @@ def harmless(one: Function) -> bool:
 def for_vfio(one: Function) -> bool:
     """Whether it is bound to vfio-pci, or to a variant of it made for its kind."""
     return one.driver == VFIO_PCI or one.driver.endswith(f"-{VFIO_PCI}")
+
+
+def bound(text: str) -> Function:
+    """The function at an address, if it is free for VFIO. HostError with what binds it, if not."""
+    one = function(text)
+    if not for_vfio(one):
+        raise HostError(
+            f"{one.address} is not bound to vfio-pci; bind it with `sudo vmm vfio bind "
+            f"{one.address}` first"
+        )
+    return one

@@ -63,6 +63,7 @@ class Group:
 
     def __init__(self, one: Function) -> None:
         self.path = f"/dev/vfio/{one.group}"
+        self.devices = 0  # of it that are open here
         try:
             self.fd = open_node(
                 self.path,
@@ -111,16 +112,40 @@ class Type1(Iommu):
         self.groups: dict[int, Group] = {}
 
     def close(self) -> None:
-        for group in self.groups.values():
-            group.close()
-        self.groups.clear()
+        for number in tuple(self.groups):
+            self._part(number)
         self.container.close()
 
     def open(self, one: Function) -> DeviceFd:
         assert one.group is not None
         if one.group not in self.groups:
             self.groups[one.group] = self._join(one)
-        return self.groups[one.group].device_fd(one.address)
+        group = self.groups[one.group]
+        try:
+            device = group.device_fd(one.address)
+        except BaseException:
+            if not group.devices:
+                self._part(one.group)
+            raise
+        group.devices += 1
+        return device
+
+    def leave(self, one: Function, device: DeviceFd) -> None:
+        device.close()
+        group = self.groups.get(one.group) if one.group is not None else None
+        if group is None:
+            return
+        group.devices -= 1
+        if not group.devices:
+            assert one.group is not None
+            self._part(one.group)
+
+    def _part(self, number: int) -> None:
+        group = self.groups.pop(number)
+        self.on_close(group.fd.number)
+        group.close()
+        if not self.groups:
+            self.mapped.clear()  # the kernel has forgotten it with the last group
 
     def _join(self, one: Function) -> Group:
         group = Group(one)
@@ -134,6 +159,7 @@ class Type1(Iommu):
             group.set_container(self.container)
             if not self.groups:
                 self._set_iommu()
+            self.on_open(group.fd.number)
         except VfioError as error:
             group.close()
             raise _joining(one, error) from error

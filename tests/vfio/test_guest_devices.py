@@ -1,0 +1,102 @@
+"""Functions of the host in a stock guest, used by the guest's own drivers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.linux.namespace import GUEST, HOST, inside
+from tests.linux.wire import BACK, MIB, OUT, Wire
+from tests.vfio.guest import COMPLAINTS, peer, stock_guest
+from tests.vfio.host import drive, driver, load, vmm
+from tests.vfio.lab import LEVEL, STORE, WIRED
+from vmm.errors import EXIT_OK
+
+pytestmark = pytest.mark.needs("kvm", "stock-kernel", "vfio", "root")
+
+CHIPS = ("kernel", "split")
+# 16 MiB of noise again and again with a number in front of each; through files, as pipes are slow.
+DISK = """
+dd if=/dev/urandom of=/noise bs=1M count=16 2>/dev/null
+for n in `seq 0 16 {last}`; do
+    dd if=/noise of=/data bs=1M seek=$n conv=notrunc 2>/dev/null
+    echo $n | dd of=/data bs=1M seek=$n conv=notrunc 2>/dev/null
+done
+echo written=`sha256sum </data`
+dd if=/data of=/dev/nvme0n1 bs=1M oflag=direct 2>/dev/null; rm /data
+dd if=/dev/nvme0n1 of=/data bs=1M count={size} iflag=direct 2>/dev/null
+echo read=`sha256sum </data` size=`stat -c %s /data`
+for cpu in 1 2; do
+    taskset $cpu dd if=/dev/nvme0n1 of=/dev/null bs=4k count=50 iflag=direct 2>/dev/null
+done
+grep nvme /proc/interrupts | sed 's/^/irq /'
+"""
+
+
+@pytest.fixture
+def disk() -> str:
+    load("nvme")
+    drive(STORE, "nvme")
+    assert vmm("bind", STORE).returncode == EXIT_OK
+    return STORE
+
+
+@pytest.mark.parametrize(("irqchip", "size"), [("kernel", 256), ("split", 32)])
+def test_a_disk_keeps_what_is_written(disk: str, irqchip: str, size: int, tmp_path: Path) -> None:
+    devices = [f"vfio,host={disk},id=store"]
+    script = DISK.format(size=size, last=size - 16) + COMPLAINTS
+    with stock_guest(
+        tmp_path, script, ["nvme"], devices=devices, irqchip=irqchip, cpus=2, mem="700M"
+    ) as guest:
+        pass
+    words, counted = guest.words, guest.counters("store")
+    assert len(words["written"].split()[0]) == 64
+    assert words["read"] == f"{words['written']} size={size * MIB}"
+    assert "complaint" not in guest.text()
+    fired = guest.interrupts("nvme0q")
+    assert sorted(fired) == ["nvme0q0", "nvme0q1", "nvme0q2"]
+    assert all(fired.values()), fired
+    assert counted["failures"] == counted["msix_failures"] == 0
+    assert vmm("restore").returncode == EXIT_OK
+    assert driver(disk) == "nvme"
+
+
+CARD = """
+ifconfig {card} {guest} up
+for n in 1 2; do nc {host} {out} </dev/null >/a; nc {host} {back} </a; done
+grep {card} /proc/interrupts | sed 's/^/irq /'
+ifconfig {card} down
+"""
+
+
+@pytest.mark.parametrize("irqchip", CHIPS)
+def test_two_cards_and_bytes_through_each(irqchip: str, tmp_path: Path) -> None:
+    load("e1000e")
+    assert vmm("bind", WIRED, LEVEL).returncode == EXIT_OK
+    data = random.Random(irqchip).randbytes(4 * MIB)
+    ends = {"host": HOST, "out": OUT, "back": BACK}
+    script = "".join(
+        CARD.format(card=card, guest=f"{GUEST}{n}", **ends)
+        for n, card in enumerate(("eth0", "eth1"))
+    )
+    devices = [f"vfio,host={WIRED},id=messages", f"vfio,host={LEVEL},id=level"]
+    with peer() as name:
+        wire = inside(name, Wire)
+        with stock_guest(
+            tmp_path, script + COMPLAINTS, ["e1000e", "8139cp"], devices=devices, irqchip=irqchip
+        ) as guest:
+            for card, kind in (("messages", "msix"), ("level", "intx")):
+                assert wire.echo(data[:1000]) == data[:1000]
+                assert guest.counters(card)[kind] == 1
+                assert wire.echo(data) == data
+        wire.close()
+    messages, level = guest.counters("messages"), guest.counters("level")
+    assert "complaint" not in guest.text()
+    assert messages["failures"] == level["failures"] == 0
+    assert messages["reads"] + messages["writes"] == 0
+    assert sum(guest.interrupts("eth0").values()) > 100
+    assert guest.interrupts("eth1")["eth1"] > 100
+    assert [driver(name) for name in (WIRED, LEVEL)] == ["vfio-pci"] * 2
+    assert vmm("restore").returncode == EXIT_OK

@@ -1,0 +1,121 @@
+"""All of a guest's RAM as its passed-through devices see it, and what KVM is told of them."""
+
+from __future__ import annotations
+
+from vmm.errors import HostError, KvmError
+from vmm.native import Fd, ffi, lib
+from vmm.vfio.check import MARGIN, locked_memory_limit, raise_limit
+from vmm.vfio.device import PciDevice
+from vmm.vfio.session import open_iommu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmm.memory import GuestMemory, Region
+    from vmm.vfio.sysfs import Function
+
+
+class KvmVfio:
+    """KVM's pseudo device: it learns which devices a guest has, for their caches' sake.
+
+    A kernel without it runs devices that need none of that.
+    """
+
+    def __init__(self, vm_fd: int) -> None:
+        request = ffi.new("struct kvm_create_device *", {"type": lib.KVM_DEV_TYPE_VFIO})
+        result = lib.sys_ioctl(vm_fd, lib.KVM_CREATE_DEVICE, request)
+        self._fd = Fd(request.fd if result == 0 else -1)
+
+    def add(self, number: int) -> None:
+        self._set(lib.KVM_DEV_VFIO_GROUP_ADD, number)
+
+    def remove(self, number: int) -> None:
+        self._set(lib.KVM_DEV_VFIO_GROUP_DEL, number)
+
+    def _set(self, attribute: int, number: int) -> None:
+        if self._fd.number < 0:
+            return
+        pointer = ffi.new("int32_t *", number)
+        fields = {
+            "group": lib.KVM_DEV_VFIO_GROUP,
+            "attr": attribute,
+            "addr": int(ffi.cast("uintptr_t", pointer)),
+        }
+        self._fd.ioctl("KVM_SET_DEVICE_ATTR", ffi.new("struct kvm_device_attr *", fields))
+
+    def close(self) -> None:
+        self._fd.close()
+
+
+class GuestRam:
+    """One address space for DMA: a device finds RAM where the guest does.
+
+    It lasts as long as it has devices. Context: the machine's lifecycle lock.
+    """
+
+    def __init__(self, memory: GuestMemory, vm_fd: int, one: Function, api: str) -> None:
+        self._memory = memory
+        self._devices = 0
+        self._kvm = KvmVfio(vm_fd)
+        try:
+            self.iommu = open_iommu(one, api)
+        except BaseException:
+            self._kvm.close()
+            raise
+        self.iommu.on_open, self.iommu.on_close = self._kvm.add, self._kvm.remove
+
+    def open(self, one: Function) -> PciDevice:
+        """The device, which sees all RAM from now on. HostError, VfioError or KvmError if not."""
+        if not self._devices:
+            may_lock(self._memory.size)
+        try:
+            device = PciDevice(one, self.iommu)
+        except KvmError as error:
+            raise HostError(f"Telling KVM of {one.address} failed: {error}") from error
+        if not self._devices:
+            try:
+                self._memory.follow(self)
+            except BaseException:
+                device.close()
+                raise
+        self._devices += 1
+        return device
+
+    def ram_added(self, region: Region) -> None:
+        self.iommu.map(region.gpa, region.hva, region.size)
+
+    def left(self) -> None:
+        """A device was closed."""
+        self._devices -= 1
+        if not self._devices:
+            self._memory.unfollow(self)
+            self.close()
+
+    def close(self) -> None:
+        """For one that has no device."""
+        self.iommu.close()
+        self._kvm.close()
+
+
+def may_lock(size: int) -> None:
+    """HostError if a guest of that size cannot be locked in memory, as DMA needs it."""
+    limit, need = locked_memory_limit(), size + MARGIN
+    if limit is not None and limit < need:
+        raise HostError(
+            f"A device's DMA needs all {size >> 20} MiB of the guest locked in memory, {need:,} "
+            f"bytes with what belongs to it, and the limit is {limit:,}; {raise_limit(need)}"
+        )
+
+
+def open_device(
+    memory: GuestMemory, vm_fd: int, one: Function, api: str
+) -> tuple[PciDevice, GuestRam]:
+    """The device in the address space of the machine's others, or in a new one."""
+    for follower in memory.followers:
+        if isinstance(follower, GuestRam):
+            return follower.open(one), follower
+    ram = GuestRam(memory, vm_fd, one, api)
+    try:
+        return ram.open(one), ram
+    except BaseException:
+        ram.close()
+        raise
