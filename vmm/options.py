@@ -203,17 +203,18 @@ OTHER_OPTIONS: tuple[Option, ...] = (
          command="lab"),
     _row(LAB, "--quiet", "flag", "", "", "No progress lines.", command="lab", toml=""),
     _row(LAB, "-h --help", "flag", "", "", "Show this help.", command="lab", toml=""),
-    _row(VFIO, "--json", "flag", "", "", "Print JSON instead of a table.", command="vfio", toml=""),
+    _row(VFIO, "--json", "flag", "", "", "Print JSON instead of a table.", command="vfio",
+         verbs="list check bind restore info reset", toml=""),
     _row(VFIO, "-g --group", "flag", "", "", "Take every function of the IOMMU group along.",
-         command="vfio", verbs="check bind", toml=""),
+         command="vfio", verbs="check bind run", toml=""),
     _row(VFIO, "-n --dry-run", "flag", "", "", "Print what would be done, and change nothing.",
-         command="vfio", verbs="bind restore reset", toml=""),
+         command="vfio", verbs="bind restore reset run", toml=""),
     _row(VFIO, "--hot", "flag", "", "", "Reset the bus, with every function on it.",
          command="vfio", verbs="reset", toml=""),
     _row(VFIO, "--force", "flag", "", "", "Take functions that the host uses.",
-         command="vfio", verbs="bind", toml=""),
+         command="vfio", verbs="bind run", toml=""),
     _row(VFIO, "--really", "flag", "", "", "With --force: take the host's root disk or its last "
-         "network link too.", command="vfio", verbs="bind", toml=""),
+         "network link too.", command="vfio", verbs="bind run", toml=""),
     _row(VFIO, "-m --mem", "size", "SIZE", "512M", "Memory that the device shall reach: is so much "
          "allowed to be locked?", command="vfio", verbs="check", toml=""),
 )

@@ -23,7 +23,7 @@ USAGE = {
     "boot": "vmm boot [OPTIONS] -k FILE [-- KERNEL WORDS...]",
     "doctor": "vmm doctor [--json]",
     "plot": "vmm plot [-o FILE.svg] REPORT.json",
-    "vfio": "vmm vfio list|check|bind|restore|info|reset [OPTIONS] [ADDRESS...]",
+    "vfio": "vmm vfio list|check|bind|restore|info|reset|run [OPTIONS] [ADDRESS...]",
     "lab": "vmm lab run|shell [OPTIONS] [-- COMMAND...]",
     "completion": f"vmm completion {'|'.join(SHELLS)}",
 }

@@ -124,7 +124,12 @@ def _follow_dashes(given: list[str], rest: Sequence[str]) -> bool:
 
 
 def table_command(
-    name: str, rows: Sequence[Option], run: Callable[[dict[str, Any]], int], help: str, **more: Any
+    name: str,
+    rows: Sequence[Option],
+    run: Callable[[dict[str, Any]], int],
+    help: str,
+    kind: type[TableCommand] = TableCommand,
+    **more: Any,
 ) -> TableCommand:
     """A click command that calls `run` with the options given, as the lean parser returns them."""
 
@@ -132,7 +137,7 @@ def table_command(
     def callback(ctx: click.Context, /, **_params: object) -> int:
         return run(given_values(ctx))
 
-    return TableCommand(
+    return kind(
         rows,
         name=name,
         callback=callback,

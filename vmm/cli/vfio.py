@@ -11,6 +11,7 @@ import click
 
 from vmm.cli.generate import table_command
 from vmm.cli.vfiodevice import INFO, RESET, info_functions, reset_functions
+from vmm.cli.vfiorun import RUN, RunCommand, run_guest
 from vmm.cli.vfiotext import as_dictionary, as_tree, reasons_text
 from vmm.errors import EXIT_HOST, EXIT_OK
 from vmm.options import options_of
@@ -151,3 +152,13 @@ for name, run, text in (
     arguments = _addresses(required=name != "restore")
     rows = options_of("vfio", name)
     command.add_command(table_command(name, rows, run, text, arguments=arguments))
+command.add_command(
+    table_command(
+        "run",
+        options_of("vfio", "run"),
+        lambda options: run_guest(options, chosen(options)),
+        RUN,
+        RunCommand,
+        arguments=_addresses(required=True),
+    )
+)

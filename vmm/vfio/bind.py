@@ -48,10 +48,19 @@ class Binder:
 
     # --- taking
 
-    def refuse(self, picked: Sequence[Function], force: bool = False, really: bool = False) -> None:
-        """HostError with the first reason why these functions must not be taken."""
+    def refuse(
+        self,
+        picked: Sequence[Function],
+        force: bool = False,
+        really: bool = False,
+        memory: int = 0,
+    ) -> None:
+        """HostError with the first reason why these functions must not be taken.
+
+        memory: bytes of the guest that shall have them; 0 if none shall.
+        """
         taken = [one.address for one in picked]
-        reasons = [reason for one in picked for reason in check(one, self.root, taken)]
+        reasons = [reason for one in picked for reason in check(one, self.root, taken, memory)]
         found = refusals(reasons, force, really)
         if not found:
             return
