@@ -40,6 +40,7 @@ TOPICS = (
     "vblk",
     "vnet",
     "xendev",
+    "xenus",
 )
 
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter"]

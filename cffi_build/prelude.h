@@ -60,6 +60,7 @@
 #include "virtio_rng.h"
 #include "vnet.h"
 #include "vq.h"
+#include "xenus.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.
 static long sys_ioctl(int fd, unsigned long request, void *argument)

@@ -411,6 +411,10 @@ class struct_kvm_enable_cap(Struct):
 class struct_kvm_guest_debug(Struct):
     control: int
     pad: int
+    arch: struct_kvm_guest_debug_arch
+
+class struct_kvm_guest_debug_arch(Struct):
+    debugreg: Array[int]
 
 class struct_kvm_ioeventfd(Struct):
     datamatch: int
@@ -453,6 +457,16 @@ class struct_kvm_msi(Struct):
 class struct_kvm_msr_entry(Struct):
     index: int
     data: int
+
+class struct_kvm_msr_filter(Struct):
+    flags: int
+    ranges: Array[struct_kvm_msr_filter_range]
+
+class struct_kvm_msr_filter_range(Struct):
+    flags: int
+    nmsrs: int
+    base: int
+    bitmap: Array[int]
 
 class struct_kvm_msr_list(Struct):
     nmsrs: int
@@ -1483,6 +1497,24 @@ class struct_vq_counts(Struct):
     bytes: int
     interrupts: int
 
+class struct_xenus(Struct):
+    dev: struct_dev
+
+class struct_xenus_counters(Struct):
+    send: int
+    unmask: int
+    poll: int
+    yields: int
+    set_timer: int
+    stop_timer: int
+    upcalls: int
+    late: int
+    asserted: int
+
+class struct_xenus_runstate(Struct):
+    now: int
+    times: Array[int]
+
 class Lib:
     ACPIREGS_GED: int
     ACPIREGS_GPE0: int
@@ -1635,6 +1667,7 @@ class Lib:
     KVM_CAP_SIGNAL_MSI: int
     KVM_CAP_SPLIT_IRQCHIP: int
     KVM_CAP_SYNC_MMU: int
+    KVM_CAP_SYNC_REGS: int
     KVM_CAP_TSC_CONTROL: int
     KVM_CAP_TSC_DEADLINE_TIMER: int
     KVM_CAP_USER_MEMORY: int
@@ -1714,6 +1747,7 @@ class Lib:
     KVM_GET_XSAVE2: int
     KVM_GUESTDBG_ENABLE: int
     KVM_GUESTDBG_SINGLESTEP: int
+    KVM_GUESTDBG_USE_HW_BP: int
     KVM_HAS_DEVICE_ATTR: int
     KVM_INTERNAL_ERROR_DELIVERY_EV: int
     KVM_INTERNAL_ERROR_EMULATION: int
@@ -1744,6 +1778,9 @@ class Lib:
     KVM_MP_STATE_RUNNABLE: int
     KVM_MP_STATE_SIPI_RECEIVED: int
     KVM_MP_STATE_UNINITIALIZED: int
+    KVM_MSR_EXIT_REASON_FILTER: int
+    KVM_MSR_FILTER_DEFAULT_ALLOW: int
+    KVM_MSR_FILTER_WRITE: int
     KVM_NMI: int
     KVM_PIT_SPEAKER_DUMMY: int
     KVM_REGISTER_COALESCED_MMIO: int
@@ -1945,6 +1982,7 @@ class Lib:
     VCPU_SYSTEM_EVENT: int
     VCPU_UNKNOWN: int
     VCPU_UPCALL_FAILED: int
+    VCPU_WOKEN: int
     VCPU_XEN: int
     VFIOPCI_INTX: int
     VFIOPCI_MSI: int
@@ -2147,6 +2185,8 @@ class Lib:
     VNET_MAX_PAIRS: int
     VNET_QUEUE_SIZE: int
     VQ_MAX_SIZE: int
+    XENUS_NOWHERE: int
+    XENUS_PORT: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
     acpiregs_ged_raise: Callable[[struct_acpiregs, int], None]
@@ -2559,6 +2599,29 @@ class Lib:
     vq_start: Callable[[struct_vq, struct_gmem, struct_gmem_dev, struct_vq_config], int]
     vq_stop: Callable[[struct_vq, struct_vq_config], None]
     vq_unpop: Callable[[struct_vq], None]
+    xenus_add_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
+    xenus_close: Callable[[struct_xenus, int], None]
+    xenus_close_channel: Callable[[struct_xenus, int], None]
+    xenus_connect: Callable[[struct_xenus, int, int, int], None]
+    xenus_counters: Callable[[struct_xenus, struct_xenus_counters], None]
+    xenus_create: Callable[[struct_vmcore, struct_gmem, struct_gmem_dev, struct_vclock, struct_loop, int], struct_xenus]
+    xenus_destroy: Callable[[struct_xenus], None]
+    xenus_find_site: Callable[[Any, int, Any], int]
+    xenus_gsi_lowered: Callable[[struct_xenus], None]
+    xenus_open: Callable[[struct_xenus, int, int], None]
+    xenus_open_channel: Callable[[struct_xenus, int, int, int, int], int]
+    xenus_runstate: Callable[[struct_xenus, int, struct_xenus_runstate], int]
+    xenus_send: Callable[[struct_xenus, int, int], int]
+    xenus_set_gsi: Callable[[struct_xenus, int], None]
+    xenus_set_info: Callable[[struct_xenus, int, int], None]
+    xenus_set_page: Callable[[struct_xenus, int], None]
+    xenus_set_runstate: Callable[[struct_xenus, int, int], None]
+    xenus_set_schedstat: Callable[[struct_xenus, int, int], None]
+    xenus_set_site: Callable[[struct_xenus, int, int], None]
+    xenus_set_timer_port: Callable[[struct_xenus, int, int], None]
+    xenus_set_vector: Callable[[struct_xenus, int, int], None]
+    xenus_set_wide: Callable[[struct_xenus, bool], None]
+    xenus_tell: Callable[[struct_xenus, int], None]
     vmm_pydev_read: Any
     vmm_pydev_write: Any
 
@@ -2715,6 +2778,8 @@ class FFI:
     @overload
     def new(self, cdecl: Literal["struct kvm_guest_debug *"], init: Any = ...) -> struct_kvm_guest_debug: ...
     @overload
+    def new(self, cdecl: Literal["struct kvm_guest_debug_arch *"], init: Any = ...) -> struct_kvm_guest_debug_arch: ...
+    @overload
     def new(self, cdecl: Literal["struct kvm_ioeventfd *"], init: Any = ...) -> struct_kvm_ioeventfd: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_irq_level *"], init: Any = ...) -> struct_kvm_irq_level: ...
@@ -2732,6 +2797,10 @@ class FFI:
     def new(self, cdecl: Literal["struct kvm_msi *"], init: Any = ...) -> struct_kvm_msi: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_msr_entry *"], init: Any = ...) -> struct_kvm_msr_entry: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_msr_filter *"], init: Any = ...) -> struct_kvm_msr_filter: ...
+    @overload
+    def new(self, cdecl: Literal["struct kvm_msr_filter_range *"], init: Any = ...) -> struct_kvm_msr_filter_range: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_msr_list *"], init: Any = ...) -> struct_kvm_msr_list: ...
     @overload
@@ -3048,6 +3117,12 @@ class FFI:
     def new(self, cdecl: Literal["struct vq_config *"], init: Any = ...) -> struct_vq_config: ...
     @overload
     def new(self, cdecl: Literal["struct vq_counts *"], init: Any = ...) -> struct_vq_counts: ...
+    @overload
+    def new(self, cdecl: Literal["struct xenus *"], init: Any = ...) -> struct_xenus: ...
+    @overload
+    def new(self, cdecl: Literal["struct xenus_counters *"], init: Any = ...) -> struct_xenus_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct xenus_runstate *"], init: Any = ...) -> struct_xenus_runstate: ...
     @overload
     def new(self, cdecl: str, init: Any = ...) -> Any: ...
 

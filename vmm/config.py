@@ -38,6 +38,7 @@ class VmConfig(Record):
     irqchip: str = "kernel"
     ioapic_pins: int = 24
     xen: bool = False
+    xen_backend: str = "auto"
     xen_version: str = "4.17"
     testdev: bool = False
     debug_exit: bool = False

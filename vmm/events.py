@@ -38,7 +38,9 @@ class EventDecoder:
         elif kind == lib.VCPU_SYSTEM_EVENT:
             self._system_event(vcpu)
         elif kind == lib.VCPU_MSR:
-            vcpu.refuse_msr()
+            self._msr(vcpu, event)
+        elif kind == lib.VCPU_WOKEN and self.machine.hardware.xen is not None:
+            self.machine.hardware.xen.woken(self.machine.hardware.vcpus.index(vcpu))
         elif kind == lib.VCPU_XEN and self.machine.hardware.xen is not None:
             self._hypercall(vcpu, self.machine.hardware.xen)
         elif kind == lib.VCPU_UPCALL_FAILED:
@@ -85,6 +87,15 @@ class EventDecoder:
             self.machine.mail.post(outcome("panic", seen="KVM system event"))
         else:
             self._ask(lambda: self.machine.mail.late_or(outcome("power-off")))
+
+    def _msr(self, vcpu: Vcpu, event: Any) -> None:
+        hardware = self.machine.hardware
+        write = event.exit_reason == lib.KVM_EXIT_X86_WRMSR
+        if hardware.xen is not None and write:
+            index = hardware.vcpus.index(vcpu)
+            if hardware.xen.msr_written(index, event.address, event.value):
+                return
+        vcpu.refuse_msr()
 
     def _hypercall(self, vcpu: Vcpu, domain: XenDomain) -> None:
         from vmm.xen import abi

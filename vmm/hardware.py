@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from vmm.boot import EntryState
+    from vmm.boot import BootResult
     from vmm.cdevice import Device
     from vmm.config import VmConfig
     from vmm.pci.function import PciFunction
@@ -163,12 +163,15 @@ class Hardware:
             entries = table.for_vcpu(number)
             if self.xen is not None:
                 entries += self.xen.leaves(number, khz)
-                self.xen.add_vcpu(kvm)
+                self.xen.add_vcpu(kvm, self.vcpus[-1].pointer)
             kvm.set_cpuid2(entries)
 
-    def enter(self, entry: EntryState) -> None:
+    def enter(self, boot: BootResult) -> None:
         """The boot vCPU's first registers; the others wait for INIT and SIPI."""
-        enter(self.vcpus[0].kvm, entry)
+        if self.xen is not None:
+            kernel = [(p.base, p.length) for p in boot.pieces if p.name.startswith("kernel")]
+            self.xen.loaded(kernel)
+        enter(self.vcpus[0].kvm, boot.entry)
 
     def remember_reset_state(self) -> None:
         """Keeps each vCPU's and in-kernel chip's present state as the one reset() returns to."""

@@ -109,7 +109,7 @@ class Lifecycle:
                 self._leave_at_reset()
                 self.hardware.reset()
                 self.boot = self.images.load(self.hardware.memory, fresh=False)
-                self.hardware.enter(self.boot.entry)
+                self.hardware.enter(self.boot)
                 self._stand_at_present()
                 self.resets += 1
                 if self.resets <= RESETS_MARKED:

@@ -90,7 +90,7 @@ class Machine(Lifecycle):
             hardware.remember_reset_state()
         self.boot = self.images.load(hardware.memory, fresh=hardware.memory.fresh)
         hardware.memory.fresh = False
-        hardware.enter(self.boot.entry)
+        hardware.enter(self.boot)
         self.mark("images-loaded")
 
     # --- running

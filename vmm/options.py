@@ -97,8 +97,10 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(SHAPE, "--ioapic-pins", "count", "24|48", "24",
          "Pins of the IO-APIC; 48 needs --irqchip split.", choices=("24", "48")),
     _row(SHAPE, "--xen", "flag", "", "",
-         "Show the guest a Xen HVM domain: hypercalls, event channels, PV clock and timer. Needs "
-         "KVM_CAP_XEN_HVM."),
+         "Show the guest a Xen HVM domain: hypercalls, event channels, PV clock and timer."),
+    _row(SHAPE, "--xen-backend", "choice", "auto|kvm|userspace", "auto",
+         "Who does the work of --xen: KVM (KVM_CAP_XEN_HVM), or this process with any KVM; auto "
+         "takes KVM where it can."),
     _row(SHAPE, "--xen-version", "text", "MAJOR.MINOR", "4.17",
          "Version of Xen that --xen shows; from 4.17 on each vCPU may have an upcall vector."),
     _row(SHAPE, "--testdev", "flag", "", "",

@@ -41,6 +41,19 @@ int evtchn_unmask(const struct evtchn *e, uint32_t port)
 	return !!(__atomic_fetch_and(pending, ~bit, __ATOMIC_SEQ_CST) & bit);
 }
 
+int evtchn_set_pending(const struct evtchn *e, uint32_t port)
+{
+	uint32_t *pending, *mask, bit;
+	int err = word_of(e, port, false, &pending, &bit);
+
+	if (!err)
+		err = word_of(e, port, true, &mask, &bit);
+	if (err)
+		return err;
+	int state = __atomic_fetch_or(pending, bit, __ATOMIC_SEQ_CST) & bit ? 1 : 0;
+	return __atomic_load_n(mask, __ATOMIC_SEQ_CST) & bit ? state | 2 : state;
+}
+
 int evtchn_look(const struct evtchn *e, uint32_t port)
 {
 	uint32_t *pending, *mask, bit;

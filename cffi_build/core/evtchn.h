@@ -33,6 +33,9 @@ int evtchn_clear_pending(const struct evtchn *e, uint32_t port);
 int evtchn_unmask(const struct evtchn *e, uint32_t port);
 // Clears the pending bit of a port that is not masked; 1 if there was such an event to send again.
 int evtchn_take(const struct evtchn *e, uint32_t port);
+// Sets the pending bit (sequentially consistent, against an unmasker). What evtchn_look() would
+// have said before.
+int evtchn_set_pending(const struct evtchn *e, uint32_t port);
 // Bit 0: pending; bit 1: masked.
 int evtchn_look(const struct evtchn *e, uint32_t port);
 

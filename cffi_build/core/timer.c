@@ -198,6 +198,7 @@ int timer_init(struct timer *t, struct vclock *c, struct loop *loop, void (*fn)(
 		t->handle = loop_add(loop, t->fd, EPOLLIN, on_timer, t);
 		if (t->handle < 0) {
 			close(t->fd);
+			t->fd = -1;
 			return t->handle;
 		}
 	}

@@ -116,6 +116,8 @@ HOT int handle_mmio(struct vcpu *v, struct kvm_run *run, struct trace_record *t)
 static COLD int device_event(struct vcpu *v, const struct trace_record *t, int result,
 			     struct vcpu_event *ret)
 {
+	if (result == DEV_EVENT_HYPERCALL && v->hypervisor_ops)
+		return v->hypervisor_ops->hypercall(v, ret);
 	ret->kind = result > 0 ? VCPU_DEVICE : VCPU_UPCALL_FAILED;
 	ret->exit_reason = v->run->exit_reason;
 	ret->code = result;
@@ -135,7 +137,10 @@ static int handle_msr(struct vcpu *v, struct trace_record *t, struct vcpu_event 
 	t->value = write ? run->msr.data : 0;
 	t->size = 8;
 	t->flags = write ? TRACE_WRITE : 0;
-	*ret = (struct vcpu_event){ .kind = VCPU_MSR, .address = t->address, .value = t->value };
+	*ret = (struct vcpu_event){ .kind = VCPU_MSR,
+				    .exit_reason = run->exit_reason,
+				    .address = t->address,
+				    .value = t->value };
 	return 1;
 }
 
@@ -181,6 +186,10 @@ static COLD int handle_event(struct vcpu *v, uint32_t reason, struct trace_recor
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
 		return 0;
+	case KVM_EXIT_DEBUG:
+		if (v->hypervisor_ops && v->hypervisor_ops->is_breakpoint(v))
+			return v->hypervisor_ops->hypercall(v, ret);
+		break;
 	}
 	*ret = (struct vcpu_event){ .kind = event_kind(reason), .exit_reason = reason };
 	return 1;
@@ -214,6 +223,8 @@ static COLD bool requested(struct vcpu *v, struct vcpu_event *ret)
 	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	uint32_t requests = atomic_exchange(&v->requests, 0);
 
+	if ((requests & VCPU_REQUEST_WAKE) && v->hypervisor_ops)
+		v->hypervisor_ops->wake(v);
 	if ((requests & VCPU_REQUEST_DEVICE) && vmcore_asked(v->vm, ret)) {
 		if (requests & VCPU_REQUEST_COMMANDS)
 			vcpu_kick(v, VCPU_REQUEST_COMMANDS);
@@ -231,8 +242,10 @@ static COLD int run_failed(struct vcpu *v, int err, struct vcpu_event *ret)
 		v->counters.interrupted++;
 		return 0;
 	}
-	if (err == -EAGAIN) // a vCPU that waited for its SIPI has got it
-		return 0;
+	if (err == -EAGAIN) { // a vCPU that waited for INIT has got it
+		*ret = (struct vcpu_event){ .kind = VCPU_WOKEN };
+		return v->hypervisor_ops != NULL;
+	}
 	*ret = (struct vcpu_event){ .kind = VCPU_RUN_FAILED,
 				    .exit_reason = v->run->exit_reason,
 				    .code = err };

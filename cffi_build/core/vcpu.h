@@ -34,6 +34,7 @@ enum vcpu_event_kind {
 	VCPU_UPCALL_FAILED, // the exception is parked on the Python device
 	VCPU_RUN_FAILED, // KVM_RUN itself; code is -errno
 	VCPU_INJECT_FAILED, // KVM_SET_VCPU_EVENTS; code is -errno
+	VCPU_WOKEN, // INIT came, before the vCPU runs (only with a hypervisor of its own)
 	VCPU_UNKNOWN, // an exit reason we do not know
 };
 
@@ -82,6 +83,19 @@ enum vcpu_request {
 	VCPU_REQUEST_COMMANDS = 1, // return to Python
 	VCPU_REQUEST_INTERRUPT = 2, // the PIC's output changed
 	VCPU_REQUEST_DEVICE = 4, // a device asks for something in answer to a queued write
+	VCPU_REQUEST_WAKE = 8, // the hypervisor's: what the vCPU waits for has come
+};
+
+struct vcpu_hypercall;
+
+// How hypercalls are made that KVM does not tell apart from other exits (xenus.h).
+struct hypervisor_ops {
+	// The last exit was one. 0: it is answered; 1: return *ret to Python.
+	int (*hypercall)(struct vcpu *v, struct vcpu_event *ret);
+	bool (*is_breakpoint)(struct vcpu *v); // a debug exit that is a hypercall
+	void (*get)(struct vcpu *v, struct vcpu_hypercall *ret);
+	void (*answer)(struct vcpu *v, int64_t result);
+	void (*wake)(struct vcpu *v); // VCPU_REQUEST_WAKE
 };
 
 struct vcpu {
@@ -104,6 +118,8 @@ struct vcpu {
 	struct vcpu_counters counters;
 	struct trace trace;
 	struct hist hist;
+	const struct hypervisor_ops *hypervisor_ops; // NULL: hypercalls are KVM's
+	void *hypervisor; // theirs
 };
 
 struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);
@@ -173,7 +189,7 @@ struct vcpu_failure {
 };
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret);
 
-// The hypercall of the last exit, KVM_EXIT_XEN. All of it is the guest's.
+// The hypercall of the last exit, VCPU_XEN. All of it is the guest's.
 struct vcpu_hypercall {
 	uint64_t number, params[6];
 	uint32_t longmode, cpl;

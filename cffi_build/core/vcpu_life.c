@@ -108,6 +108,10 @@ void vcpu_hypercall(struct vcpu *v, struct vcpu_hypercall *ret)
 {
 	struct kvm_run *run = v->run;
 
+	if (v->hypervisor_ops) {
+		v->hypervisor_ops->get(v, ret);
+		return;
+	}
 	// GUEST: registers of a hypercall. KVM wrote them here; the guest cannot change them again.
 	ret->number = run->xen.u.hcall.input;
 	memcpy(ret->params, (void *)run->xen.u.hcall.params, sizeof(ret->params));
@@ -117,7 +121,10 @@ void vcpu_hypercall(struct vcpu *v, struct vcpu_hypercall *ret)
 
 void vcpu_hypercall_result(struct vcpu *v, int64_t result)
 {
-	v->run->xen.u.hcall.result = (uint64_t)result;
+	if (v->hypervisor_ops)
+		v->hypervisor_ops->answer(v, result);
+	else
+		v->run->xen.u.hcall.result = (uint64_t)result;
 }
 
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret)

@@ -3,8 +3,18 @@
 #include "xen.h"
 
 struct shared_info *shared;
+bool by_hand;
 struct vcpu_info infos[2] __attribute__((aligned(64)));
 u8 pages[4][4096] __attribute__((aligned(4096)));
+
+/* As kernels have them: the one place for each vendor. */
+asm(".balign 32\n"
+    "call_amd: vmmcall\n"
+    "	ret\n"
+    "	.balign 32\n"
+    "call_intel: vmcall\n"
+    "	ret\n");
+extern const u8 call_amd[], call_intel[];
 
 static bool amd(void)
 {
@@ -15,16 +25,10 @@ long hypercall(u64 number, u64 a, u64 b, u64 c)
 {
 	long result;
 
-	if (amd())
-		asm volatile("vmmcall"
-			     : "=a"(result), "+D"(a), "+S"(b), "+d"(c)
-			     : "a"(number)
-			     : "memory", "r10", "r8", "r9");
-	else
-		asm volatile("vmcall"
-			     : "=a"(result), "+D"(a), "+S"(b), "+d"(c)
-			     : "a"(number)
-			     : "memory", "r10", "r8", "r9");
+	asm volatile("call *%[site]"
+		     : "=a"(result), "+D"(a), "+S"(b), "+d"(c)
+		     : "a"(number), [site] "r"(amd() ? call_amd : call_intel)
+		     : "memory", "r10", "r8", "r9");
 	return result;
 }
 
@@ -44,6 +48,7 @@ long map_shared(void *page)
 
 static void leaves(void)
 {
+	by_hand = arg_lists("backend", "userspace");
 	struct cpuid base = cpuid(XEN_BASE, 0);
 
 	check_equal(base.ebx, 0x566e6558); /* XenV */
@@ -156,6 +161,11 @@ static void time_area(void)
 	void *pointer = &copy;
 	u64 now, before;
 
+	if (by_hand) {
+		CHECK_ERROR(hypercall(VCPU_OP, 13, 0, (u64)&pointer), ENOSYS);
+		check(READ_ONCE(infos[0].time.system_time) != 0);
+		return;
+	}
 	check_equal(hypercall(VCPU_OP, 13, 0, (u64)&pointer), 0);
 	check(WAIT_FOR(READ_ONCE(copy.mul), 1000));
 	check_equal(copy.mul, infos[0].time.mul);

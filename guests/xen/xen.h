@@ -63,6 +63,7 @@ struct evtchn_status {
 	u32 port, status, vcpu, u[2];
 };
 
+extern bool by_hand; /* without KVM's help: a vector of the vCPU's own, one clock for each */
 extern struct shared_info *shared; /* where it is mapped now */
 extern struct vcpu_info infos[2] __attribute__((aligned(64)));
 extern u8 pages[4][4096];

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vmm.errors import HostError, VmmError
 from vmm.host.survey import ABSENT, LIMITED, MISSING, OK, Finding, read
@@ -24,6 +24,8 @@ def kvm_findings(root: str = "/", path: str = "/dev/kvm") -> Iterator[Finding]:
     """The device, whether it is KVM, its capabilities, Xen, and whether a stock kernel runs."""
     from vmm.kvm import caps
     from vmm.kvm.system import System
+    from vmm.native import lib
+    from vmm.xen.userxen import NEEDED
 
     try:
         system = System(path)
@@ -34,6 +36,7 @@ def kvm_findings(root: str = "/", path: str = "/dev/kvm") -> Iterator[Finding]:
     with system:
         yield _finding("Virtualization", path, OK, "KVM API version 12", "running any guest")
         values = caps.probe(system.fd)
+        others = {name: caps.check_extension(system.fd, getattr(lib, name)) for name in NEEDED}
     yield stock_kernel()
     yield nested(root)
     for cap in caps.CAPABILITIES:
@@ -42,7 +45,9 @@ def kvm_findings(root: str = "/", path: str = "/dev/kvm") -> Iterator[Finding]:
         value = values[cap.name]
         status = OK if value else MISSING if cap.needed else ABSENT
         yield _finding("KVM", cap.name, status, str(value) if value else "no", cap.purpose)
-    yield from xen(values.get("KVM_CAP_XEN_HVM", 0))
+    flags = values.get("KVM_CAP_XEN_HVM", 0)
+    yield xen_backend(flags, others)
+    yield from xen(flags)
 
 
 def mend(root: str) -> str:
@@ -96,6 +101,30 @@ def nested(root: str) -> Finding:
         "machines inside guests",
         "" if on or not value else "reload the kvm module with nested=1",
     )
+
+
+def xen_backend(flags: int, others: dict[str, int]) -> Finding:
+    """Which back-end --xen gets here, and why not the faster one. others: see userxen.NEEDED."""
+    from vmm.xen.kvmxen import check_flags
+    from vmm.xen.userxen import check_caps
+
+    kvm, own = _refusal(lambda: check_flags(flags)), _refusal(lambda: check_caps(others))
+    if not kvm:
+        status, found, mend = OK, "kvm", ""
+    elif not own:
+        status, found = LIMITED, f"userspace: {kvm}"
+        mend = "more speed needs a kernel with CONFIG_KVM_XEN"
+    else:
+        status, found, mend = ABSENT, f"none: {kvm}; {own}", "a newer kernel"
+    return _finding("Xen", "--xen-backend", status, found, "Xen HVM guests", mend)
+
+
+def _refusal(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except HostError as error:
+        return str(error).partition(", ")[0]
+    return ""
 
 
 def xen(flags: int) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from vmm.native import Fd, ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -96,6 +97,18 @@ class Vm:
             {"address_lo": address & 0xFFFFFFFF, "address_hi": address >> 32, "data": data},
         )
         return self.fd.ioctl("KVM_SIGNAL_MSI", msi)
+
+    def exit_on_msr_writes(self, indices: Sequence[int]) -> None:
+        """KVM_X86_SET_MSR_FILTER: the guest's writes of these MSRs alone go to user space.
+
+        Needs KVM_CAP_X86_USER_SPACE_MSR with KVM_MSR_EXIT_REASON_FILTER.
+        """
+        refused = ffi.new("uint8_t *", 0)  # a bit for each MSR of a range: none passes
+        table = ffi.new("struct kvm_msr_filter *", {"flags": lib.KVM_MSR_FILTER_DEFAULT_ALLOW})
+        for slot, index in zip(table.ranges, indices, strict=False):
+            slot.flags, slot.base, slot.nmsrs = lib.KVM_MSR_FILTER_WRITE, index, 1
+            slot.bitmap = refused
+        self.fd.ioctl("KVM_X86_SET_MSR_FILTER", table)
 
     def xen_hvm_config(self, flags: int, msr: int) -> None:
         """KVM_XEN_HVM_CONFIG: which hypercalls exit, and the MSR that fills the hypercall page."""

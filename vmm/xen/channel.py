@@ -14,8 +14,8 @@ from vmm.xen import abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vmm.xen.backend import Backend
     from vmm.xen.evtchn import Port, PortTable
-    from vmm.xen.kvmxen import KvmXen
 
 
 class Channel:
@@ -39,7 +39,7 @@ class Channel:
 class Channels:
     """Those of one domain, by the guest's port. Context: the domain's lock."""
 
-    def __init__(self, backend: KvmXen, ports: PortTable) -> None:
+    def __init__(self, backend: Backend, ports: PortTable) -> None:
         self._backend, self._ports = backend, ports
         self._ready = False  # there is a vCPU to tell
         self.by_port: dict[int, Channel] = {}

@@ -33,7 +33,7 @@ def leaves(version: int, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
     base = abi.CPUID_BASE
     ebx, ecx, edx = unpack("<3I", abi.CPUID_SIGNATURE)
     flags = abi.HVM_CPUID_VCPU_ID_PRESENT | abi.HVM_CPUID_DOMID_PRESENT
-    if version >= 4 << 16 | 17:
+    if version >= abi.VERSION_UPCALL_VECTOR:
         flags |= abi.HVM_CPUID_UPCALL_VECTOR
     indexed = SIGNIFICANT_INDEX
     return [

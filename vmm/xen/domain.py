@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vmm.context import DeviceContext
     from vmm.kvm.cpuid import CpuidEntry
     from vmm.kvm.vcpu import KvmVcpu
-    from vmm.xen.kvmxen import KvmXen
+    from vmm.xen.backend import Backend
 
 PORTS_WIDE, PORTS_NARROW = lib.EVTCHN_PORTS64, lib.EVTCHN_PORTS32
 
@@ -46,7 +46,7 @@ class XenDomain:
     `caller`, which waits; both are places in that order. It is set before any vCPU runs.
     """
 
-    def __init__(self, backend: KvmXen, context: DeviceContext, vcpus: int, version: int) -> None:
+    def __init__(self, backend: Backend, context: DeviceContext, vcpus: int, version: int) -> None:
         self.name = "xen"
         self.backend, self.version = backend, version
         self.platform = PlatformPorts(context.upcalls)
@@ -67,9 +67,9 @@ class XenDomain:
         self._bits.memory, self._bits.dev = memory.pointer, self.memory.dev
         self.services = Services(context, self)
 
-    def add_vcpu(self, kvm: KvmVcpu) -> None:
-        """The next one. Before it runs."""
-        self.backend.vcpu_begin(kvm, len(self.kvm))
+    def add_vcpu(self, kvm: KvmVcpu, pointer: Any) -> None:
+        """The next one, whose `struct vcpu *` is `pointer`. Before it runs."""
+        self.backend.vcpu_begin(kvm, len(self.kvm), pointer)
         self.kvm.append(kvm)
         if len(self.kvm) == 1:
             self.services.channels.start()
@@ -112,11 +112,25 @@ class XenDomain:
 
     def claim(self, pio: Bus, mmio: Bus) -> None:
         self.platform.claim(pio)
+        self.backend.claim(pio)
 
     def close(self) -> None:
-        """What KVM knows of it ends with the VM."""
+        """Off the buses."""
         self.services.close()
         self.platform.close()
+        self.backend.close()
+
+    def loaded(self, pieces: list[tuple[int, int]]) -> None:
+        """The guest's kernel lies in these (base, length) now, and has not run yet."""
+        self.backend.loaded(pieces)
+
+    def woken(self, index: int) -> None:
+        """INIT came to the vCPU, which has not run since. Context: its thread."""
+        self.backend.vcpu_woken(self.kvm[index])
+
+    def msr_written(self, index: int, msr: int, value: int) -> bool:
+        """An MSR write of the vCPU that exited; False: it ends in #GP. Context: its thread."""
+        return self.backend.vcpu_msr_written(self.kvm[index], msr, value)
 
     def pause(self) -> None:
         self.services.pause()
@@ -142,7 +156,8 @@ class XenDomain:
 
     def counters(self) -> dict[str, int]:
         refused = {f"refused {name}": n for name, n in self.refused.items()}
-        return {**self.calls, **refused, **self.services.counters()}
+        beside = {**self.services.counters(), **self.backend.counters()}
+        return {**self.calls, **refused, **beside}
 
     # --- layout
 
@@ -172,7 +187,7 @@ class XenDomain:
         with self.lock:
             old, self._shared = self._shared, gpa
             try:
-                page = bytes(abi.PAGE) if old is None else self.memory.read(old, abi.PAGE)
+                page = self._first_page() if old is None else self.memory.read(old, abi.PAGE)
                 if old != gpa:
                     self.memory.write(gpa, page)
                 self.backend.set_shared_info(gpa)
@@ -185,6 +200,14 @@ class XenDomain:
             if self.vcpus[index].info is None:
                 self.on_vcpu(caller, index)
         self.send_again()
+
+    def _first_page(self) -> bytes:
+        """Nothing is pending, and every port masked until the guest says otherwise."""
+        wide = self.backend.wide()
+        page, ports = bytearray(abi.PAGE), self.ports.limit
+        at = lib.EVTCHN_MASK64 if wide else lib.EVTCHN_MASK32
+        page[at : at + ports // 8] = b"\xff" * (ports // 8)
+        return bytes(page)
 
     def _bring_late_events(self, old: int, copied: bytes) -> None:
         """Those that KVM noted in the page at `old` after it was copied. The lock is held."""

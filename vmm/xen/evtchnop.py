@@ -54,6 +54,7 @@ def alloc_unbound(domain: XenDomain, call: Call) -> int:
     remote = _peer(remote)
     with domain.lock:
         number = domain.ports.alloc_unbound(remote)
+        domain.backend.opened(number, 0)
     return _tell(domain, call, 4, number)
 
 
@@ -72,6 +73,7 @@ def bind_interdomain(domain: XenDomain, call: Call) -> int:
     remote = _peer(remote)
     with domain.lock:
         number = domain.ports.bind_interdomain(remote, remote_port)
+        domain.backend.opened(number, 0)
         _connect(domain, number)
         _connect(domain, remote_port)
     result = _tell(domain, call, 8, number)
@@ -84,6 +86,7 @@ def bind_virq(domain: XenDomain, call: Call) -> int:
     virq, vcpu, _port = call.read_struct(call.params[1], "<III")
     with domain.lock:
         number = domain.ports.bind_virq(virq, vcpu)
+        domain.backend.opened(number, vcpu)
     result = _tell(domain, call, 8, number)
     _follow_timer(domain, call, virq, vcpu)
     return result
@@ -98,6 +101,7 @@ def bind_ipi(domain: XenDomain, call: Call) -> int:
     vcpu, _port = call.read_struct(call.params[1], "<II")
     with domain.lock:
         number = domain.ports.bind_ipi(vcpu)
+        domain.backend.opened(number, vcpu)
         _connect(domain, number)
     return _tell(domain, call, 4, number)
 
@@ -106,6 +110,7 @@ def bind_vcpu(domain: XenDomain, call: Call) -> int:
     number, vcpu = call.read_struct(call.params[1], "<II")
     with domain.lock:
         port = domain.ports.bind_vcpu(number, vcpu)
+        domain.backend.opened(number, vcpu)
         if port.kind == abi.EVTCHNSTAT_interdomain:
             _connect(domain, port.peer or number)
         bits = domain.bits()
@@ -123,7 +128,7 @@ def close(domain: XenDomain, call: Call) -> int:
 def _close(domain: XenDomain, call: Call, number: int) -> None:
     with domain.lock:
         port = domain.ports.close(number)
-        domain.backend.disconnect(number)
+        domain.backend.closed(number)
         domain.services.channels.closed(number)
         if port.kind == abi.EVTCHNSTAT_interdomain:
             domain.backend.disconnect(port.peer)
@@ -192,7 +197,7 @@ def reset(domain: XenDomain, call: Call) -> int:
         domain.services.channels.reset()
         bits = domain.bits()
         for number, _port in open_ports:
-            domain.backend.disconnect(number)
+            domain.backend.closed(number)
             if bits is not None:
                 lib.evtchn_clear_pending(bits, number)
     for _number, port in open_ports:

@@ -1,7 +1,7 @@
 """The back-end that leaves the work to KVM (KVM_CAP_XEN_HVM, Documentation/virt/kvm/api.rst).
 
 Events between the domain's own ports, timers, clocks and run states never reach this process once
-they are set up. A back-end for kernels without KVM_XEN has the same methods.
+they are set up. For kernels without KVM_XEN there is `userxen.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from vmm.bus import Bus
     from vmm.context import DeviceContext
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
@@ -30,26 +31,24 @@ def check_flags(flags: int) -> None:
     """HostError unless KVM_CAP_XEN_HVM offers all that the back-end is made of."""
     if not flags:
         raise HostError(
-            "KVM here lacks KVM_CAP_XEN_HVM, so --xen cannot work; "
-            "use a kernel built with CONFIG_KVM_XEN, or try it with `vmm lab run`"
+            "KVM here lacks KVM_CAP_XEN_HVM, which --xen-backend kvm needs; use "
+            "--xen-backend userspace, or a kernel built with CONFIG_KVM_XEN"
         )
     lacks = [n for n in NEEDED if not flags & getattr(lib, f"KVM_XEN_HVM_CONFIG_{n}")]
     if lacks:
         raise HostError(
-            f"KVM_CAP_XEN_HVM is {flags:#x} here and lacks {', '.join(lacks)}, which --xen needs; "
-            "use Linux 5.19 or later with scheduler statistics"
+            f"KVM_CAP_XEN_HVM is {flags:#x} here and lacks {' and '.join(lacks)}, which "
+            "--xen-backend kvm needs; use --xen-backend userspace, or Linux 5.19 or later with "
+            "scheduler statistics"
         )
 
 
 class KvmXen:
-    """One domain's. Methods named vcpu_* only on that vCPU's thread, or while it is parked.
+    """One domain's; see Backend for what the methods are for."""
 
-    Pages are guest-physical addresses, `None` for none. KvmError where the kernel refuses.
-    """
-
-    def __init__(self, vm: Vm, context: DeviceContext, flags: int, version: int) -> None:
-        """flags: KVM_CAP_XEN_HVM's value."""
-        check_flags(flags)
+    def __init__(self, vm: Vm, context: DeviceContext, version: int) -> None:
+        """The flags of KVM_CAP_XEN_HVM have been checked."""
+        self.features = abi.FEATURES
         self._vm, self._core, self._router = vm, context.core, context.router
         self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
         self._mirrored: dict[int, tuple[int, int]] = {}  # port -> kind and target, that KVM sends
@@ -83,6 +82,12 @@ class KvmXen:
         self._set(lib.KVM_XEN_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
 
     # --- event channels
+
+    def opened(self, port: int, vcpu: int) -> None:
+        """Nothing: KVM does not ask."""
+
+    def closed(self, port: int) -> None:
+        self.disconnect(port)
 
     def connect(self, port: int, kind: int, target: int, vcpu: int) -> None:
         """What the guest sends to `port` arrives at its own port `target`, which tells `vcpu`."""
@@ -155,7 +160,7 @@ class KvmXen:
 
     # --- one vCPU
 
-    def vcpu_begin(self, vcpu: KvmVcpu, index: int) -> None:
+    def vcpu_begin(self, vcpu: KvmVcpu, index: int, pointer: Any) -> None:
         """Once, before it runs: its number for Xen."""
         _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID, vcpu_id=index)
 
@@ -168,7 +173,7 @@ class KvmXen:
     def vcpu_runstate(self, vcpu: KvmVcpu, gpa: int | None) -> None:
         _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, gpa)
 
-    def vcpu_runstate_times(self, vcpu: KvmVcpu) -> tuple[int, int, tuple[int, int, int, int]]:
+    def vcpu_runstate_times(self, vcpu: KvmVcpu) -> tuple[int, int, tuple[int, ...]]:
         """State, when it began, and nanoseconds running, runnable, blocked and offline."""
         kind = lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_DATA
         run = _get_vcpu(vcpu, kind).u.runstate
@@ -188,9 +193,29 @@ class KvmXen:
         )
         vcpu.xen_set_attr(attr)
 
+    def vcpu_woken(self, vcpu: KvmVcpu) -> None:
+        """Nothing: attributes outlive INIT."""
+
+    def vcpu_msr_written(self, vcpu: KvmVcpu, index: int, value: int) -> bool:
+        """KVM takes the hypercall page's MSR itself; no other exits."""
+        return False
+
     def now(self) -> int:
         """The domain's system time in nanoseconds."""
         return int(self._vm.get_clock().clock)
+
+    def claim(self, pio: Bus) -> None:
+        """Nothing: hypercalls are exits of their own."""
+
+    def close(self) -> None:
+        """What KVM knows of it ends with the VM."""
+
+    def loaded(self, pieces: list[tuple[int, int]]) -> None:
+        """Nothing: KVM finds hypercalls wherever they are."""
+
+    def counters(self) -> dict[str, int]:
+        """What KVM answers it does not count here."""
+        return {}
 
     def reset(self) -> None:
         """The domain's part as at the start; the vCPUs' parts are set one by one."""

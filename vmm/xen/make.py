@@ -1,20 +1,38 @@
-"""A domain from a configuration."""
+"""A domain from a configuration: which back-end serves it, and what it shows."""
 
 from __future__ import annotations
 
 from vmm.check import read_xen_version
+from vmm.errors import HostError, KvmError
 from vmm.xen.domain import XenDomain
-from vmm.xen.kvmxen import KvmXen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.context import DeviceContext
     from vmm.kvm.vm import Vm
+    from vmm.xen.backend import Backend
 
 
 def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:
-    """flags: KVM_CAP_XEN_HVM's value. HostError where that is too little. No vCPU exists yet."""
+    """flags: KVM_CAP_XEN_HVM's value. HostError where the host has too little. No vCPU exists."""
     version = read_xen_version(context.config.xen_version)
     assert version is not None  # checked with the configuration
-    backend = KvmXen(vm, context, flags, version)
+    backend = _make_backend(context, vm, flags, version)
     return XenDomain(backend, context, len(context.apic_ids), version)
+
+
+def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> Backend:
+    wanted = context.config.xen_backend
+    if wanted == "kvm" or (wanted == "auto" and flags):
+        from vmm.xen.kvmxen import KvmXen, check_flags
+
+        try:
+            check_flags(flags)
+            return KvmXen(vm, context, version)
+        except (HostError, KvmError):  # a kernel may offer what it then refuses
+            if wanted == "kvm":
+                raise
+    from vmm.xen.userxen import NEEDED, UserXen, check_caps
+
+    check_caps({name: vm.check_extension(name) for name in NEEDED})
+    return UserXen(vm, context, version)

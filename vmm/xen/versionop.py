@@ -54,7 +54,7 @@ def get_features(domain: XenDomain, call: Call) -> int:
     (submap,) = call.read_struct(call.params[1], "<I")
     if submap:
         raise XenError(abi.EINVAL)
-    call.write(call.params[1], pack("<II", submap, abi.FEATURES))
+    call.write(call.params[1], pack("<II", submap, domain.backend.features))
     return 0
 
 

@@ -1,0 +1,33 @@
+// Xen domains without KVM's own Xen interface: core/xenus.h.
+
+#define XENUS_PORT ...
+#define XENUS_NOWHERE ...
+struct xenus_counters {
+	uint64_t send, unmask, poll, yields, set_timer, stop_timer, upcalls, late, asserted;
+};
+struct xenus_runstate { uint64_t now; uint64_t times[4]; };
+struct xenus { struct dev dev; ...; };
+struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_dev *dev,
+			   struct vclock *clock, struct loop *loop, uint32_t vcpus);
+void xenus_destroy(struct xenus *x);
+void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v);
+void xenus_set_page(struct xenus *x, uint64_t page);
+void xenus_set_wide(struct xenus *x, bool wide);
+void xenus_set_info(struct xenus *x, uint32_t vcpu, uint64_t info);
+void xenus_set_vector(struct xenus *x, uint32_t vcpu, uint8_t vector);
+void xenus_set_gsi(struct xenus *x, int fd);
+void xenus_gsi_lowered(struct xenus *x);
+void xenus_open(struct xenus *x, uint32_t port, uint32_t vcpu);
+void xenus_close(struct xenus *x, uint32_t port);
+void xenus_connect(struct xenus *x, uint32_t port, uint32_t target, uint32_t vcpu);
+int xenus_open_channel(struct xenus *x, uint32_t port, uint32_t vcpu, int kick, int call);
+void xenus_close_channel(struct xenus *x, uint32_t port);
+int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
+void xenus_tell(struct xenus *x, uint32_t vcpu);
+void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port);
+void xenus_counters(struct xenus *x, struct xenus_counters *ret);
+void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
+void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);
+int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
+void xenus_set_site(struct xenus *x, uint32_t vcpu, uint64_t linear);
+int64_t xenus_find_site(const void *image, uint64_t length, uint32_t *ret);

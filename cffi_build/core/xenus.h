@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Xen domain without KVM's own Xen interface: what guests do all the time is answered here, the
+// rest returns to Python as VCPU_XEN.
+//
+// A hypercall is a byte written to XENUS_PORT (what stands where the guest had VMCALL or VMMCALL,
+// and in the hypercall page), or a hardware breakpoint at the guest's instruction. Its registers
+// are in kvm_run (KVM_CAP_SYNC_REGS). Upcalls are MSIs to the vCPU's local APIC, or a level on a
+// GSI. Python owns the port table; this mirrors what it takes to deliver an event.
+#ifndef VMM_XENUS_H
+#define VMM_XENUS_H
+
+#include "evtchn.h"
+#include "timer.h"
+#include "vcpu.h"
+
+#define XENUS_PORT 0xe4 // nothing else is there, and OUT has room for one byte
+#define XENUS_MAX_POLL 128 // ports in one SCHEDOP_poll
+#define XENUS_NOWHERE UINT64_MAX // no guest-physical address
+
+struct xenus;
+
+struct xenus_port {
+	uint32_t target; // what is sent to the port makes this one pending; 0: Python knows
+	uint16_t vcpu; // ... and tells this vCPU
+	uint16_t tells; // whom the port itself tells
+	bool open;
+	struct xenus_channel *channel; // of a back-end that takes what is sent
+};
+
+struct xenus_counters {
+	// Answered here.
+	uint64_t send, unmask, poll, yields, set_timer, stop_timer;
+	uint64_t upcalls; // that KVM took
+	uint64_t late; // ... after it had not
+	uint64_t asserted; // the callback's GSI
+};
+
+struct xenus_vcpu {
+	struct xenus *x;
+	struct vcpu *v;
+	uint32_t index;
+	struct vcpu_hypercall call; // of the last exit
+	uint64_t site; // linear address of the instruction with the breakpoint; 0: none
+	// Guarded by the domain's lock.
+	uint64_t info; // vcpu_info
+	uint8_t vector; // 0: none
+	bool owed; // an upcall that KVM did not take
+	bool polling;
+	uint32_t poll_count;
+	uint32_t poll_port[XENUS_MAX_POLL];
+	uint32_t timer_port;
+	uint64_t expires; // of the timer, in system time
+	struct timer timer, poll_timer;
+	// The run state: own thread, or while the vCPU is parked.
+	uint64_t runstate; // where the guest wants it
+	int sched_fd; // schedstat of the vCPU's thread, -1 before it is known
+	bool based;
+	uint64_t offline; // ns before it ran
+	int64_t next_note; // on the machine's clock: when it is written again
+};
+
+struct xenus {
+	struct dev dev; // XENUS_PORT
+	struct vmcore *vm;
+	struct evtchn bits; // page XENUS_NOWHERE: there is no shared_info
+	struct vclock *clock;
+	struct loop *loop;
+	pthread_mutex_t lock;
+	uint32_t count; // vCPUs
+	uint32_t owing; // vCPUs with `owed`
+	uint32_t pollers;
+	int64_t patience; // ns until what is owed is tried again
+	int gsi_fd; // eventfd that raises the callback's GSI, -1 without one
+	struct timer retry;
+	struct xenus_counters counters;
+	struct xenus_port port[EVTCHN_PORTS64];
+	struct xenus_vcpu vcpu[];
+};
+
+// Nanoseconds running, runnable, blocked and offline, and the system time they add up to.
+struct xenus_runstate {
+	uint64_t now, times[4];
+};
+
+// NULL with errno set. loop runs the timers.
+struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_dev *dev,
+			   struct vclock *clock, struct loop *loop, uint32_t vcpus);
+// No vCPU runs, the loop has ended.
+void xenus_destroy(struct xenus *x);
+// Before the vCPU runs: its exits carry registers from then on, and it makes hypercalls here.
+void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v);
+
+// All below: from any thread. page: guest-physical, or XENUS_NOWHERE.
+void xenus_set_page(struct xenus *x, uint64_t page);
+void xenus_set_wide(struct xenus *x, bool wide);
+void xenus_set_info(struct xenus *x, uint32_t vcpu, uint64_t info);
+void xenus_set_vector(struct xenus *x, uint32_t vcpu, uint8_t vector);
+// An eventfd, the caller's, that raises the callback's GSI; -1: none.
+void xenus_set_gsi(struct xenus *x, int fd);
+// The callback's GSI was lowered by an EOI: raised again if the first vCPU has upcalls still.
+void xenus_gsi_lowered(struct xenus *x);
+// Ports below EVTCHN_PORTS64. An open one tells `vcpu`; what is sent to one that is connected makes
+// `target` pending, which tells `vcpu`; target 0: Python answers sends.
+void xenus_open(struct xenus *x, uint32_t port, uint32_t vcpu);
+void xenus_close(struct xenus *x, uint32_t port);
+void xenus_connect(struct xenus *x, uint32_t port, uint32_t target, uint32_t vcpu);
+// Sends to the port are counted in the eventfd `kick`; writing `call` makes it pending and tells
+// the vCPU. For a port that was opened before: its vCPU changes. Both stay the caller's, and open
+// until xenus_close_channel(). 0 or -errno.
+int xenus_open_channel(struct xenus *x, uint32_t port, uint32_t vcpu, int kick, int call);
+void xenus_close_channel(struct xenus *x, uint32_t port);
+// Makes the port pending and tells the vCPU. -EINVAL, -EFAULT: there is nowhere to set it.
+int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
+// An upcall for the vCPU, if its byte is set: what came before it had a vector.
+void xenus_tell(struct xenus *x, uint32_t vcpu);
+// The port of the vCPU's timer, 0 for none. An armed timer stops.
+void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port);
+void xenus_counters(struct xenus *x, struct xenus_counters *ret);
+
+// Own thread, or while the vCPU is parked. gpa: of the runstate area, or XENUS_NOWHERE.
+void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
+// The schedstat file of the vCPU's thread; `fd` is the domain's from here on.
+void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);
+// -ENODATA: the host does not say, or the vCPU has no thread yet.
+int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
+void xenus_set_site(struct xenus *x, uint32_t vcpu, uint64_t linear);
+
+// Where the guest's hypercall instructions are: VMMCALL, and 16 or 32 bytes on VMCALL, each
+// followed by a return or a jump. The offset of the first, and the distance to the second, or
+// -ENOENT.
+int64_t xenus_find_site(const void *image, uint64_t length, uint32_t *ret);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of `xenus` share.
+#ifndef VMM_XENUS_IMPL_H
+#define VMM_XENUS_IMPL_H
+
+#include "loop.h"
+#include "xenus.h"
+
+// Xen's public interface, by its names there.
+enum {
+	XEN_SET_TIMER_OP = 15,
+	XEN_VCPU_OP = 24,
+	XEN_SCHED_OP = 29,
+	XEN_EVENT_CHANNEL_OP = 32,
+	EVTCHNOP_send = 4,
+	EVTCHNOP_unmask = 9,
+	SCHEDOP_yield = 0,
+	SCHEDOP_poll = 3,
+	VCPUOP_set_singleshot_timer = 8,
+	VCPUOP_stop_singleshot_timer = 9,
+	VCPU_SSHOTTMR_future = 1,
+};
+
+// Not an answer: Python answers it.
+#define XENUS_PASS INT64_MIN
+
+static inline struct xenus_vcpu *xenus_vcpu_of(const struct vcpu *v)
+{
+	return v->hypervisor;
+}
+
+// The bytes at a linear address, length > 0: 0 or -EFAULT.
+int64_t xenus_fetch(struct xenus_vcpu *u, uint64_t linear, void *to, uint64_t length);
+// The system time in nanoseconds.
+uint64_t xenus_now(const struct xenus *x);
+// The same moment on the machine's clock.
+int64_t xenus_deadline(const struct xenus *x, uint64_t expires);
+
+// With the lock held.
+int xenus_make_pending(struct xenus *x, uint32_t port, uint32_t vcpu);
+void xenus_raise(struct xenus_vcpu *u);
+void xenus_pay(struct xenus *x);
+void xenus_kick(const struct xenus_channel *c);
+void xenus_stop_polling(struct xenus_vcpu *u);
+// An event came to a port: vCPUs that poll for it go on.
+void xenus_wake_pollers(struct xenus *x, uint32_t port);
+
+// Answers, as the guest finds them in RAX, or XENUS_PASS.
+int64_t xenus_op_send(struct xenus_vcpu *u);
+int64_t xenus_op_unmask(struct xenus_vcpu *u);
+int64_t xenus_op_poll(struct xenus_vcpu *u);
+int64_t xenus_op_vcpu(struct xenus_vcpu *u);
+int64_t xenus_op_set_timer(struct xenus_vcpu *u);
+
+void xenus_timer_fired(void *opaque);
+void xenus_poll_timed_out(void *opaque);
+// Own thread: now and then writes the run state where the guest wants it.
+void xenus_note_runstate(struct xenus_vcpu *u);
+
+#endif

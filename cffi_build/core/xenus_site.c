@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a kernel makes its hypercalls: two functions of one instruction each, one for each vendor.
+#define _GNU_SOURCE
+#include "xenus.h"
+
+enum { CALL = 3, NEAR = 16, FAR = 32 };
+
+static bool ends(const uint8_t *at)
+{
+	uint8_t next = at[CALL];
+
+	return next == 0xc3 || next == 0xe9 || next == 0xeb; // RET, JMP
+}
+
+int64_t xenus_find_site(const void *image, uint64_t length, uint32_t *ret)
+{
+	static const uint8_t vmmcall[CALL] = { 0x0f, 0x01, 0xd9 };
+	static const uint8_t vmcall[CALL] = { 0x0f, 0x01, 0xc1 };
+	const uint8_t *start = image, *at = start, *last;
+
+	if (length < FAR + CALL + 1)
+		return -ENOENT;
+	last = start + length - (FAR + CALL + 1); // the last one with room for its pair
+	// GUEST: all of the image.
+	while (at <= last && (at = memmem(at, (size_t)(last - at) + CALL, vmmcall, CALL))) {
+		for (uint32_t by = NEAR; ends(at) && by <= FAR; by += FAR - NEAR) {
+			if (!memcmp(at + by, vmcall, CALL) && ends(at + by)) {
+				*ret = by;
+				return at - start;
+			}
+		}
+		at++;
+	}
+	return -ENOENT;
+}
