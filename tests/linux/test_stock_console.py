@@ -28,7 +28,7 @@ def test_named_ports_of_a_stock_kernel(tmp_path: Path) -> None:
     with guest(tmp_path, "nr=0,console,ring=64K") as running:
         check_names(running)
         check_files(running)
-        check_echo(running)
+        check_echo(running, 16 * MIB)
         assert ignored(running) == 0
         check_replug(running)
         # The guest's word that it has closed a port may cross with the port's removal.
@@ -41,6 +41,26 @@ def test_named_ports_of_a_stock_kernel(tmp_path: Path) -> None:
         core = running.machine.stats()["devices"]["virtio-console0"]
         assert core["faults"] == core["refused"] == core["port_failed"] == 0
         assert core["control_ignored"] == crossed
+
+
+@pytest.mark.parametrize(
+    "append", [pytest.param("", id="msix"), pytest.param("pci=nomsi", id="intx")]
+)
+def test_named_ports_of_a_stock_kernel_by_the_legacy_interface(append: str, tmp_path: Path) -> None:
+    devices = ["virtio-console,legacy=on"]
+    with guest(tmp_path, "nr=0,console,ring=64K", devices=devices, append=append) as running:
+        shown = running.do("cd /sys/bus/virtio/devices/virtio0; cat ../../../*/*/device features")
+        assert "0x1003" in shown
+        [features] = [line for line in shown.splitlines() if len(line) == 64]
+        assert features[32] == "0"  # VIRTIO_F_VERSION_1
+        check_names(running)
+        check_files(running)
+        check_echo(running, 2 * MIB)
+        check_swap(running)
+        check_saved_state(running)
+        check_unbind(running)
+        core = running.machine.stats()["devices"]["virtio-console0"]
+        assert core["faults"] == core["refused"] == core["port_failed"] == 0
 
 
 def ignored(guest: Guest) -> int:
@@ -77,7 +97,8 @@ def check_files(guest: Guest) -> None:
         guest.order(f"portio fill a {MIB}")
         assert receive(peer, MIB) == b"f" * MIB
         guest.wait_for(f"written={MIB}")
-    # A writer waits for the next who connects.
+    # A writer waits for the next who connects, once the guest knows that the last one left.
+    guest.until(lambda: "poll=i-h" in guest.do("portio poll a"), "the end of the connection")
     guest.order("echo waited >/dev/vport0p2; echo wrote-it")
     time.sleep(0.3)
     assert "\nwrote-it" not in guest.text()
@@ -86,9 +107,8 @@ def check_files(guest: Guest) -> None:
     guest.wait_for("\nwrote-it")
 
 
-def check_echo(guest: Guest) -> None:
-    """7: 64 MiB over four ports at once, without a word to Python."""
-    each = 16 * MIB
+def check_echo(guest: Guest, each: int) -> None:
+    """7: bytes over four ports at once, without a word to Python."""
     for name in NAMES:
         guest.order(f"portio echo {name} {each} &")
     datas = {name: random.Random(name).randbytes(each) for name in NAMES}

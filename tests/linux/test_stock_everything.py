@@ -83,11 +83,11 @@ def moved(guest: Guest) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("append", "file_mib", "port_mib"),
-    [pytest.param("", 256, 16, id="msix"), pytest.param("pci=nomsi", 16, 2, id="intx")],
+    ("append", "io_threads", "file_mib", "port_mib"),
+    [pytest.param("", 1, 256, 16, id="msix"), pytest.param("pci=nomsi", 3, 16, 2, id="intx")],
 )
 def test_everything_at_once_and_a_crash(
-    append: str, file_mib: int, port_mib: int, tmp_path: Path
+    append: str, io_threads: int, file_mib: int, port_mib: int, tmp_path: Path
 ) -> None:
     disk, source = ext4(image(tmp_path, (file_mib + 64) * MIB)), content(tmp_path, file_mib)
     hvc = f"name=hvc,nr=0,console,socket={tmp_path}/hvc.sock"
@@ -96,6 +96,7 @@ def test_everything_at_once_and_a_crash(
         "disks": [str(disk), f"{source},ro"],
         "nets": [f"tap={TAP},vhost=off"],
         "rng": True,
+        "io_threads": io_threads,
     }
     echoed = {"hvc": SPOKEN, **dict.fromkeys(NAMES, port_mib * MIB)}
     with (
