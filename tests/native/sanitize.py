@@ -43,6 +43,7 @@ VNET = (
     "vnet.c", "vnet_control.c", "vnet_features.c", "vnet_rx.c", "vnet_state.c", "vnet_tx.c",
     "vnet_vhost.c",
 )  # fmt: skip
+VCON = ("vcon.c", "vcon_control.c", "vcon_data.c", "vcon_port.c", "vcon_state.c")
 VBLK = ("vblk.c", "vblk_make.c", "vblk_request.c", "vblk_state.c")
 IRQCHIP = ("irq.c", "intx.c", "pic.c", "pic_chip.c", "ioapic.c", "ioapic_life.c", "router.c")
 UART = (

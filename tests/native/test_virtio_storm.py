@@ -9,6 +9,7 @@ from tests.native import sanitize
 STORMS = {
     "virtio_storm": (*sanitize.VIRTIO, "virtio_rng.c"),
     "vblk_storm": (*sanitize.VIRTIO, *sanitize.BLK, *sanitize.VBLK),
+    "vcon_storm": (*sanitize.VIRTIO, *sanitize.CHAN[len(sanitize.LOOP) :], *sanitize.VCON),
     "vnet_storm": (*sanitize.VIRTIO, *sanitize.VNET),
 }
 
