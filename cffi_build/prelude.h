@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 
 #include "compat.h"
 
@@ -68,6 +69,24 @@ static long sys_ioctl(int fd, unsigned long request, void *argument)
 	long result = ioctl(fd, request, argument);
 
 	return result < 0 ? -errno : result;
+}
+
+static int sys_timerfd(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+// Goes off `first` nanoseconds from now, then each `period`; 0: never, once. 0 or -errno.
+static int sys_timerfd_set(int fd, uint64_t first, uint64_t period)
+{
+	struct itimerspec when = {
+		.it_value = { (time_t)(first / NS_PER_S), (long)(first % NS_PER_S) },
+		.it_interval = { (time_t)(period / NS_PER_S), (long)(period % NS_PER_S) },
+	};
+
+	return timerfd_settime(fd, 0, &when, NULL) ? -errno : 0;
 }
 
 static long sys_ioctl_value(int fd, unsigned long request, unsigned long argument)

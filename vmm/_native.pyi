@@ -1870,6 +1870,7 @@ class Lib:
     MADV_HUGEPAGE: int
     MADV_NOHUGEPAGE: int
     MADV_POPULATE_WRITE: int
+    MADV_REMOVE: int
     MSIX_MAX_VECTORS: int
     MSIX_PBA: int
     MSIX_TABLE: int
@@ -2470,6 +2471,8 @@ class Lib:
     split_sink_detach: Callable[[struct_split_sink, struct_irq_hub], None]
     sys_ioctl: Callable[[int, int, Any], int]
     sys_ioctl_value: Callable[[int, int, int], int]
+    sys_timerfd: Callable[[], int]
+    sys_timerfd_set: Callable[[int, int, int], int]
     testdev_create: Callable[[struct_irq_hub], struct_testdev]
     testdev_destroy: Callable[[struct_testdev], None]
     testdev_load: Callable[[struct_testdev, struct_testdev_state], int]
@@ -2618,7 +2621,7 @@ class Lib:
     xenus_set_runstate: Callable[[struct_xenus, int, int], None]
     xenus_set_schedstat: Callable[[struct_xenus, int, int], None]
     xenus_set_site: Callable[[struct_xenus, int, int], None]
-    xenus_set_timer_port: Callable[[struct_xenus, int, int], None]
+    xenus_set_timer_port: Callable[[struct_xenus, int, int, int], None]
     xenus_set_vector: Callable[[struct_xenus, int, int], None]
     xenus_set_wide: Callable[[struct_xenus, bool], None]
     xenus_tell: Callable[[struct_xenus, int], None]

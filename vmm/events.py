@@ -102,12 +102,16 @@ class EventDecoder:
         from vmm.xen.hypercalls import hypercall
 
         machine = self.machine
-        reason = hypercall(domain, machine.hardware.vcpus.index(vcpu), vcpu.pointer)
+        reason = hypercall(
+            domain, machine.hardware.vcpus.index(vcpu), vcpu.pointer, vcpu.complete_io
+        )
         if reason is None:
             return
         machine.gate.hold(vcpu.id)
         if reason == abi.SHUTDOWN_crash:
             machine.mail.post(outcome("panic", seen="Xen hypercall"))
+        elif reason == abi.SHUTDOWN_watchdog:
+            self.watchdog_ended()
         elif reason == abi.SHUTDOWN_reboot:
             self._ask(machine.guest_reset)
         else:
@@ -117,6 +121,19 @@ class EventDecoder:
         """Runs `function` on a vCPU's thread for another one, which waits: see XenDomain."""
         vcpus = self.machine.hardware.vcpus
         return vcpus[caller].ask(vcpus[target], function, self.machine.gate)
+
+    def hold(self, target: int, held: bool) -> None:
+        """A vCPU of a Xen domain stands still, or goes on: see XenDomain."""
+        vcpu = self.machine.hardware.vcpus[target]
+        if held:
+            self.machine.gate.hold(vcpu.id)
+            vcpu.kick()
+        else:
+            self.machine.gate.release(vcpu.id)
+
+    def watchdog_ended(self) -> None:
+        """A Xen domain's watchdog was not told in time that the guest lives. Any thread."""
+        self._ask(lambda: outcome("panic", seen="Xen watchdog"))
 
     def _ask(self, wish: Callable[[], Outcome | None]) -> None:
         """Posts what a held vCPU wants done; a reset that comes first ends the life it was for."""

@@ -67,8 +67,9 @@ class Hardware:
         core = lib.vmcore_create(vm_fd, self.pio.pointer, self.mmio.pointer)
         buses = (self.pio.pointer, self.mmio.pointer)
         self.core = made(core, lib.vmcore_destroy, "the vCPUs' shared part", *buses)
+        self.vm.core = self.core
         # Before the buses, whatever refers to it.
-        self._closers.append(lambda: ffi.release(self.core))
+        self._closers.append(self._close_core)
         self.hub = made(lib.irq_hub_create(), lib.irq_hub_destroy, "the interrupt lines")
         self.clock = made(lib.vclock_create(False), lib.vclock_destroy, "the clock")
         self.loops = self._own(IoLoops(config.io_threads))
@@ -261,6 +262,10 @@ class Hardware:
 
     def _close_vcpus(self) -> None:
         close_all(vcpu.close for vcpu in reversed(self.vcpus))
+
+    def _close_core(self) -> None:
+        self.vm.core = None
+        ffi.release(self.core)
 
     def _close_devices(self) -> None:
         close_all(device.close for device in reversed(self.devices))

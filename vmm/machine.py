@@ -125,6 +125,8 @@ class Machine(Lifecycle):
             events.watch_loop(loop)
         if self.hardware.xen is not None:
             self.hardware.xen.carry_out = events.carry_out
+            self.hardware.xen.hold = events.hold
+            self.hardware.xen.watchdogs.on_end = events.watchdog_ended
         self.hardware.on_notify = lambda name, fields: self.post(
             lambda: self.on_event(name, fields)
         )

@@ -91,6 +91,12 @@ class Region:
                 f"{os.strerror(error)}; leave out --mem-prealloc or give the guest less"
             )
 
+    def discard(self, start: int, length: int) -> None:
+        """Frees the pages; HostError for huge pages that are to go in parts."""
+        error = -lib.ram_advise(self._pointer + start, length, lib.MADV_REMOVE)
+        if error:
+            raise HostError(f"Giving guest memory back failed: {os.strerror(error)}")
+
     def close(self, unmap: bool = True) -> None:
         if unmap:
             lib.ram_unmap(self._pointer, self.size)
@@ -254,6 +260,19 @@ class GuestMemory(Accessor):
 
     def unfollow(self, follower: Follower) -> None:
         self.followers.remove(follower)
+
+    def discard(self, gpa: int, length: int) -> None:
+        """Gives whole pages of RAM back to the host; they read as zeroes from then on.
+
+        The only way by which RAM goes back. HostError where its kind of memory cannot, or while
+        somebody follows the regions.
+        """
+        if self.followers:
+            raise HostError("Guest memory cannot be given back while a device of the host uses it")
+        for region in self.regions:
+            if region.gpa <= gpa and gpa + length <= region.gpa + region.size:
+                return region.discard(gpa - region.gpa, length)
+        raise ValueError(f"discard of {length} bytes at {gpa:#x}: no RAM")
 
     def attach(self, vm: Vm) -> None:
         """Gives every region to KVM as a memory slot."""

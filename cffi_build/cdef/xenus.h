@@ -24,7 +24,7 @@ int xenus_open_channel(struct xenus *x, uint32_t port, uint32_t vcpu, int kick, 
 void xenus_close_channel(struct xenus *x, uint32_t port);
 int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
 void xenus_tell(struct xenus *x, uint32_t vcpu);
-void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port);
+void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
 void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);

@@ -113,8 +113,9 @@ void xenus_close_channel(struct xenus *x, uint32_t port);
 int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
 // An upcall for the vCPU, if its byte is set: what came before it had a vector.
 void xenus_tell(struct xenus *x, uint32_t vcpu);
-// The port of the vCPU's timer, 0 for none. An armed timer stops.
-void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port);
+// The port of the vCPU's timer, 0 for none, and when it goes off, in system time; 0: when it would
+// have, had it had a port.
+void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 
 // Own thread, or while the vCPU is parked. gpa: of the runstate area, or XENUS_NOWHERE.

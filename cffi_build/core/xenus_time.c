@@ -55,11 +55,18 @@ void xenus_timer_fired(void *opaque)
 	arm(u, u->expires);
 }
 
-void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port)
+void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires)
 {
+	struct xenus_vcpu *u = &x->vcpu[vcpu];
+
 	LOCKED(&x->lock);
-	x->vcpu[vcpu].timer_port = port;
-	timer_disarm(&x->vcpu[vcpu].timer);
+	u->timer_port = port;
+	timer_disarm(&u->timer);
+	if (!expires && u->expires > xenus_now(x))
+		expires = u->expires; // set before there was a port
+	u->expires = port ? expires : 0;
+	if (u->expires)
+		arm(u, u->expires);
 }
 
 int64_t xenus_op_vcpu(struct xenus_vcpu *u)
@@ -83,6 +90,7 @@ int64_t xenus_op_vcpu(struct xenus_vcpu *u)
 	if (op == VCPUOP_stop_singleshot_timer) {
 		x->counters.stop_timer++;
 		timer_disarm(&u->timer);
+		u->expires = 0;
 		return 0;
 	}
 	x->counters.set_timer++;
@@ -102,6 +110,7 @@ int64_t xenus_op_set_timer(struct xenus_vcpu *u)
 	x->counters.set_timer++;
 	if (!expires) {
 		timer_disarm(&u->timer);
+		u->expires = 0;
 		return 0;
 	}
 	int64_t now = (int64_t)xenus_now(x);

@@ -41,7 +41,7 @@ static void on_cpu(struct frame *f)
 }
 
 /* How many upcalls came, given time for one. */
-static u32 came(u32 wanted, u32 ms)
+u32 came(u32 wanted, u32 ms)
 {
 	irq_on();
 	WAIT_FOR(READ_ONCE(upcalls) >= wanted, ms);

@@ -86,6 +86,38 @@ static void poll_until_released(void)
 	}
 }
 
+static u32 spins;
+
+static void spin(void)
+{
+	while (!READ_ONCE(released))
+		atomic_inc(&spins);
+}
+
+/* A CPU that stands still stands still, and goes on where it was. */
+void up_and_down(void)
+{
+	u32 seen;
+
+	WRITE_ONCE(released, 0);
+	second_begin(spin);
+	check(WAIT_FOR(READ_ONCE(spins), SLOW_MS));
+	check_equal(hypercall(VCPU_OP, 3, 1, 0), 1);
+	check_equal(hypercall(VCPU_OP, 2, 1, 0), 0);
+	check_equal(hypercall(VCPU_OP, 3, 1, 0), 0);
+	check_equal(hypercall(VCPU_OP, 2, 1, 0), 0); /* still */
+	seen = READ_ONCE(spins);
+	delay_us(20000);
+	check_equal(READ_ONCE(spins), seen);
+	check_equal(hypercall(VCPU_OP, 1, 1, 0), 0);
+	check(WAIT_FOR(READ_ONCE(spins) != seen, SLOW_MS));
+	check_equal(hypercall(VCPU_OP, 1, 1, 0), 0);
+	check_equal(hypercall(VCPU_OP, 1, 0, 0), 0);
+	WRITE_ONCE(released, 1);
+	second_end();
+	CHECK_ERROR(hypercall(VCPU_OP, 2, 2, 0), ENOENT);
+}
+
 #define DEVICE (5 << 3) /* pci-testdev, with doorbells in both its ranges */
 #define MOVES 20
 

@@ -12,11 +12,14 @@
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
+#define EACCES 13
 #define EFAULT 14
 #define EEXIST 17
 #define EINVAL 22
 #define ENOSPC 28
 #define ENOSYS 38
+#define ETIME 62
+#define EOPNOTSUPP 95
 
 #define MEMORY_OP 12
 #define SET_TIMER_OP 15
@@ -97,6 +100,18 @@ void use_vector(u32 vcpu, u8 vector);
 void ipi_other(void);
 void at_once(void);
 void moves_while_polled(void);
+void up_and_down(void);
+u32 came(u32 wanted, u32 ms);
+/* calls.c */
+void multicall(void);
+void balloon(void);
+void balloon_far(void);
+void memory_misc(void);
+void switches(void);
+void denied(void);
+void timers(void);
+void blocked(void);
+void watchdog(void);
 /* refused.c */
 void refused(void);
 void params(void);

@@ -27,7 +27,7 @@ LAYERS = (
     "host",
     "kvm hugepages",
     "memory bus irq loop doorbell",
-    "coalesce",
+    "coalesce alarm",
     "backends",
     "context",
     "cdevice",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from vmm.native import Fd, ffi, lib
 
+CR4_PGE = 1 << 7
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -133,6 +135,14 @@ class KvmVcpu:
 
     def nmi(self) -> None:
         self.fd.ioctl_value("KVM_NMI")
+
+    def flush_tlb(self) -> None:
+        """Forgets the guest's translations: KVM does so when CR4.PGE changes."""
+        sregs = self.get_sregs()
+        sregs.cr4 ^= CR4_PGE
+        self.set_sregs(sregs)
+        sregs.cr4 ^= CR4_PGE
+        self.set_sregs(sregs)
 
     def set_guest_debug(self, control: int) -> None:
         self._set("KVM_SET_GUEST_DEBUG", ffi.new("struct kvm_guest_debug *", {"control": control}))

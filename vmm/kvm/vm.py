@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmm.kvm.vcpu import KvmVcpu
-from vmm.native import Fd, ffi, lib
+from vmm.native import Fd, check, ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,17 @@ class Vm:
     def __init__(self, fd: Fd, vcpu_mmap_size: int) -> None:
         self.fd = fd
         self.vcpu_mmap_size = vcpu_mmap_size
+        self.core: Any = None  # the `struct vmcore *`, once there is one
 
     def close(self) -> None:
         self.fd.close()
+
+    def change(self, name: str, argument: Any, about: str) -> None:
+        """An ioctl for which KVM waits until every vCPU was out of the guest (core/kvmwait.h)."""
+        if self.core is None:
+            self.fd.ioctl(name, argument, about=about)
+        else:
+            check(lib.vmcore_ioctl(self.core, getattr(lib, name), argument), name, about)
 
     def check_extension(self, name: str) -> int:
         return self.fd.ioctl_value("KVM_CHECK_EXTENSION", getattr(lib, name))
@@ -47,7 +55,7 @@ class Vm:
                 "userspace_addr": hva,
             },
         )
-        self.fd.ioctl("KVM_SET_USER_MEMORY_REGION", region, about=f"slot {slot} at {gpa:#x}")
+        self.change("KVM_SET_USER_MEMORY_REGION", region, f"slot {slot} at {gpa:#x}")
 
     def set_tss_addr(self, gpa: int) -> None:
         self.fd.ioctl_value("KVM_SET_TSS_ADDR", gpa)

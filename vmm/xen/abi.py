@@ -5,17 +5,20 @@ from __future__ import annotations
 PAGE = 4096
 
 # --- error numbers (errno.h): Linux's
-EPERM, ENOENT, ESRCH, ENOMEM, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS, ENODATA, ETIME = (
-    1, 2, 3, 12, 14, 17, 22, 28, 38, 61, 62,
+EPERM, ENOENT, ESRCH, ENXIO, ENOMEM, EACCES, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS, ENODATA = (
+    1, 2, 3, 6, 12, 13, 14, 17, 22, 28, 38, 61,
 )  # fmt: skip
+ETIME, EOPNOTSUPP = 62, 95
 
 # --- domains (xen.h)
 DOMID_BACKEND, DOMID_GUEST = 0, 1  # who serves, and who we are
 DOMID_SELF = 0x7FF0
 
 # --- hypercalls (xen.h)
-MEMORY_OP, XEN_VERSION, GRANT_TABLE_OP, VCPU_OP, SCHED_OP = 12, 17, 20, 24, 29
-EVENT_CHANNEL_OP, HVM_OP = 32, 34
+MEMORY_OP, MULTICALL, SET_TIMER_OP, XEN_VERSION, CONSOLE_IO = 12, 13, 15, 17, 18
+GRANT_TABLE_OP, VM_ASSIST, VCPU_OP, SCHED_OP, EVENT_CHANNEL_OP = 20, 21, 24, 29, 32
+HVM_OP, SYSCTL, DOMCTL, KEXEC_OP, XENPMU_OP, DM_OP, HYPFS_OP = 34, 35, 36, 37, 40, 41, 42
+PLATFORM_OP = 7
 
 # --- CPUID (arch-x86/cpuid.h)
 CPUID_BASE = 0x40000000
@@ -33,6 +36,8 @@ FEATURES = (
     | 1 << 8  # XENFEAT_hvm_callback_vector
     | 1 << 9  # XENFEAT_hvm_safe_pvclock
 )
+
+FEATURES_418 = 1 << 18 | 1 << 19  # XENFEAT_runstate_phys_area, XENFEAT_vcpu_time_phys_area
 
 # --- shared_info and vcpu_info (xen.h)
 VCPU_INFO_SIZE = 64
@@ -54,13 +59,20 @@ HVM_PARAM_CALLBACK_IRQ = 0
 HVM_PARAM_STORE_PFN, HVM_PARAM_STORE_EVTCHN = 1, 2
 HVM_PARAM_VM86_TSS, HVM_PARAM_CONSOLE_PFN, HVM_PARAM_CONSOLE_EVTCHN = 15, 17, 18
 HVM_PARAM_ACPI_IOPORTS_LOCATION, HVM_PARAM_VM_GENERATION_ID_ADDR = 19, 34
-HVM_PARAM_X87_FIP_WIDTH, HVM_PARAM_VM86_TSS_SIZED = 36, 37
+HVM_PARAM_ALTP2M, HVM_PARAM_X87_FIP_WIDTH, HVM_PARAM_VM86_TSS_SIZED = 35, 36, 37
 CALLBACK_VIA_VECTOR = 2  # the top byte of CALLBACK_IRQ
+VERSION_PHYS_AREAS = 4 << 16 | 18  # ... where areas may be named by physical address
 VERSION_UPCALL_VECTOR = 4 << 16 | 17  # the first where vCPUs have vectors of their own
 MIN_VECTOR = 16  # of an upcall
 
 # --- scheduling (sched.h)
-SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash, SHUTDOWN_MAX = 0, 1, 3, 5
+SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash, SHUTDOWN_watchdog = 0, 1, 3, 4
+
+
+# --- what a guest may switch on (xen.h), and states of a vCPU (vcpu.h)
+VMASST_enable, VMASST_disable = 0, 1
+VMASST_TYPE_runstate_update_flag = 5
+RUNSTATE_running, RUNSTATE_offline = 0, 3
 
 
 class XenError(Exception):
@@ -69,3 +81,14 @@ class XenError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class Again(Exception):
+    """A long hypercall: the guest makes it anew with these arguments, after what waits for it.
+
+    Never leaves the hypercall dispatcher.
+    """
+
+    def __init__(self, *params: int) -> None:
+        super().__init__(*params)
+        self.params = params

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from vmm.bus import Bus
     from vmm.kvm.vcpu import KvmVcpu
+    from vmm.xen.call import Call
 
     class Backend(Protocol):
         """One domain's. Methods named vcpu_* only on that vCPU's thread, or while it is parked.
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
 
         def set_upcall_vector(self, vector: int) -> None:
             """For vCPUs without one of their own; 0: none."""
+
+        has_update_flag: bool  # whether set_update_flag() does something
+
+        def set_update_flag(self, on: bool) -> None:
+            """A bit in run state areas tells that they are being written."""
 
         def now(self) -> int:
             """The domain's system time in nanoseconds."""
@@ -82,6 +88,12 @@ if TYPE_CHECKING:
         def vcpu_runstate(self, vcpu: KvmVcpu, gpa: int | None) -> None: ...
         def vcpu_runstate_times(self, vcpu: KvmVcpu) -> tuple[int, int, tuple[int, ...]]:
             """State, when it began, and nanoseconds running, runnable, blocked and offline."""
+
+        def vcpu_runstate_now(self, vcpu: KvmVcpu, state: int) -> None:
+            """The RUNSTATE_* that it is in while it does not run."""
+
+        def vcpu_call_again(self, vcpu: KvmVcpu, call: Call, params: tuple[int, ...]) -> None:
+            """The hypercall that was just answered is made again, with these arguments."""
 
         def vcpu_upcall_vector(self, vcpu: KvmVcpu, vector: int) -> None:
             """A vector of its local APIC, to be ended with EOI; 0: the domain's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from struct import calcsize, unpack
 
 from vmm.xen.abi import EFAULT, EINVAL, PAGE, XenError
@@ -29,6 +30,26 @@ class Call:
         self.params = tuple(int(value) for value in registers.params)
         self.wide = bool(registers.longmode)
         self._kvm, self._memory = kvm, memory
+
+    @property
+    def mask(self) -> int:
+        """The bits of a register."""
+        return (1 << (64 if self.wide else 32)) - 1
+
+    def repeat(self, kvm: KvmVcpu, back: int, params: tuple[int, ...]) -> None:
+        """The guest makes it again with these arguments. `back`: bytes to the instruction."""
+        regs = kvm.get_regs()
+        regs.rip, regs.rax = (regs.rip - back) & self.mask, self.number
+        names = ("rdi", "rsi", "rdx") if self.wide else ("rbx", "rcx", "rdx")
+        for name, value in zip(names, params, strict=False):
+            setattr(regs, name, value & self.mask)
+        kvm.set_regs(regs)
+
+    def another(self, number: int, params: tuple[int, ...]) -> Call:
+        """A call that this one carries in its arguments."""
+        call = copy(self)
+        call.number, call.params = number, params
+        return call
 
     def _pieces(self, linear: int, length: int) -> list[tuple[int, int]]:
         """[(guest-physical address, bytes)] behind a linear range, a piece for each page."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from vmm.errors import KvmError, StateError
 from vmm.native import ffi, lib
 from vmm.threads import Lock
-from vmm.xen import abi, cpuid
+from vmm.xen import abi, cpuid, sharedinfo
 from vmm.xen.abi import XenError
 from vmm.xen.evtchn import PortTable
 from vmm.xen.platform import PlatformPorts
+from vmm.xen.reservation import Reservation
 from vmm.xen.services import Services
+from vmm.xen.timers import PeriodicTimers, Watchdogs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,13 +39,16 @@ class XenVcpu:
         self.time: int | None = None
         self.runstate: int | None = None
         self.vector = 0
+        self.timer = 0  # when it goes off, if it was set before it had a port; 0: never
+        self.down = False  # stands still by the guest's wish
 
 
 class XenDomain:
     """A device of the machine. `vcpus`: how many `add_vcpu()` will bring.
 
     `carry_out(caller, target, function)` runs a function on the thread of vCPU `target` for vCPU
-    `caller`, which waits; both are places in that order. It is set before any vCPU runs.
+    `caller`, which waits; both are places in that order. `hold(target, held)` keeps a vCPU out of
+    the guest. Both are set before any vCPU runs.
     """
 
     def __init__(self, backend: Backend, context: DeviceContext, vcpus: int, version: int) -> None:
@@ -51,10 +56,13 @@ class XenDomain:
         self.backend, self.version = backend, version
         self.platform = PlatformPorts(context.upcalls)
         memory = context.memory
-        self.ram = memory.size
+        self.reservation = Reservation(memory)
+        self.watchdogs = Watchdogs(context.loop)
+        self.periodic = PeriodicTimers(context.loop, self.tick)
         self.memory = memory.accessor("xen")
         self.kvm: list[KvmVcpu] = []
         self.carry_out: Callable[[int, int, Callable[[], Any]], Any] = lambda _c, _t, run: run()
+        self.hold: Callable[[int, bool], None] = lambda _target, _held: None
         # Guards all below; held over ioctls of the VM, over no wait and none of a vCPU.
         self.lock = Lock()
         self.ports = PortTable(vcpus)
@@ -89,7 +97,7 @@ class XenDomain:
                 abi.HVM_PARAM_CALLBACK_IRQ, abi.HVM_PARAM_VM86_TSS, abi.HVM_PARAM_VM86_TSS_SIZED,
                 abi.HVM_PARAM_ACPI_IOPORTS_LOCATION, abi.HVM_PARAM_VM_GENERATION_ID_ADDR,
                 abi.HVM_PARAM_X87_FIP_WIDTH, abi.HVM_PARAM_STORE_PFN, abi.HVM_PARAM_STORE_EVTCHN,
-                abi.HVM_PARAM_CONSOLE_PFN, abi.HVM_PARAM_CONSOLE_EVTCHN,
+                abi.HVM_PARAM_CONSOLE_PFN, abi.HVM_PARAM_CONSOLE_EVTCHN, abi.HVM_PARAM_ALTP2M,
             ),
             0,
         )  # fmt: skip
@@ -97,6 +105,10 @@ class XenDomain:
         self.ports.reset()
         self.ports.limit = PORTS_WIDE
         self._shared, self._latched = None, False
+        self.shutdown_code: int | None = None  # see schedop
+        self.reservation.reset()
+        self.watchdogs.reset()
+        self.periodic.reset()
 
     def reset(self) -> None:
         """As after building. All vCPUs must be parked."""
@@ -116,6 +128,8 @@ class XenDomain:
 
     def close(self) -> None:
         """Off the buses."""
+        self.watchdogs.close()
+        self.periodic.close()
         self.services.close()
         self.platform.close()
         self.backend.close()
@@ -187,36 +201,14 @@ class XenDomain:
         with self.lock:
             old, self._shared = self._shared, gpa
             try:
-                page = self._first_page() if old is None else self.memory.read(old, abi.PAGE)
-                if old != gpa:
-                    self.memory.write(gpa, page)
-                self.backend.set_shared_info(gpa)
+                sharedinfo.move(self, old, gpa)
             except (KvmError, ValueError):
                 self._shared = old
                 raise XenError(abi.EINVAL) from None
-            if old is not None and old != gpa:
-                self._bring_late_events(old, page)
         for index in range(min(len(self.kvm), abi.LEGACY_MAX_VCPUS)):
             if self.vcpus[index].info is None:
                 self.on_vcpu(caller, index)
         self.send_again()
-
-    def _first_page(self) -> bytes:
-        """Nothing is pending, and every port masked until the guest says otherwise."""
-        wide = self.backend.wide()
-        page, ports = bytearray(abi.PAGE), self.ports.limit
-        at = lib.EVTCHN_MASK64 if wide else lib.EVTCHN_MASK32
-        page[at : at + ports // 8] = b"\xff" * (ports // 8)
-        return bytes(page)
-
-    def _bring_late_events(self, old: int, copied: bytes) -> None:
-        """Those that KVM noted in the page at `old` after it was copied. The lock is held."""
-        bits = self.bits()
-        bits.page = old
-        for number, port in self.ports:
-            known = copied[lib.EVTCHN_PENDING + number // 8] >> number % 8 & 1
-            if not known and lib.evtchn_look(bits, number) & 1:
-                self.backend.send(number, port.vcpu)
 
     def on_vcpu(self, caller: int, index: int) -> None:
         """Has the vCPU's thread make the back-end follow. EINVAL for what it will not take."""
@@ -265,15 +257,20 @@ class XenDomain:
     def apply_timer(self, index: int) -> None:
         """Context: as apply_vcpu()."""
         with self.lock:
-            port = self.ports.virq_port(abi.VIRQ_TIMER, index)
-        self.backend.vcpu_timer(self.kvm[index], port)
+            port, own = self.ports.virq_port(abi.VIRQ_TIMER, index), self.vcpus[index]
+            when = own.timer
+            if port:
+                own.timer = 0  # KVM's from here on
+        self.backend.vcpu_timer(self.kvm[index], port, when)
 
     def send_again(self) -> None:
         """What is pending and not masked is told once more: a page it was told by has moved."""
         with self.lock:
-            bits = self.bits()
-            if bits is None:
-                return
-            for number, port in self.ports:
-                if lib.evtchn_take(bits, number) == 1:
-                    self.backend.send(number, port.vcpu)
+            sharedinfo.send_again(self)
+
+    def tick(self, index: int) -> None:
+        """A periodic timer went off. Context: the loop's thread."""
+        with self.lock:
+            port = self.ports.virq_port(abi.VIRQ_TIMER, index)
+            if port:
+                self.backend.send(port, index)

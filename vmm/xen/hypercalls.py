@@ -1,7 +1,8 @@
 """Which function answers a hypercall, and what the guest finds in RAX.
 
-A handler gets the domain and the call and returns the result, or raises XenError. Numbers and
-sub-operations that nobody answers give ENOSYS. All are counted by name.
+A handler gets the domain and the call and returns the result, or raises XenError, or Again if the
+guest shall make the call anew. Numbers and sub-operations that nobody answers give ENOSYS. All are
+counted by name.
 """
 
 from __future__ import annotations
@@ -9,9 +10,23 @@ from __future__ import annotations
 from vmm import log
 from vmm.errors import StateError
 from vmm.native import ffi, lib
-from vmm.xen import abi, evtchnop, grantop, hvmop, memoryop, schedop, vcpuop, versionop
-from vmm.xen.abi import XenError
+from vmm.xen import (
+    abi,
+    assistop,
+    consoleop,
+    deniedop,
+    evtchnop,
+    grantop,
+    hvmop,
+    memoryop,
+    schedop,
+    timerop,
+    vcpuop,
+    versionop,
+)  # fmt: skip
+from vmm.xen.abi import Again, XenError
 from vmm.xen.call import Call
+from vmm.xen.multicall import multicall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,61 +36,92 @@ if TYPE_CHECKING:
     from vmm.xen.domain import XenDomain
 
     Handler = Callable[[XenDomain, Call], int]
-    # The hypercall's name, its sub-operations, and the bits of the first argument that tell which.
+    # The hypercall's name, its sub-operations, and the bits of the first argument that tell which;
+    # no bits: it has none, and its handler stands at 0.
     Row = tuple[str, Mapping[int, Handler], int]
 
 ALL = (1 << 32) - 1
 TABLE: dict[int, Row] = {
+    abi.PLATFORM_OP: ("platform_op", {0: deniedop.versioned}, 0),
     abi.MEMORY_OP: ("memory_op", memoryop.OPS, 0x3F),
+    abi.SET_TIMER_OP: ("set_timer_op", {0: timerop.set_timer_op}, 0),
     abi.XEN_VERSION: ("xen_version", versionop.OPS, ALL),
+    abi.CONSOLE_IO: ("console_io", consoleop.OPS, ALL),
     abi.GRANT_TABLE_OP: ("grant_table_op", grantop.OPS, 0xFFF),
-    abi.VCPU_OP: ("vcpu_op", vcpuop.OPS, ALL),
+    abi.VM_ASSIST: ("vm_assist", {0: assistop.vm_assist}, 0),
+    abi.VCPU_OP: ("vcpu_op", {**vcpuop.OPS, **timerop.VCPU_OPS}, ALL),
     abi.SCHED_OP: ("sched_op", schedop.OPS, ALL),
     abi.EVENT_CHANNEL_OP: ("event_channel_op", evtchnop.OPS, ALL),
     abi.HVM_OP: ("hvm_op", hvmop.OPS, ALL),
+    abi.SYSCTL: ("sysctl", {0: deniedop.versioned}, 0),
+    abi.DOMCTL: ("domctl", {0: deniedop.versioned}, 0),
+    abi.KEXEC_OP: ("kexec_op", {0: deniedop.denied}, 0),
+    abi.XENPMU_OP: ("xenpmu_op", {0: deniedop.not_built}, 0),
+    abi.DM_OP: ("dm_op", {0: deniedop.device_model}, 0),
+    abi.HYPFS_OP: ("hypfs_op", {0: deniedop.denied}, 0),
 }
 
 
-def hypercall(domain: XenDomain, index: int, vcpu: Any) -> int | None:
+def hypercall(domain: XenDomain, index: int, vcpu: Any, complete: Callable[[], None]) -> int | None:
     """Answers the hypercall in the `struct vcpu *`'s exit. Context: the thread of vCPU `index`.
 
-    The reason (SHUTDOWN_*) if the guest asked for its end with it, else `None`.
+    `complete` has KVM take the result, so that registers may be written. The reason (SHUTDOWN_*) if
+    the guest asked for its end with it, else `None`.
     """
     registers = ffi.new("struct vcpu_hypercall *")
     lib.vcpu_hypercall(vcpu, registers)
-    name, error, result = "unknown", 0, 0
-    ending: int | None = None
+    call = Call(index, domain.kvm[index], domain.memory, registers)
+    result = 0
     try:
-        call = Call(index, domain.kvm[index], domain.memory, registers)
         if registers.cpl:
             raise XenError(abi.EPERM)
+        result = answer(domain, call)
+    except XenError as refused:
+        result = -refused.number
+    except StateError:  # the machine ends, and with it the vCPU that should have done something
+        result = -abi.EINVAL
+    except Again as again:
+        lib.vcpu_hypercall_result(vcpu, 0)
+        complete()
+        domain.backend.vcpu_call_again(domain.kvm[index], call, again.params)
+        return None
+    except schedop.Shutdown as shutdown:
+        lib.vcpu_hypercall_result(vcpu, 0)
+        return shutdown.reason
+    lib.vcpu_hypercall_result(vcpu, result)
+    return None
+
+
+def answer(domain: XenDomain, call: Call) -> int:
+    """The result of one call, which is counted. Raises what its handler does."""
+    name, error = "unknown", 0
+    try:
+        if call.number == abi.MULTICALL:
+            name = "multicall"
+            return multicall(domain, call, answer)
         if call.number not in TABLE:
             raise XenError(abi.ENOSYS)
         group, operations, mask = TABLE[call.number]
         handler = operations.get(call.params[0] & mask)
-        name = f"{group} {handler.__name__ if handler else 'unknown'}"
+        own = handler.__name__ if handler else "unknown"
+        name = f"{group} {own}" if mask else group
         if handler is None:
             raise XenError(abi.ENOSYS)
         with domain.lock:
             domain.latch(call.wide)
-        result = handler(domain, call)
+        return handler(domain, call)
     except XenError as refused:
         error = refused.number
-    except StateError:  # the machine ends, and with it the vCPU that should have done something
-        error = abi.EINVAL
-    except schedop.Shutdown as shutdown:
-        ending = shutdown.reason
-    lib.vcpu_hypercall_result(vcpu, -error or result)
-    _count(domain, registers, name, error)
-    return ending
+        raise
+    finally:
+        _count(domain, call, name, error)
 
 
-def _count(domain: XenDomain, registers: Any, name: str, error: int) -> None:
+def _count(domain: XenDomain, call: Call, name: str, error: int) -> None:
     with domain.lock:
         domain.calls[name] = domain.calls.get(name, 0) + 1
         if error:
             key = f"{name} {error}"
             domain.refused[key] = domain.refused.get(key, 0) + 1
     if error == abi.ENOSYS:
-        number, first = int(registers.number), int(registers.params[0])
-        log.limited("xen.hypercall_unknown", "info", number=number, argument=first)
+        log.limited("xen.hypercall_unknown", "info", number=call.number, argument=call.params[0])

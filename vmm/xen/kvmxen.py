@@ -7,7 +7,7 @@ they are set up. For kernels without KVM_XEN there is `userxen.py`.
 from __future__ import annotations
 
 from vmm.errors import HostError, KvmError
-from vmm.native import check, ffi, lib
+from vmm.native import ffi, lib
 from vmm.xen import abi
 
 TYPE_CHECKING = False
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from vmm.context import DeviceContext
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
+    from vmm.xen.call import Call
 
 NO_GUEST_PAGE = (1 << 64) - 1  # KVM_XEN_INVALID_GPA, KVM_XEN_INVALID_GFN
 LAPIC_MESSAGES = 0xFEE00000  # to a local APIC: its id in bits 12 to 19
+CALL_BYTES = 3  # VMCALL, VMMCALL
 PRIORITY_2LEVEL = 0xFFFFFFFF
 NEEDED = (
     "HYPERCALL_MSR", "INTERCEPT_HCALL", "SHARED_INFO", "RUNSTATE", "EVTCHN_2LEVEL", "EVTCHN_SEND",
@@ -46,10 +48,11 @@ def check_flags(flags: int) -> None:
 class KvmXen:
     """One domain's; see Backend for what the methods are for."""
 
-    def __init__(self, vm: Vm, context: DeviceContext, version: int) -> None:
-        """The flags of KVM_CAP_XEN_HVM have been checked."""
+    def __init__(self, vm: Vm, context: DeviceContext, flags: int, version: int) -> None:
+        """flags: KVM_CAP_XEN_HVM's value, which has been checked."""
         self.features = abi.FEATURES
-        self._vm, self._core, self._router = vm, context.core, context.router
+        self.has_update_flag = bool(flags & lib.KVM_XEN_HVM_CONFIG_RUNSTATE_UPDATE_FLAG)
+        self._vm, self._router = vm, context.router
         self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
         self._mirrored: dict[int, tuple[int, int]] = {}  # port -> kind and target, that KVM sends
         self._told: dict[int, tuple[int, int]] = {}  # port -> (GSI, eventfd) that tells the guest
@@ -80,6 +83,10 @@ class KvmXen:
     def set_upcall_vector(self, vector: int) -> None:
         """For vCPUs without one of their own; 0: none."""
         self._set(lib.KVM_XEN_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
+
+    def set_update_flag(self, on: bool) -> None:
+        """A bit in run state areas tells that they are being written."""
+        self._set(lib.KVM_XEN_ATTR_TYPE_RUNSTATE_UPDATE_FLAG, runstate_update_flag=on)
 
     # --- event channels
 
@@ -112,11 +119,9 @@ class KvmXen:
         del self._mirrored[port]
 
     def _forget(self, how: int, port: int = 0) -> None:
-        """KVM waits for all vCPUs, so it is told in the way of such calls (core/kvmwait.h)."""
         attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
         attr.u.evtchn.send_port, attr.u.evtchn.flags = port, how
-        result = lib.vmcore_ioctl(self._core, lib.KVM_XEN_HVM_SET_ATTR, attr)
-        check(result, "KVM_XEN_HVM_SET_ATTR", f"port {port}", KvmError)
+        self._vm.change("KVM_XEN_HVM_SET_ATTR", attr, f"port {port}")
 
     def open_channel(self, port: int, vcpu: int, kick: int, call: int) -> None:
         """What the guest sends to `port` is counted in the eventfd `kick`, and writing `call` is an
@@ -180,6 +185,15 @@ class KvmXen:
         times = (run.time_running, run.time_runnable, run.time_blocked, run.time_offline)
         return int(run.state), int(run.state_entry_time), times
 
+    def vcpu_runstate_now(self, vcpu: KvmVcpu, state: int) -> None:
+        """The state that it is in while it does not run; KVM notes by itself when it does."""
+        kind = lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT
+        _set_vcpu(vcpu, kind, runstate={"state": state})
+
+    def vcpu_call_again(self, vcpu: KvmVcpu, call: Call, params: tuple[int, ...]) -> None:
+        """Three bytes are what both instructions have; a prefix is left out the second time."""
+        call.repeat(vcpu, CALL_BYTES, params)
+
     def vcpu_upcall_vector(self, vcpu: KvmVcpu, vector: int) -> None:
         """A vector of its local APIC, to be ended with EOI; 0: the domain's."""
         _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
@@ -224,10 +238,12 @@ class KvmXen:
             self._mirrored.clear()
         self.set_shared_info(None)
         self.set_upcall_vector(0)
+        if self.has_update_flag:
+            self.set_update_flag(False)
         self.set_wide(False)
 
 
-def _set_vcpu(vcpu: KvmVcpu, kind: int, **fields: int) -> None:
+def _set_vcpu(vcpu: KvmVcpu, kind: int, **fields: Any) -> None:
     vcpu.xen_set_attr(ffi.new("struct kvm_xen_vcpu_attr *", {"type": kind, "u": fields}))
 
 

@@ -28,7 +28,7 @@ def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> B
 
         try:
             check_flags(flags)
-            return KvmXen(vm, context, version)
+            return KvmXen(vm, context, flags, version)
         except (HostError, KvmError):  # a kernel may offer what it then refuses
             if wanted == "kvm":
                 raise

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from struct import calcsize, pack
+
 from vmm.xen import abi
-from vmm.xen.abi import XenError
+from vmm.xen.abi import Again, XenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmm.xen.call import Call
     from vmm.xen.domain import XenDomain
 
 XENMAPSPACE_shared_info, XENMAPSPACE_grant_table = 0, 1
+FRAME_BITS = 40  # of a frame number: beyond lies nothing
+MAX_ORDER = 9  # of an extent: 2 MiB
+CHUNK = 128  # extents dealt with before interrupts, kicks and pauses get their turn
 CONTINUATION = 6  # above it in the first argument: where a call that was interrupted goes on
 
 
@@ -21,13 +28,8 @@ def check_domain(number: int) -> None:
     raise XenError(abi.EPERM if number == abi.DOMID_BACKEND else abi.ESRCH)
 
 
-def add_to_physmap(domain: XenDomain, call: Call) -> int:
-    if call.params[0] >> CONTINUATION:
-        raise XenError(abi.EINVAL)
-    layout = "<HHIQQ" if call.wide else "<HHIII"
-    target, _size, space, index, frame = call.read_struct(call.params[1], layout)
-    check_domain(target)
-    if frame >= 1 << 40:
+def _map(domain: XenDomain, call: Call, space: int, index: int, frame: int) -> None:
+    if frame >= 1 << FRAME_BITS:
         raise XenError(abi.EINVAL)
     if space == XENMAPSPACE_shared_info and not index:
         domain.map_shared_info(call.vcpu, frame * abi.PAGE)
@@ -36,21 +38,134 @@ def add_to_physmap(domain: XenDomain, call: Call) -> int:
             domain.services.grants.place(index, frame * abi.PAGE)
     else:
         raise XenError(abi.EINVAL)
+
+
+def add_to_physmap(domain: XenDomain, call: Call) -> int:
+    if call.params[0] >> CONTINUATION:
+        raise XenError(abi.EINVAL)
+    layout = "<HHIQQ" if call.wide else "<HHIII"
+    target, _size, space, index, frame = call.read_struct(call.params[1], layout)
+    check_domain(target)
+    _map(domain, call, space, index, frame)
     return 0
 
 
-def _pages(domain: XenDomain, call: Call) -> int:
+def add_to_physmap_batch(domain: XenDomain, call: Call) -> int:
+    """Each with its own error, in a list of the guest's."""
+    layout, word = ("<HHHHQQQ", "Q") if call.wide else ("<HHHHIII", "I")
+    target, space, size, extra, *lists = call.read_struct(call.params[1], layout)
+    start = call.params[0] >> CONTINUATION
+    if extra or start > size:
+        raise XenError(abi.EINVAL)
+    check_domain(target)
+    width = calcsize(word)
+    for place in range(start, min(size, start + CHUNK)):
+        (index,) = call.read_struct(lists[0] + place * width, f"<{word}")
+        (frame,) = call.read_struct(lists[1] + place * width, f"<{word}")
+        error = 0
+        try:
+            _map(domain, call, space, index, frame)
+        except XenError as refused:
+            error = refused.number
+        call.write(lists[2] + place * 4, pack("<i", -error))
+    if start + CHUNK < size:
+        raise Again(23 | start + CHUNK << CONTINUATION, call.params[1])
+    return 0
+
+
+def remove_from_physmap(domain: XenDomain, call: Call) -> int:
+    target, frame = call.read_struct(call.params[1], "<H6xQ" if call.wide else "<H2xI")
+    check_domain(target)
+    with domain.lock:
+        if not domain.reservation.give(frame, 1):
+            raise XenError(abi.ENOENT)
+    return 0
+
+
+def _reserve(domain: XenDomain, call: Call, change: Callable[[int, int], bool]) -> int:
+    """How many extents were dealt with, from the list's beginning: no error ever.
+
+    change(frame, pages) deals with one, or not.
+    """
+    done = call.params[0] >> CONTINUATION
+    try:
+        layout, word = ("<QQIIH", "Q") if call.wide else ("<IIIIH", "I")
+        start, count, order, _flags, target = call.read_struct(call.params[1], layout)
+        check_domain(target)
+        if count >> 32 - CONTINUATION or done >= count or order > MAX_ORDER:
+            return done
+        for place in range(done, min(count, done + CHUNK)):
+            at = start + place * calcsize(word)
+            (frame,) = call.read_struct(at, f"<{word}")
+            with domain.lock:
+                if not change(frame, 1 << order):
+                    return place
+        done = min(count, done + CHUNK)
+    except XenError:
+        return done
+    if done < count:
+        raise Again(call.params[0] & (1 << CONTINUATION) - 1 | done << CONTINUATION, call.params[1])
+    return done
+
+
+def increase_reservation(domain: XenDomain, call: Call) -> int:
+    """Memory that lies nowhere yet: a guest whose frames are translated has no use for it."""
+    return _reserve(domain, call, lambda _frame, _pages: False)
+
+
+def decrease_reservation(domain: XenDomain, call: Call) -> int:
+    return _reserve(domain, call, domain.reservation.give)
+
+
+def populate_physmap(domain: XenDomain, call: Call) -> int:
+    return _reserve(domain, call, domain.reservation.take)
+
+
+def exchange(domain: XenDomain, call: Call) -> int:
+    raise XenError(abi.EOPNOTSUPP)  # of guests whose frames are not translated
+
+
+def claim_pages(domain: XenDomain, call: Call) -> int:
+    raise XenError(abi.EPERM)  # of the control domain only
+
+
+def maximum_ram_page(domain: XenDomain, call: Call) -> int:
+    """The machine's highest page, which is the domain's."""
+    return domain.reservation.top
+
+
+def _named(call: Call) -> None:
     (target,) = call.read_struct(call.params[1], "<H")
     check_domain(target)
-    return domain.ram // abi.PAGE
+
+
+def maximum_gpfn(domain: XenDomain, call: Call) -> int:
+    _named(call)
+    return domain.reservation.top
 
 
 def current_reservation(domain: XenDomain, call: Call) -> int:
-    return _pages(domain, call)
+    _named(call)
+    with domain.lock:
+        return domain.reservation.total - domain.reservation.given_back
 
 
 def maximum_reservation(domain: XenDomain, call: Call) -> int:
-    return _pages(domain, call)
+    _named(call)
+    return domain.reservation.total
 
 
-OPS = {3: current_reservation, 4: maximum_reservation, 7: add_to_physmap}
+OPS = {
+    0: increase_reservation,
+    1: decrease_reservation,
+    2: maximum_ram_page,
+    3: current_reservation,
+    4: maximum_reservation,
+    6: populate_physmap,
+    7: add_to_physmap,
+    11: exchange,
+    14: maximum_gpfn,
+    15: remove_from_physmap,
+    23: add_to_physmap_batch,
+    24: claim_pages,
+}

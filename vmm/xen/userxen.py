@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vmm.context import DeviceContext
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
+    from vmm.xen.call import Call
 
 SYNC_REGS = 1 | 2  # KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS
 NEEDED = {
@@ -38,6 +39,7 @@ NEEDED = {
 }
 MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
 ENABLED = 1
+CALL_BYTES, OUT_BYTES = 3, 2  # VMCALL or VMMCALL behind a breakpoint; OUT
 TIME_AT = 32  # of the clock's record in vcpu_info
 WALLCLOCK64, WALLCLOCK_HIGH64 = 0xC00, 0xC0C  # offsets in shared_info
 WALLCLOCK32, WALLCLOCK_HIGH32 = 0x900, 0x924
@@ -64,6 +66,7 @@ class UserXen:
         self, vm: Vm, context: DeviceContext, version: int, *, breakpoints: bool = False
     ) -> None:
         self.features = abi.FEATURES
+        self.has_update_flag = False
         if version < abi.VERSION_UPCALL_VECTOR:
             self.features &= ~XENFEAT_hvm_callback_vector
         memory, core = context.memory, context.core
@@ -148,6 +151,9 @@ class UserXen:
 
     def set_upcall_vector(self, vector: int) -> None:
         """Nothing: it is not offered, and vCPUs without a vector of their own hear nothing."""
+
+    def set_update_flag(self, on: bool) -> None:
+        """Nothing: it is not offered."""
 
     def now(self) -> int:
         return int(self._vm.get_clock().clock)
@@ -238,7 +244,13 @@ class UserXen:
         lib.xenus_set_vector(self._x, self._vcpus.index(vcpu), vector)
 
     def vcpu_timer(self, vcpu: KvmVcpu, port: int, expires: int = 0) -> None:
-        lib.xenus_set_timer_port(self._x, self._vcpus.index(vcpu), port)
+        lib.xenus_set_timer_port(self._x, self._vcpus.index(vcpu), port, expires)
+
+    def vcpu_runstate_now(self, vcpu: KvmVcpu, state: int) -> None:
+        """Nothing: the host's scheduler says what a thread does, and not why."""
+
+    def vcpu_call_again(self, vcpu: KvmVcpu, call: Call, params: tuple[int, ...]) -> None:
+        call.repeat(vcpu, CALL_BYTES if self.site.breakpoints else OUT_BYTES, params)
 
     def vcpu_woken(self, vcpu: KvmVcpu) -> None:
         index = self._vcpus.index(vcpu)

@@ -1,4 +1,4 @@
-"""vcpu_op (xen/include/public/vcpu.h). KVM answers the singleshot timer once it has a port."""
+"""vcpu_op (xen/include/public/vcpu.h) but for the timers."""
 
 from __future__ import annotations
 
@@ -8,31 +8,69 @@ from vmm.errors import KvmError
 from vmm.native import lib
 from vmm.xen import abi
 from vmm.xen.abi import XenError
+from vmm.xen.schedop import Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.xen.call import Call
     from vmm.xen.domain import XenDomain
 
-TIMER_FUTURE = 1  # VCPU_SSHOTTMR_future
-NO_FRAME = (1 << 64) - 1
+NO_ADDRESS = (1 << 64) - 1  # INVALID_PADDR
 
 
-def _target(domain: XenDomain, call: Call) -> int:
+def target_of(domain: XenDomain, call: Call) -> int:
     index = call.params[1] & 0xFFFFFFFF
     domain.ports.check_vcpu(index)
     return index
 
 
+def _waits(domain: XenDomain, call: Call, index: int) -> bool:
+    """For its first SIPI, or for another."""
+    state = domain.carry_out(call.vcpu, index, domain.kvm[index].get_mp_state)
+    return state in (lib.KVM_MP_STATE_UNINITIALIZED, lib.KVM_MP_STATE_INIT_RECEIVED)
+
+
 def is_up(domain: XenDomain, call: Call) -> int:
-    index = _target(domain, call)
+    index = target_of(domain, call)
+    return int(not domain.vcpus[index].down and not _waits(domain, call, index))
+
+
+def up(domain: XenDomain, call: Call) -> int:
+    """A vCPU that stood still goes on where it was; one that waits for its SIPI goes on waiting."""
+    index = target_of(domain, call)
+    if _waits(domain, call, index):
+        raise XenError(abi.EINVAL)
+    _stand_still(domain, call, index, False)
+    return 0
+
+
+def down(domain: XenDomain, call: Call) -> int:
+    """The last one that runs takes the domain with it."""
+    index = target_of(domain, call)
+    others = [n for n in range(domain.ports.vcpus) if n != index and not domain.vcpus[n].down]
+    if all(_waits(domain, call, other) for other in others):
+        raise Shutdown(abi.SHUTDOWN_poweroff)
+    _stand_still(domain, call, index, True)
+    return 0
+
+
+def _stand_still(domain: XenDomain, call: Call, index: int, still: bool) -> None:
+    own = domain.vcpus[index]
+    with domain.lock:
+        if own.down == still:
+            return
+        own.down = still
+    if still:
+        domain.hold(index, True)
+    state = abi.RUNSTATE_offline if still else abi.RUNSTATE_running
     kvm = domain.kvm[index]
-    waits = (lib.KVM_MP_STATE_UNINITIALIZED, lib.KVM_MP_STATE_INIT_RECEIVED)
-    return int(domain.carry_out(call.vcpu, index, kvm.get_mp_state) not in waits)
+    domain.carry_out(call.vcpu, index, lambda: domain.backend.vcpu_runstate_now(kvm, state))
+    if not still:
+        domain.hold(index, False)
 
 
 def get_runstate_info(domain: XenDomain, call: Call) -> int:
-    index = _target(domain, call)
+    index = target_of(domain, call)
     kvm = domain.kvm[index]
     try:
         state, entry, times = domain.carry_out(
@@ -55,16 +93,49 @@ def _area(call: Call, size: int) -> int | None:
     return gpa
 
 
+def _phys_area(domain: XenDomain, call: Call, size: int, align: int) -> int | None:
+    """The same given as a guest-physical address, within a page and aligned."""
+    if domain.version < abi.VERSION_PHYS_AREAS:
+        raise XenError(abi.ENOSYS)
+    (gpa,) = call.read_struct(call.params[2], "<Q")
+    if gpa == NO_ADDRESS:
+        return None
+    if gpa % align or gpa // abi.PAGE != (gpa + size - 1) // abi.PAGE:
+        raise XenError(abi.ENXIO)
+    try:
+        domain.memory.view(gpa, size)
+    except (ValueError, OverflowError):
+        raise XenError(abi.EINVAL) from None
+    return int(gpa)
+
+
 def register_runstate_memory_area(domain: XenDomain, call: Call) -> int:
-    index = _target(domain, call)
-    size = abi.RUNSTATE_SIZE if call.wide else abi.RUNSTATE_SIZE32
-    domain.vcpus[index].runstate = _area(call, size)
+    index = target_of(domain, call)
+    domain.vcpus[index].runstate = _area(call, _runstate_size(call))
     return _follow(domain, call, index, "runstate")
 
 
+def register_runstate_phys_area(domain: XenDomain, call: Call) -> int:
+    index = target_of(domain, call)
+    align = 8 if call.wide else 4
+    domain.vcpus[index].runstate = _phys_area(domain, call, _runstate_size(call), align)
+    return _follow(domain, call, index, "runstate")
+
+
+def _runstate_size(call: Call) -> int:
+    return abi.RUNSTATE_SIZE if call.wide else abi.RUNSTATE_SIZE32
+
+
 def register_vcpu_time_memory_area(domain: XenDomain, call: Call) -> int:
-    index = _target(domain, call)
+    index = target_of(domain, call)
     domain.vcpus[index].time = _area(call, abi.TIME_INFO_SIZE)
+    return _follow(domain, call, index, "time")
+
+
+def register_vcpu_time_phys_area(domain: XenDomain, call: Call) -> int:
+    index = target_of(domain, call)
+    align = 8 if call.wide else 4
+    domain.vcpus[index].time = _phys_area(domain, call, abi.TIME_INFO_SIZE, align)
     return _follow(domain, call, index, "time")
 
 
@@ -81,7 +152,7 @@ def _follow(domain: XenDomain, call: Call, index: int, what: str) -> int:
 
 def register_vcpu_info(domain: XenDomain, call: Call) -> int:
     """Once for each vCPU. What it was told at the old place is copied, and told again."""
-    index = _target(domain, call)
+    index = target_of(domain, call)
     frame, offset, _reserved = call.read_struct(call.params[2], "<QII")
     if offset > abi.PAGE - abi.VCPU_INFO_SIZE or frame >= 1 << 40:
         raise XenError(abi.EINVAL)
@@ -102,31 +173,29 @@ def register_vcpu_info(domain: XenDomain, call: Call) -> int:
     return 0
 
 
-def stop_periodic_timer(domain: XenDomain, call: Call) -> int:
-    """There is none: nobody can start one."""
-    _target(domain, call)
-    return 0
-
-
-def stop_singleshot_timer(domain: XenDomain, call: Call) -> int:
-    """Reaches us while the timer has no port: then none runs."""
-    if _target(domain, call) != call.vcpu:
+def send_nmi(domain: XenDomain, call: Call) -> int:
+    index = target_of(domain, call)
+    if call.params[2]:
         raise XenError(abi.EINVAL)
+    domain.carry_out(call.vcpu, index, domain.kvm[index].nmi)
     return 0
 
 
 def get_physid(domain: XenDomain, call: Call) -> int:
-    _target(domain, call)
+    target_of(domain, call)
     raise XenError(abi.EINVAL)  # no vCPU is bound to a processor
 
 
 OPS = {
+    1: up,
+    2: down,
     3: is_up,
     4: get_runstate_info,
     5: register_runstate_memory_area,
-    7: stop_periodic_timer,
-    9: stop_singleshot_timer,
     10: register_vcpu_info,
+    11: send_nmi,
     12: get_physid,
     13: register_vcpu_time_memory_area,
+    14: register_runstate_phys_area,
+    15: register_vcpu_time_phys_area,
 }

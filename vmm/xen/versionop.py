@@ -54,7 +54,8 @@ def get_features(domain: XenDomain, call: Call) -> int:
     (submap,) = call.read_struct(call.params[1], "<I")
     if submap:
         raise XenError(abi.EINVAL)
-    call.write(call.params[1], pack("<II", submap, domain.backend.features))
+    newer = abi.FEATURES_418 if domain.version >= abi.VERSION_PHYS_AREAS else 0
+    call.write(call.params[1], pack("<II", submap, domain.backend.features | newer))
     return 0
 
 

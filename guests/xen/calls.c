@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hypercalls that the others do not need: lists of calls, memory given back, switches, timers.
+#include "xen.h"
+
+#define MULTICALL 13
+#define CONSOLE_IO 18
+#define VM_ASSIST 21
+
+struct entry {
+	u64 op, result, args[6];
+};
+
+struct reservation {
+	u64 *list;
+	u64 count;
+	u32 order, flags;
+	u16 domid, pad[3];
+};
+
+static struct entry list[200];
+static u64 frames[200];
+static u8 pool[8][4096] __attribute__((aligned(4096)));
+
+void multicall(void)
+{
+	u32 i, port = bind_ipi(0);
+
+	for (i = 0; i < 200; i++)
+		list[i] = (struct entry){ XEN_VERSION, 77, { 7 } };
+	list[1] = (struct entry){ XEN_VERSION, 77, { 3, NOWHERE } };
+	list[2] = (struct entry){ 63, 77, {} };
+	list[3] = (struct entry){ MULTICALL, 77, { (u64)list, 1 } };
+	list[4] = (struct entry){ EVENT_CHANNEL_OP, 77, { 9, (u64)&port } };
+	check_equal(hypercall(MULTICALL, (u64)list, 200, 0), 0);
+	CHECK_ERROR(list[1].result, EFAULT);
+	CHECK_ERROR(list[2].result, ENOSYS);
+	CHECK_ERROR(list[3].result, EINVAL);
+	check_equal(list[4].result, 0);
+	for (i = 5; i < 200; i++)
+		check_equal(list[i].result, 4096);
+	check_equal(hypercall(MULTICALL, (u64)list, 0, 0), 0);
+	CHECK_ERROR(hypercall(MULTICALL, NOWHERE, 1, 0), EFAULT);
+	CHECK_ERROR(hypercall(MULTICALL, ~0ull - 4096, 0xffffffff, 0), EFAULT); /* it ends */
+	close_port(port);
+}
+
+static u64 reservation(void)
+{
+	u16 self = DOMID_SELF;
+
+	return (u64)hypercall(MEMORY_OP, 3, (u64)&self, 0);
+}
+
+static u16 type_of(u64 frame)
+{
+	struct {
+		u16 domid, type, pad[2];
+		u64 frame;
+	} what = { DOMID_SELF, 9, {}, frame };
+
+	check_equal(hypercall(HVM_OP, 15, (u64)&what, 0), 0);
+	return what.type;
+}
+
+/* A balloon's work: pages go and come back empty. */
+void balloon(void)
+{
+	struct reservation r = { frames, 8, 0, 0, DOMID_SELF, {} };
+	u64 before = reservation(), i;
+	u16 self = DOMID_SELF;
+
+	check(before > 1000);
+	check_equal(hypercall(MEMORY_OP, 4, (u64)&self, 0), before);
+	for (i = 0; i < 8; i++) {
+		pool[i][5] = 0xaa;
+		frames[i] = (u64)pool[i] / 4096;
+	}
+	check_equal(type_of(frames[0]), 0);
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 0); /* they are there */
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 8);
+	check_equal(reservation(), before - 8);
+	check_equal(type_of(frames[0]), 2);
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 0); /* they are gone */
+	frames[3] = 0xfee00;
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 3); /* as far as it goes */
+	check_equal(reservation(), before - 5);
+	r.list = frames + 4;
+	r.count = 4;
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 4);
+	frames[3] = (u64)pool[3] / 4096;
+	r.list = frames + 3;
+	r.count = 1;
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 1);
+	check_equal(reservation(), before);
+	for (i = 0; i < 8; i++)
+		check_equal(READ_ONCE(pool[i][5]), 0);
+	pool[2][5] = 1;
+	check_equal(READ_ONCE(pool[2][5]), 1);
+	r.order = 10;
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 0);
+	r.order = 0;
+	r.domid = 0;
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 0);
+	r.domid = DOMID_SELF;
+	r.count = ~0ull;
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 0);
+	r.list = (u64 *)NOWHERE;
+	r.count = 1;
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 0);
+	check_equal(hypercall(MEMORY_OP, 0, (u64)&r, 0), 0);
+	check_equal(hypercall(MEMORY_OP, 1, NOWHERE, 0), 0);
+}
+
+/* More than is done at once: the call goes on where it was. */
+void balloon_far(void)
+{
+	struct reservation r = { frames, 200, 0, 0, DOMID_SELF, {} };
+	u64 before = reservation(), i, first = 48 << 8; /* 48 MiB: nobody is there */
+
+	for (i = 0; i < 200; i++)
+		frames[i] = first + i;
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 200);
+	check_equal(reservation(), before - 200);
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 200);
+	frames[0] = first + 512;
+	r.count = 1;
+	r.order = 9;
+	check_equal(hypercall(MEMORY_OP, 1, (u64)&r, 0), 1);
+	check_equal(reservation(), before - 512);
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 1);
+	check_equal(reservation(), before);
+}
+
+void memory_misc(void)
+{
+	struct {
+		u16 domid, space, size, extra;
+		u64 *indices, *frames;
+		int *errors;
+	} batch;
+	static u64 indices[2], places[2];
+	static int errors[2] = { 9, 9 };
+	struct {
+		u16 domid, pad[3];
+		u64 frame;
+	} gone = { DOMID_SELF, {}, (u64)pool[0] / 4096 };
+	struct reservation r = { &gone.frame, 1, 0, 0, DOMID_SELF, {} };
+	u16 self = DOMID_SELF, nobody = 4711;
+
+	check_equal(hypercall(MEMORY_OP, 15, (u64)&gone, 0), 0);
+	CHECK_ERROR(hypercall(MEMORY_OP, 15, (u64)&gone, 0), ENOENT);
+	check_equal(hypercall(MEMORY_OP, 6, (u64)&r, 0), 1);
+	check(hypercall(MEMORY_OP, 14, (u64)&self, 0) >= 0x3fff);
+	CHECK_ERROR(hypercall(MEMORY_OP, 14, (u64)&nobody, 0), ESRCH);
+	CHECK_ERROR(hypercall(MEMORY_OP, 11, (u64)&r, 0), EOPNOTSUPP);
+	CHECK_ERROR(hypercall(MEMORY_OP, 24, (u64)&r, 0), EPERM);
+	CHECK_ERROR(hypercall(MEMORY_OP, 5, (u64)&r, 0), ENOSYS);
+	batch.domid = DOMID_SELF;
+	batch.space = 0;
+	batch.size = 2;
+	batch.extra = 0;
+	batch.indices = indices;
+	batch.frames = places;
+	batch.errors = errors;
+	places[0] = (u64)shared / 4096;
+	places[1] = 0xfee00;
+	check_equal(hypercall(MEMORY_OP, 23, (u64)&batch, 0), 0);
+	check_equal(errors[0], 0);
+	check_equal(errors[1], -EINVAL);
+	batch.errors = (int *)NOWHERE;
+	CHECK_ERROR(hypercall(MEMORY_OP, 23, (u64)&batch, 0), EFAULT);
+}
+
+void switches(void)
+{
+	static const char text[] = "hello from the guest\nand again\n";
+	static struct runstate area;
+	void *pointer = &area;
+	u64 flush = 0, physical;
+
+	check_equal(hypercall(VCPU_OP, 5, 0, (u64)&pointer), 0);
+	check_equal(READ_ONCE(area.entry) >> 63, 0);
+	if (by_hand) {
+		CHECK_ERROR(hypercall(VM_ASSIST, 0, 5, 0), EINVAL); /* not kept, so not there */
+	} else {
+		check_equal(hypercall(VM_ASSIST, 0, 5, 0), 0);
+		check_equal(hypercall(VM_ASSIST, 1, 5, 0), 0);
+		CHECK_ERROR(hypercall(VM_ASSIST, 2, 5, 0), ENOSYS);
+	}
+	CHECK_ERROR(hypercall(VM_ASSIST, 0, 4, 0), EINVAL);
+	CHECK_ERROR(hypercall(VM_ASSIST, 0, ~0u, 0), EINVAL);
+	pointer = NULL;
+	check_equal(hypercall(VCPU_OP, 5, 0, (u64)&pointer), 0);
+	physical = (u64)&area;
+	CHECK_ERROR(hypercall(VCPU_OP, 14, 0, (u64)&physical), ENOSYS); /* since 4.18 */
+
+	check_equal(hypercall(CONSOLE_IO, 0, sizeof(text) - 1, (u64)text), 0);
+	CHECK_ERROR(hypercall(CONSOLE_IO, 0, 1, NOWHERE), EFAULT);
+	check_equal(hypercall(CONSOLE_IO, 0, 0, NOWHERE), 0);
+	CHECK_ERROR(hypercall(CONSOLE_IO, 1, 1, (u64)pages[2]), EPERM);
+	check_equal(hypercall(HVM_OP, 5, 0, 0), 0); /* flush_tlbs */
+	CHECK_ERROR(hypercall(HVM_OP, 5, (u64)&flush, 0), EINVAL);
+	check_equal(hypercall(HVM_OP, 24, 0, 0), 0);
+	CHECK_ERROR(hypercall(HVM_OP, 24, 1, 0), EINVAL);
+}
+
+void denied(void)
+{
+	struct {
+		u32 command, version;
+	} control = { 1, 1 };
+	struct {
+		u16 domid, pad;
+		u32 reason;
+	} remote = { DOMID_SELF, 0, 0 };
+
+	CHECK_ERROR(hypercall(35, (u64)&control, 0, 0), EACCES);
+	CHECK_ERROR(hypercall(36, (u64)&control, 0, 0), EACCES);
+	CHECK_ERROR(hypercall(7, (u64)&control, 0, 0), EACCES);
+	control.version = 0x15;
+	CHECK_ERROR(hypercall(36, (u64)&control, 0, 0), EPERM);
+	CHECK_ERROR(hypercall(36, NOWHERE, 0, 0), EFAULT);
+	CHECK_ERROR(hypercall(37, 0, 0, 0), EPERM);
+	CHECK_ERROR(hypercall(40, 0, 0, 0), EOPNOTSUPP);
+	CHECK_ERROR(hypercall(41, DOMID_SELF, 0, 0), EPERM);
+	CHECK_ERROR(hypercall(41, 99, 0, 0), ESRCH);
+	CHECK_ERROR(hypercall(SCHED_OP, 4, (u64)&remote, 0), EPERM);
+	remote.domid = 99;
+	CHECK_ERROR(hypercall(SCHED_OP, 4, (u64)&remote, 0), ESRCH);
+	CHECK_ERROR(hypercall(SCHED_OP, 7, (u64)&remote, 0), EPERM);
+}
+
+/* Set before anybody hears of it, periodic, and by the older call. */
+void timers(void)
+{
+	u32 bind[3] = { 0, 0, 0 };
+	u64 now, period = 2000000, tiny = 999999;
+	struct {
+		u64 when;
+		u32 flags;
+	} shot = { 1, 1 };
+
+	CHECK_ERROR(hypercall(VCPU_OP, 8, 0, (u64)&shot), ETIME); /* in the future, it said */
+	check_equal(hypercall(HVM_OP, 10, (u64)&now, 0), 0);
+	check_equal(hypercall(SET_TIMER_OP, now + 30000000, 0, 0), 0);
+	check_equal(evtchn_op(1, bind), 0);
+	check_equal(came(1, SLOW_MS), 1);
+	check_equal(hypercall(SET_TIMER_OP, 1, 0, 0), 0);
+	check_equal(came(1, SLOW_MS), 1);
+	check_equal(hypercall(SET_TIMER_OP, 0, 0, 0), 0);
+	CHECK_ERROR(hypercall(VCPU_OP, 6, 0, (u64)&tiny), EINVAL);
+	CHECK_ERROR(hypercall(VCPU_OP, 6, 0, NOWHERE), EFAULT);
+	check_equal(hypercall(VCPU_OP, 6, 0, (u64)&period), 0);
+	check(came(3, SLOW_MS) >= 3);
+	check_equal(hypercall(VCPU_OP, 7, 0, 0), 0);
+	period = ~0ull;
+	CHECK_ERROR(hypercall(VCPU_OP, 6, 0, (u64)&period), EINVAL);
+	close_port(bind[2]);
+	irq_drain();
+	came(1, 5);
+}
+
+/* Asleep until an event comes. */
+void blocked(void)
+{
+	u32 bind[3] = { 0, 0, 0 };
+	u64 now, after;
+
+	check_equal(evtchn_op(1, bind), 0);
+	check_equal(hypercall(HVM_OP, 10, (u64)&now, 0), 0);
+	check_equal(hypercall(SET_TIMER_OP, now + 20000000, 0, 0), 0);
+	irq_on();
+	check_equal(hypercall(SCHED_OP, 1, 0, 0), 0);
+	irq_off();
+	check_equal(hypercall(HVM_OP, 10, (u64)&after, 0), 0);
+	check(after >= now + 20000000);
+	check_equal(came(1, SLOW_MS), 1);
+	check_equal(hypercall(SCHED_OP, 1, 0, 0), 0); /* nothing could wake it */
+	close_port(bind[2]);
+}
+
+void watchdog(void)
+{
+	struct {
+		u32 id, seconds;
+	} dog = { 0, 1000 };
+
+	check_equal(hypercall(SCHED_OP, 6, (u64)&dog, 0), 1);
+	check_equal(hypercall(SCHED_OP, 6, (u64)&dog, 0), 2);
+	CHECK_ERROR(hypercall(SCHED_OP, 6, (u64)&dog, 0), ENOSPC);
+	dog.id = 3;
+	CHECK_ERROR(hypercall(SCHED_OP, 6, (u64)&dog, 0), EINVAL);
+	dog.id = 2;
+	dog.seconds = 0;
+	check_equal(hypercall(SCHED_OP, 6, (u64)&dog, 0), 0);
+	CHECK_ERROR(hypercall(SCHED_OP, 6, (u64)&dog, 0), EINVAL);
+	dog.id = 1;
+	check_equal(hypercall(SCHED_OP, 6, (u64)&dog, 0), 0);
+	CHECK_ERROR(hypercall(SCHED_OP, 6, NOWHERE, 0), EFAULT);
+}
