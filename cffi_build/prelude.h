@@ -61,7 +61,9 @@
 #include "virtio_rng.h"
 #include "vnet.h"
 #include "vq.h"
+#include "xencon.h"
 #include "xenus.h"
+#include "xsring.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.
 static long sys_ioctl(int fd, unsigned long request, void *argument)

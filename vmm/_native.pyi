@@ -1497,6 +1497,16 @@ class struct_vq_counts(Struct):
     bytes: int
     interrupts: int
 
+class struct_xencon(Struct):
+    pass
+
+class struct_xencon_counters(Struct):
+    tx_bytes: int
+    rx_bytes: int
+    kicks: int
+    tx_blocked: int
+    broken: int
+
 class struct_xenus(Struct):
     dev: struct_dev
 
@@ -1514,6 +1524,16 @@ class struct_xenus_counters(Struct):
 class struct_xenus_runstate(Struct):
     now: int
     times: Array[int]
+
+class struct_xsring(Struct):
+    pass
+
+class struct_xsring_counters(Struct):
+    requests: int
+    sent: int
+    kicks: int
+    restarts: int
+    broken: int
 
 class Lib:
     ACPIREGS_GED: int
@@ -2186,8 +2206,18 @@ class Lib:
     VNET_MAX_PAIRS: int
     VNET_QUEUE_SIZE: int
     VQ_MAX_SIZE: int
+    XENCON_IN: int
+    XENCON_OUT: int
     XENUS_NOWHERE: int
     XENUS_PORT: int
+    XSRING_EVENT: int
+    XSRING_HEADER: int
+    XSRING_IDLE: int
+    XSRING_MESSAGE: int
+    XSRING_NONE: int
+    XSRING_PAYLOAD: int
+    XSRING_RESTARTED: int
+    XSRING_SIZE: int
     acpiregs_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int], struct_acpiregs]
     acpiregs_destroy: Callable[[struct_acpiregs], None]
     acpiregs_ged_raise: Callable[[struct_acpiregs, int], None]
@@ -2602,6 +2632,12 @@ class Lib:
     vq_start: Callable[[struct_vq, struct_gmem, struct_gmem_dev, struct_vq_config], int]
     vq_stop: Callable[[struct_vq, struct_vq_config], None]
     vq_unpop: Callable[[struct_vq], None]
+    xencon_connect: Callable[[struct_xencon, int, int, int], int]
+    xencon_counters: Callable[[struct_xencon, struct_xencon_counters], None]
+    xencon_create: Callable[[struct_gmem, struct_loop, struct_chan], struct_xencon]
+    xencon_destroy: Callable[[struct_xencon], None]
+    xencon_disconnect: Callable[[struct_xencon], None]
+    xencon_pause: Callable[[struct_xencon, bool], None]
     xenus_add_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
     xenus_close: Callable[[struct_xenus, int], None]
     xenus_close_channel: Callable[[struct_xenus, int], None]
@@ -2625,6 +2661,14 @@ class Lib:
     xenus_set_vector: Callable[[struct_xenus, int, int], None]
     xenus_set_wide: Callable[[struct_xenus, bool], None]
     xenus_tell: Callable[[struct_xenus, int], None]
+    xsring_connect: Callable[[struct_xsring, int, int, int], int]
+    xsring_counters: Callable[[struct_xsring, struct_xsring_counters], None]
+    xsring_create: Callable[[struct_gmem, struct_loop], struct_xsring]
+    xsring_destroy: Callable[[struct_xsring], None]
+    xsring_disconnect: Callable[[struct_xsring], None]
+    xsring_pause: Callable[[struct_xsring, bool], None]
+    xsring_put: Callable[[struct_xsring, Any, int], int]
+    xsring_take: Callable[[struct_xsring, Any], int]
     vmm_pydev_read: Any
     vmm_pydev_write: Any
 
@@ -3121,11 +3165,15 @@ class FFI:
     @overload
     def new(self, cdecl: Literal["struct vq_counts *"], init: Any = ...) -> struct_vq_counts: ...
     @overload
+    def new(self, cdecl: Literal["struct xencon_counters *"], init: Any = ...) -> struct_xencon_counters: ...
+    @overload
     def new(self, cdecl: Literal["struct xenus *"], init: Any = ...) -> struct_xenus: ...
     @overload
     def new(self, cdecl: Literal["struct xenus_counters *"], init: Any = ...) -> struct_xenus_counters: ...
     @overload
     def new(self, cdecl: Literal["struct xenus_runstate *"], init: Any = ...) -> struct_xenus_runstate: ...
+    @overload
+    def new(self, cdecl: Literal["struct xsring_counters *"], init: Any = ...) -> struct_xsring_counters: ...
     @overload
     def new(self, cdecl: str, init: Any = ...) -> Any: ...
 

@@ -16,7 +16,7 @@ XEN = ((layout.XEN_PAGES, layout.XEN_PAGES_SIZE),)
 
 def default_command_line(config: VmConfig) -> str:
     """What a kernel is told if the user says nothing: where its console is, unless that is COM1."""
-    return "console=hvc0" if config.consoles and config.consoles[0].virtio else ""
+    return "console=hvc0" if config.consoles and not config.consoles[0].serial else ""
 
 
 def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:

@@ -119,7 +119,12 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
 
 
 def _check_consoles(config: VmConfig, problems: list[str]) -> None:
-    count = sum(not console.virtio for console in config.consoles)
+    count = sum(console.serial for console in config.consoles)
+    xen = sum(console.xen for console in config.consoles)
+    if xen and not config.xen:
+        problems.append("--console xen needs --xen")
+    if xen > 1:
+        problems.append("a Xen domain has one --console xen; use --console virtio:... for more")
     if not config.consoles or count > CONSOLES_MAX:
         problems.append(f"{count} times --console; a machine has 1 to {CONSOLES_MAX} serial ports")
     elif count > 1 and config.machine != "legacy":

@@ -1,4 +1,4 @@
-"""What `--console` says: a serial port or a virtio console, and its other end on the host."""
+"""What `--console` says: a serial, virtio or Xen console, and its other end on the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from vmm.texts import listing, read_count, read_path, read_size, write_size
 
 CONSOLE_KINDS = ("stdio", "pty", "null", "file", "socket", "connect", "pipe", "fd", "ring")
 CONSOLES_WITH_PATH = ("file", "socket", "connect", "pipe", "fd")  # ring may have a size
-VIRTIO = "virtio"
+VIRTIO, XEN = "virtio", "xen"
 RING_MIN, RING_MAX = 4 << 10, 1 << 30  # bytes
 
 
@@ -15,22 +15,28 @@ class ConsoleConfig(Record):
     """One byte channel. `socket` listens on `path`, `connect` calls it.
 
     pipe: `path`.in and `path`.out are FIFOs. fd: `path` is a number. ring: a size, or "".
-    virtio: hvcN of a virtio console instead of a serial port.
+    virtio: hvcN of a virtio console instead of a serial port; xen: hvc0 of a Xen domain.
     """
 
     kind: str = "stdio"
     path: str = ""
     virtio: bool = False
+    xen: bool = False
+
+    @property
+    def serial(self) -> bool:
+        return not (self.virtio or self.xen)
 
 
 def read_console(text: str) -> ConsoleConfig:
-    virtio = text == VIRTIO or text.startswith(f"{VIRTIO}:")
-    end = "stdio" if text == VIRTIO else text.removeprefix(f"{VIRTIO}:")
-    kind, colon, path = end.partition(":")
+    front, _, end = text.partition(":")
+    serial = front not in (VIRTIO, XEN)
+    kind, colon, path = (text if serial else "stdio" if text == front else end).partition(":")
     if kind not in CONSOLE_KINDS:
-        kinds = CONSOLE_KINDS if virtio else (*CONSOLE_KINDS, f"{VIRTIO}:...")
+        kinds = (*CONSOLE_KINDS, f"{VIRTIO}:...", f"{XEN}:...") if serial else CONSOLE_KINDS
         raise ValueError(f"wants {listing(kinds)}, not {text!r}")
-    return replace(console_of(kind, path if colon else None), virtio=virtio)
+    console = console_of(kind, path if colon else None)
+    return replace(console, virtio=front == VIRTIO, xen=front == XEN)
 
 
 def console_of(kind: str, path: str | None) -> ConsoleConfig:
@@ -57,7 +63,8 @@ def console_of(kind: str, path: str | None) -> ConsoleConfig:
 
 def write_console(console: ConsoleConfig) -> str:
     end = f"{console.kind}:{console.path}" if console.path else console.kind
-    return f"{VIRTIO}:{end}" if console.virtio else end
+    front = VIRTIO if console.virtio else XEN if console.xen else ""
+    return f"{front}:{end}" if front else end
 
 
 def host_end(console: ConsoleConfig) -> str:

@@ -228,6 +228,8 @@ class Machine(Lifecycle):
 
     def console_tail(self) -> bytes:
         """The last bytes the guest wrote to its first console."""
+        if self.config.consoles[0].xen and self.hardware.xen is not None:
+            return self.hardware.xen.services.console_tail()
         if self.config.consoles[0].virtio:
             return b"".join(port.chan.tail() for port in self.ports.consoles()[:1])
         com1: Any = self.hardware.device("com1")

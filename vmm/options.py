@@ -120,10 +120,10 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(CPU, "--tsc-khz", "count", "KHZ", "",
          "TSC frequency the guest sees; the host's if not set."),
     _row(CONSOLE, "--console", "console",
-         "stdio|pty|null|file:PATH|socket:PATH|connect:PATH|pipe:PATH|fd:N|ring[:SIZE]|virtio[:...]",
+         "stdio|pty|null|file:PATH|socket:PATH|connect:PATH|pipe:PATH|fd:N|ring[:SIZE]|virtio[:...]|xen[:...]",
          "stdio", "Where COM1 goes; given again, COM2 to COM4 (--machine legacy). socket listens, "
          "connect calls, pipe is two FIFOs (PATH.in, PATH.out), ring stays in memory; virtio:pty "
-         "and the like is hvc0 instead of a serial port, and virtio alone is virtio:stdio.",
+         "and xen:pty are hvc0 instead of a serial port, virtio and xen alone end on stdio.",
          name="consoles", repeat=True),
     _row(CONSOLE, "--console-overflow", "choice", "auto|block|drop", "auto",
          "Slow reader: hold the guest back (a serial port after 16 MiB), or drop the oldest and "
@@ -217,6 +217,12 @@ OTHER_OPTIONS: tuple[Option, ...] = (
          command="vfio", verbs="bind run", toml=""),
     _row(VFIO, "--really", "flag", "", "", "With --force: take the host's root disk or its last "
          "network link too.", command="vfio", verbs="bind run", toml=""),
+    _row(OUTPUT, "-s --state-dir", "path", "DIR", "", "The --state-dir of the machine. Needed.",
+         command="xenstore", toml=""),
+    _row(OUTPUT, "--json", "flag", "", "", "Print JSON instead of text.", command="xenstore",
+         verbs="ls read", toml=""),
+    _row(OUTPUT, "-r --recursive", "flag", "", "", "With all below.", command="xenstore",
+         verbs="ls", toml=""),
     _row(VFIO, "-m --mem", "size", "SIZE", "512M", "Memory that the device shall reach: is so much "
          "allowed to be locked?", command="vfio", verbs="check", toml=""),
 )

@@ -1,4 +1,4 @@
-// What a Xen domain's back-ends are made of: core/gnttab.h.
+// What a Xen domain's back-ends are made of: core/{gnttab,xsring,xencon}.h.
 
 // --- grants
 #define GNTTAB_NOWHERE ...
@@ -12,3 +12,28 @@ int gnttab_place(struct gnttab *t, uint32_t index, uint64_t gpa);
 int gnttab_map(struct gnttab *t, uint32_t ref, bool write, void **ret);
 void gnttab_unmap(struct gnttab *t, uint32_t ref, bool write);
 void gnttab_counters(struct gnttab *t, struct gnttab_counters *ret);
+
+// --- xenstore's ring
+enum { XSRING_SIZE, XSRING_HEADER, XSRING_PAYLOAD, XSRING_MESSAGE, XSRING_EVENT, ... };
+enum { XSRING_NONE, XSRING_RESTARTED, XSRING_IDLE, ... };
+struct xsring_counters { uint64_t requests, sent, kicks, restarts, broken; };
+struct xsring { ...; };
+struct xsring *xsring_create(struct gmem *memory, struct loop *loop);
+void xsring_destroy(struct xsring *r);
+int xsring_connect(struct xsring *r, uint64_t page, int kick, int call);
+void xsring_disconnect(struct xsring *r);
+void xsring_pause(struct xsring *r, bool paused);
+int xsring_take(struct xsring *r, uint8_t *ret);
+int xsring_put(struct xsring *r, const uint8_t *message, uint32_t len);
+void xsring_counters(struct xsring *r, struct xsring_counters *ret);
+
+// --- console
+enum { XENCON_IN, XENCON_OUT, ... };
+struct xencon_counters { uint64_t tx_bytes, rx_bytes, kicks, tx_blocked, broken; };
+struct xencon { ...; };
+struct xencon *xencon_create(struct gmem *memory, struct loop *loop, struct chan *chan);
+void xencon_destroy(struct xencon *c);
+int xencon_connect(struct xencon *c, uint64_t page, int kick, int call);
+void xencon_disconnect(struct xencon *c);
+void xencon_pause(struct xencon *c, bool paused);
+void xencon_counters(struct xencon *c, struct xencon_counters *ret);

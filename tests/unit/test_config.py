@@ -98,7 +98,7 @@ def test_one_value_may_stand_for_a_list_in_toml() -> None:
         (
             "console = [1]",
             "console wants stdio|pty|null|file:PATH|socket:PATH|connect:PATH|"
-            "pipe:PATH|fd:N|ring[:SIZE]|virtio[:...], not 1",
+            "pipe:PATH|fd:N|ring[:SIZE]|virtio[:...]|xen[:...], not 1",
         ),
         ("timeout = true", "timeout wants SECONDS, not True"),
         ("config = 'x'", "there is no key 'config'"),

@@ -24,6 +24,7 @@ USAGE = {
     "doctor": "vmm doctor [--json]",
     "plot": "vmm plot [-o FILE.svg] REPORT.json",
     "vfio": "vmm vfio list|check|bind|restore|info|reset|run [OPTIONS] [ADDRESS...]",
+    "xenstore": "vmm xenstore ls|read|write|rm|watch -s DIR [OPTIONS] [PATH [VALUE]]",
     "lab": "vmm lab run|shell [OPTIONS] [-- COMMAND...]",
     "completion": f"vmm completion {'|'.join(SHELLS)}",
 }

@@ -35,6 +35,9 @@ COMMANDS: dict[str, Entry] = {
     "vfio": Entry(
         module="vmm.cli.vfio", attribute="command", help="Hand PCI functions over, and take back."
     ),
+    "xenstore": Entry(
+        module="vmm.cli.xenstore", attribute="command", help="See and change a domain's xenstore."
+    ),
     "lab": Entry(
         module="vmm.cli.lab", attribute="command", help="Run a command where KVM is, on any host."
     ),

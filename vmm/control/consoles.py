@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from vmm.backends.chardev import Chan
     from vmm.machine import Machine
     from vmm.virtio.consoleport import Port
+    from vmm.xen.console import XenConsole
 
-    Console = SerialPort | Port
+    Console = SerialPort | Port | XenConsole
 
 
 STDERR = 2
 
 
 def consoles(machine: Machine) -> list[Console]:
-    """Serial ports and virtio consoles in the order of `--console`, then those nobody named."""
+    """Serial, virtio and Xen consoles in the order of `--console`, then those nobody named."""
     serial: list[Console] = [d for d in machine.hardware.devices if isinstance(d, SerialPort)]
-    if not any(console.virtio for console in machine.config.consoles):
+    if all(console.serial for console in machine.config.consoles):
         return serial
+    domain = machine.hardware.xen
     virtio: list[Console] = [*machine.ports.consoles()]
+    xen: list[Console] = [domain.services.console] if domain and domain.services.console else []
     named = []
     for console in machine.config.consoles:
-        kind = virtio if console.virtio else serial
+        kind = virtio if console.virtio else xen if console.xen else serial
         named += [kind.pop(0)] if kind else []
     return [*named, *serial, *virtio]
 

@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vmm.control import xenverbs
 from vmm.errors import StateError
 from vmm.record import Record
 
@@ -178,6 +179,7 @@ def version(numbers: tuple[int, int, int]) -> dict[str, object]:
     }
 
 
+PATH = Argument(name="path", kind=str, required=True, help="From the root on.")
 PORT = Argument(name="name", kind=str, required=True, help="Its name, or hvc0, port3 ...")
 # fmt: off
 _ROWS = (
@@ -214,6 +216,17 @@ _ROWS = (
          arguments=(PORT, Argument(name="bytes", kind=int, help="At most so many; 65536."))),
     Verb(name="write-port", run=_write_port, help="Input for a port whose end is a ring.",
          arguments=(PORT, Argument(name="data", kind=str, required=True, help="In base64."))),
+    Verb(name="xenstore-read", run=xenverbs.read, help="A node's value.", arguments=(PATH,)),
+    Verb(name="xenstore-list", run=xenverbs.listing, help="A node's children, with their values.",
+         arguments=(Argument(name="path", kind=str, help="The root, if not given."),)),
+    Verb(name="xenstore-write", run=xenverbs.write, help="Write a node, new or not.",
+         arguments=(PATH, Argument(name="value", kind=str, required=True,
+                                   help="Characters that stand for bytes."))),
+    Verb(name="xenstore-rm", run=xenverbs.remove, help="Remove a node.", arguments=(PATH,)),
+    Verb(name="xenstore-watch", run=xenverbs.watch,
+         help="XENSTORE_WATCH tells of each change from now on.", arguments=(PATH,)),
+    Verb(name="xenstore-unwatch", run=xenverbs.unwatch, help="Ends one xenstore-watch.",
+         arguments=(PATH,)),
     Verb(name="stats", run=_stats, help="Counters, as --stats prints them."),
     Verb(name="info", run=_info, help="What the machine is made of."),
     Verb(name="events", run=_events, help="Events of the past, oldest first.",

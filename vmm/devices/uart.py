@@ -23,7 +23,7 @@ def serial_ports(context: DeviceContext) -> Iterator[CDevice]:
     config = context.config
     count = len(layout.PORT_COM) if config.machine == "legacy" else 1
     null = ConsoleConfig(kind="null")
-    serial = [console for console in config.consoles if not console.virtio]
+    serial = [console for console in config.consoles if console.serial]
     specs = (*serial, *([null] * count))[:count]
     overflow = "drop" if config.console_overflow == "drop" else "block"
     gsis = (layout.GSI_COM1_3, layout.GSI_COM2_4) * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmm.check import read_xen_version
 from vmm.errors import HostError, KvmError
 from vmm.xen.domain import XenDomain
+from vmm.xen.xenstore import XenStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +14,30 @@ if TYPE_CHECKING:
     from vmm.xen.backend import Backend
 
 
+def _serve(context: DeviceContext, domain: XenDomain) -> None:
+    """Back-ends, in the order in which they begin."""
+    store = domain.services.xenstore = XenStore(context)
+    for config in context.config.consoles:
+        if config.xen:
+            from vmm.xen.console import XenConsole
+
+            console = domain.services.console = store.console = XenConsole(context, config)
+            domain.services.add(console)
+    domain.services.add(store)
+
+
 def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:
     """flags: KVM_CAP_XEN_HVM's value. HostError where the host has too little. No vCPU exists."""
     version = read_xen_version(context.config.xen_version)
     assert version is not None  # checked with the configuration
     backend = _make_backend(context, vm, flags, version)
-    return XenDomain(backend, context, len(context.apic_ids), version)
+    domain = XenDomain(backend, context, len(context.apic_ids), version)
+    try:
+        _serve(context, domain)
+    except BaseException:
+        domain.close()
+        raise
+    return domain
 
 
 def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> Backend:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from vmm.context import DeviceContext
+    from vmm.xen.console import XenConsole
     from vmm.xen.domain import XenDomain
+    from vmm.xen.xenstore import XenStore
 
     class Service(Protocol):
         """One back-end. Context of `begin` and `end`: before the machine runs, or all parked."""
@@ -38,6 +40,8 @@ class Services:
         self.grants = GrantTable(context.memory, self.overlay)
         self.channels = Channels(domain.backend, domain.ports)
         self.all: list[Service] = []
+        self.console: XenConsole | None = None
+        self.xenstore: XenStore  # once it is made
 
     def add(self, service: Service) -> None:
         """One more; it begins at once."""
@@ -67,6 +71,10 @@ class Services:
     def close(self) -> None:
         close_all(service.close for service in reversed(self.all))
         self.overlay.close()
+
+    def console_tail(self) -> bytes:
+        """The last bytes the guest wrote to its PV console."""
+        return b"" if self.console is None else self.console.tail()
 
     def counters(self) -> dict[str, Any]:
         found: dict[str, Any] = dict(self.grants.counters())
