@@ -25,7 +25,8 @@ class DeviceContext(Record):
     the C core. `loop` is the loop that the device belongs to, one of `loops`. `apic_ids` are the
     vCPUs', in their order. `vm_fd` is the VM descriptor's number, -1 in tests without KVM.
     `upcalls` is where a device that has registers in Python adds their `PyDevice`.
-    `notify(event, fields)` tells whoever listens at the control socket; any thread.
+    `notify(event, fields)` tells whoever listens at the control socket; `wish(what, device)` asks
+    the machine to "pause", or to "detach" the device of that name, soon. Both from any thread.
     """
 
     config: VmConfig
@@ -43,3 +44,4 @@ class DeviceContext(Record):
     vm_fd: int
     upcalls: list[PyDevice]
     notify: Callable[[str, dict[str, object]], None]
+    wish: Callable[[str, str], None]

@@ -44,6 +44,7 @@ class Hardware:
         self.config = config
         # What devices tell the control socket's listeners, on whatever thread.
         self.on_notify: Callable[[str, dict[str, object]], None] = lambda _name, _fields: None
+        self.on_wish: Callable[[str, str], None] = lambda _what, _device: None
         self._closers: list[Callable[[], None]] = []
         try:
             self._build()
@@ -127,6 +128,7 @@ class Hardware:
             vm_fd=self.vm.fd.number,
             upcalls=self.python_devices,
             notify=self._notify,
+            wish=self._wish,
         )
         self.xen = self._make_xen() if self.config.xen else None
         self.devices = build_platform(self.context)
@@ -141,6 +143,9 @@ class Hardware:
 
     def _notify(self, name: str, fields: dict[str, object]) -> None:
         self.on_notify(name, fields)
+
+    def _wish(self, what: str, device: str) -> None:
+        self.on_wish(what, device)
 
     def _make_vcpus(self) -> None:
         config = self.config

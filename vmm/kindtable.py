@@ -67,6 +67,7 @@ def param(name: str, kind: str, default: str, help: str, choices: tuple[str, ...
 
 ON_OFF = ("on", "off")
 ENGINES = ("auto", "io_uring", "threads")
+ON_ERROR = ("pause", "unplug", "ignore")
 VFIO_APIS = ("auto", "legacy", "iommufd")
 FORMATS = ("auto", "raw")
 # What every virtio device takes; vmm/virtio/make.py reads them.
@@ -144,6 +145,7 @@ KINDS: dict[str, Kind] = {
             params=(
                 param("host", "text", "", "Its address there, such as 0000:03:00.0. Needed."),
                 param("api", "choice", "auto", "The kernel's interface to it.", VFIO_APIS),
+                param("on-error", "choice", "pause", "When it reports that it failed.", ON_ERROR),
             ),
         ),
         Kind(

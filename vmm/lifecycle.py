@@ -190,6 +190,13 @@ class Lifecycle:
             else:
                 plugging.ask(self.hardware, slot)
 
+    def grant(self, wish: str, name: str) -> None:
+        """What a device asked for (DeviceContext.wish), unless the machine is past that by now."""
+        try:
+            self.pause() if wish == "pause" else self.detach_device(name)
+        except StateError as error:
+            log.event("machine.wish_not_granted", wish=wish, device=name, reason=str(error))
+
     def ejected(self, bits: int, vcpu_id: int) -> None:
         """The guest let go of the slots that are set in `bits`; its vCPU is held for that."""
         with self.moving:

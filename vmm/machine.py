@@ -130,6 +130,7 @@ class Machine(Lifecycle):
         self.hardware.on_notify = lambda name, fields: self.post(
             lambda: self.on_event(name, fields)
         )
+        self.hardware.on_wish = lambda what, name: self.post(lambda: self.grant(what, name))
         self.hardware.loops.start(self.mail.fail)
         for vcpu in self.hardware.vcpus:
             vcpu.on_event, vcpu.on_failure = events.vcpu_event, self.mail.fail

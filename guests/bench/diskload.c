@@ -96,11 +96,11 @@ static void read_all(void *buffer)
 		check(pread(disk, buffer, LARGE, (off_t)(at % size)) == LARGE, "pread");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	uint8_t *buffer = aligned_alloc(BLOCK, LARGE);
 
-	disk = open("/dev/vda", O_RDONLY | O_DIRECT);
+	disk = open(argc > 1 ? argv[1] : "/dev/vda", O_RDONLY | O_DIRECT);
 	check(disk >= 0 && buffer, "open");
 	memset(buffer, 0, LARGE);
 	size = (uint64_t)lseek(disk, 0, SEEK_END);

@@ -83,6 +83,21 @@ BARS = (
         over="net/send/vmm vhost",
         under="net/send/qemu pc vhost",
     ),
+    *(
+        Bar(
+            what=f"NVMe handed through, {what}: x QEMU's",
+            limit=1.02,
+            over=f"vfio/{part}/vmm",
+            under=f"vfio/{part}/qemu pc",
+        )
+        for what, part in (("4 KiB reads, alone", "single"), ("32 at a time", "many"))
+    ),
+    Bar(
+        what="start with 4 GiB for DMA: CPU x QEMU's",
+        limit=1.05,
+        over="vfio/start/vmm",
+        under="vfio/start/qemu pc",
+    ),
     devices_bar("CPU", "cpu"),
     devices_bar("VM exits", "exits"),
     Bar(what="boot with devices: calls into Python", limit=300, over="devices/user python/vmm"),

@@ -29,6 +29,8 @@ READ_DISK = """#!/bin/busybox sh
 while read -r module; do /bin/busybox insmod /modules/$module; done </modules/order
 exec /diskload
 """
+HOST_DISK_DRIVERS = ("nvme",)
+READ_HOST_DISK = READ_DISK.replace("/diskload", "/diskload /dev/nvme0n1")
 NET_DRIVERS = ("virtio_pci", "virtio_net")
 NET_HOST, NET_GUEST = "198.51.100.1", "198.51.100.2"
 USE_DEVICES = f"""#!/bin/busybox sh
@@ -65,6 +67,13 @@ def reading() -> str:
     return _made(init, load, *guest.guest_modules(DISK_DRIVERS))
 
 
+def reading_host() -> str:
+    """The same with a disk that was handed through."""
+    load = initramfs.file("diskload", (BUILD / "diskload").read_bytes(), 0o755)
+    init = initramfs.file("init", READ_HOST_DISK.encode(), 0o755)
+    return _made(init, load, *guest.guest_modules(HOST_DISK_DRIVERS))
+
+
 def serving() -> str:
     """Its first process says HELLO and answers datagrams (guests/bench/udp.c)."""
     udp = initramfs.file("udp", (BUILD / "udp").read_bytes(), 0o755)
@@ -83,6 +92,7 @@ def prepare() -> None:
     speaking()
     pouring()
     reading()
+    reading_host()
     serving()
     using_devices()
     kernel = image.identify(str(guest.guest_kernel()))

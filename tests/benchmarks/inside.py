@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.benchmarks.process import say
 from tests.benchmarks.stage import stage
 
-SUITES = ("startup", "exits", "boot", "reasons", "serial", "hvc", "disk", "net", "devices")
+SUITES = ("startup", "exits", "boot", "reasons", "serial", "hvc", "disk", "net", "devices", "vfio")
 
 
 def main(argv: list[str]) -> int:

@@ -51,6 +51,7 @@ class Rig:
             vm_fd=-1,
             upcalls=[],
             notify=lambda _name, _fields: None,
+            wish=lambda _what, _device: None,
         )
         self._probes = {"pio": BusProbe(self.pio), "mmio": BusProbe(self.mmio)}
 

@@ -13,6 +13,7 @@ from tests.vfio.guest import COMPLAINTS, peer, stock_guest
 from tests.vfio.host import drive, driver, load, vmm
 from tests.vfio.lab import LEVEL, STORE, WIRED
 from vmm.errors import EXIT_OK
+from vmm.stats import difference
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel", "vfio", "root")
 
@@ -61,6 +62,38 @@ def test_a_disk_keeps_what_is_written(disk: str, irqchip: str, size: int, tmp_pa
     assert counted["failures"] == counted["msix_failures"] == 0
     assert vmm("restore").returncode == EXIT_OK
     assert driver(disk) == "nvme"
+
+
+# Single reads, between two lines on the console that give the host time to look.
+STEADY = """
+irqs() { grep nvme0q1 /proc/interrupts | sed "s/^/irq /;s/nvme0q1/$1/"; }
+dd if=/dev/nvme0n1 of=/dev/null bs=4k count=50 iflag=direct 2>/dev/null
+irqs before; echo begin; sleep 1
+dd if=/dev/nvme0n1 of=/dev/null bs=4k count=2000 iflag=direct 2>/dev/null
+sleep 1; irqs after; echo end; sleep 1
+"""
+
+
+@pytest.mark.parametrize("irqchip", CHIPS)
+def test_requests_and_interrupts_cost_no_exit_and_no_code(
+    disk: str, irqchip: str, tmp_path: Path
+) -> None:
+    devices = [f"vfio,host={disk},id=store"]
+    with stock_guest(tmp_path, STEADY, ["nvme"], devices=devices, irqchip=irqchip) as guest:
+        guest.wait_for("begin")
+        first, before = guest.machine.stats(), guest.machine.stats()
+        guest.wait_for("\nend\n")
+        after = guest.machine.stats()
+    fired = guest.interrupts("")
+    assert fired["after"] - fired["before"] >= 2000
+    passed = difference(after, before)
+    ours = passed["devices"]["store"]
+    assert not any(ours[name] for name in ours if name not in ("intx", "msi", "msix"))
+    looking = difference(before, first)["upcalls"]["count"]  # at a vCPU's counters asks its thread
+    assert passed["upcalls"]["count"] <= looking
+    exits = sum(vcpu["exits"] for vcpu in passed["vcpus"])
+    assert exits < 300  # what it takes to print and to sleep
+    assert vmm("restore").returncode == EXIT_OK
 
 
 CARD = """

@@ -66,8 +66,9 @@ EVENTS = """
 Events go to every client that has negotiated: `PAUSE`, `RESUME`, `RESET`, `DEVICE_DELETED` with the
 device's name, `PORT_CHANGE` with a port as `query-ports` tells of it, `BLOCK_IO_ERROR` with the
 disk and the host's reason, `DEVICE_NEEDS_RESET`, `DEVICE_REFUSED` and `DEVICE_FAILED` with a virtio
-device and what its driver did and, with the cause and the exit code, `SHUTDOWN`. The command
-`events` returns the last 256 with a number each.
+device and what its driver did, `DEVICE_ERROR` and `DEVICE_REQUESTED` with a passed-through device
+that failed or that the host wants back and, with the cause and the exit code, `SHUTDOWN`. The
+command `events` returns the last 256 with a number each.
 """
 LIMITS = f"""
 A message has at most {MESSAGE_MAX >> 10} KiB and nests at most {DEPTH_MAX} deep, {CLIENTS_MAX}

@@ -13,11 +13,13 @@ from vmm.pci.intx import Intx
 from vmm.pci.msix import Msix
 from vmm.vfio.guestbars import GuestBars
 from vmm.vfio.guestconfig import CLASSIC, MSI, MSIX, PIN, guest_config
+from vmm.vfio.guestnotices import Notices
 from vmm.vfio.guestram import open_device
 from vmm.vfio.sysfs import bound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from vmm.context import DeviceContext
@@ -50,11 +52,12 @@ class VfioPci(PciDevice):
     HostError or VfioError says why it cannot be had.
     """
 
-    def __init__(self, name: str, context: DeviceContext, host: str, api: str) -> None:
-        one = bound(host)
-        self._context = context
+    def __init__(self, name: str, context: DeviceContext, settings: Mapping[str, str]) -> None:
+        one = bound(settings["host"])
+        self._context, self._on_error = context, settings["on-error"]
         self._intx: Intx | None = None
-        self.host, self._ram = open_device(context.memory, context.vm_fd, one, api)
+        self._notices: Notices | None = None
+        self.host, self._ram = open_device(context.memory, context.vm_fd, one, settings["api"])
         self._undo = [self._ram.left, self._give_back]  # the last first
         try:
             self._build(name)
@@ -131,6 +134,7 @@ class VfioPci(PciDevice):
             self._intx = Intx(self._context.irq, self._context.loop, gsi)
             lib.vfiopci_intx(self._core.pointer, self._intx.trigger, self._intx.resample)
         lib.vfiopci_release(self._core.pointer)
+        self._notices = Notices(self.name, self.host, self._context, self._on_error)
 
     def reset(self) -> None:
         """As after power-on, as far as the device can be reset; the host's own state stays."""
@@ -149,6 +153,8 @@ class VfioPci(PciDevice):
             log.warning("vfio.does_not_answer", device=self.name, reason=str(error))
 
     def close(self) -> None:
+        if self._notices is not None:
+            self._notices.close()
         self.function.unplug()
         lib.vfiopci_hold(self._core.pointer)
         if self._intx is not None:
@@ -218,4 +224,4 @@ def reset_host(host: HostDevice) -> str:
 def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VfioPci:
     if not settings["host"]:
         raise ConfigError(f"the device {config.id} needs host=, the address of a PCI function")
-    return VfioPci(config.id, context, settings["host"], settings["api"])
+    return VfioPci(config.id, context, settings)
