@@ -20,7 +20,7 @@ from vmm.lab import initramfs
 from vmm.lab.guest import guest_kernel, guest_modules
 from vmm.machine import Machine
 
-SOURCE = Path(__file__).parent / "c" / "portio.c"
+SOURCES = Path(__file__).parent / "c"
 PATIENCE = 90  # seconds for anything that the guest does, in an emulated machine that may be busy
 MIB = 1 << 20
 NAMES = ("a", "b", "c", "d")
@@ -38,11 +38,11 @@ done
 """
 
 
-def portio(folder: Path) -> initramfs.Entry:
-    """The helper as a member of the guest's file system."""
-    binary = folder / "portio"
-    subprocess.run(["gcc", "-static", "-O2", "-o", str(binary), str(SOURCE)], check=True)
-    return initramfs.file("bin/portio", binary.read_bytes(), 0o755)
+def program(folder: Path, name: str) -> initramfs.Entry:
+    """One of ours as a member of the guest's file system."""
+    binary, source = folder / name, SOURCES / f"{name}.c"
+    subprocess.run(["gcc", "-static", "-O2", "-o", str(binary), str(source)], check=True)
+    return initramfs.file(f"bin/{name}", binary.read_bytes(), 0o755)
 
 
 def receive(peer: socket.socket, length: int) -> bytes:
@@ -116,7 +116,8 @@ def guest(
 ) -> Iterator[Guest]:
     """`modules` are loaded before the guest obeys; `append` is more for the kernel."""
     console = folder / "console"
-    initrd = initrd_with(folder, OBEY, [portio(folder), *guest_modules(modules)])
+    ours = [program(folder, source.stem) for source in SOURCES.glob("*.c")]
+    initrd = initrd_with(folder, OBEY, [*ours, *guest_modules(modules)])
     named = [*ports, *(f"name={name},socket={folder}/{name}.sock" for name in ("orders", *NAMES))]
     config = VmConfig.of(
         **{

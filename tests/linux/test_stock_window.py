@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.consoleguest import PATIENCE, portio
+from tests.linux.consoleguest import PATIENCE, program
 from tests.linux.stock import initrd_with
 from tests.terminalkit import Terminal
 from vmm.lab.guest import guest_kernel
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.needs("kvm", "stock-kernel")
 
 
 def boot_on_terminal(folder: Path, script: str, *options: str) -> Terminal:
-    initrd = initrd_with(folder, script, [portio(folder)])
+    initrd = initrd_with(folder, script, [program(folder, "portio")])
     return Terminal(
         *("--kernel", str(guest_kernel()), "--initrd", str(initrd)),
         *("--append", 'console=hvc0 vmm.cmd="/bin/sh /script"', "--reboot", "exit"),
