@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The extension's C side: every header the cdef speaks of, and the one place where C meets Python.
+#include <cpuid.h>
 #include <linux/fs.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -96,6 +97,12 @@ static long sys_ioctl_value(int fd, unsigned long request, unsigned long argumen
 	long result = ioctl(fd, request, argument);
 
 	return result < 0 ? -errno : result;
+}
+
+// What the processor under us answers: EAX, EBX, ECX and EDX.
+static void sys_cpuid(uint32_t function, uint32_t index, uint32_t *ret)
+{
+	__cpuid_count(function, index, ret[0], ret[1], ret[2], ret[3]);
 }
 
 // A device's register: one instruction of that width, never more. cffi's own accesses are

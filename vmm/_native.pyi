@@ -2499,6 +2499,7 @@ class Lib:
     split_sink_create: Callable[[struct_pic, struct_ioapic], struct_split_sink]
     split_sink_destroy: Callable[[struct_split_sink], None]
     split_sink_detach: Callable[[struct_split_sink, struct_irq_hub], None]
+    sys_cpuid: Callable[[int, int, Any], None]
     sys_ioctl: Callable[[int, int, Any], int]
     sys_ioctl_value: Callable[[int, int, int], int]
     sys_timerfd: Callable[[], int]

@@ -4,6 +4,7 @@ long sys_ioctl(int fd, unsigned long request, void *argument);
 long sys_ioctl_value(int fd, unsigned long request, unsigned long argument);
 int sys_timerfd(void);
 int sys_timerfd_set(int fd, uint64_t first, uint64_t period);
+void sys_cpuid(uint32_t function, uint32_t index, uint32_t *ret);
 uint64_t mmio_read(const void *at, uint32_t size);
 void mmio_write(void *at, uint32_t size, uint64_t value);
 int eventfd(unsigned int value, int flags);

@@ -27,8 +27,14 @@ echo ids=$(grep -w ^apicid /proc/cpuinfo | cut -d: -f2 | tr -d '\\n')
 
 FEATURES = """
 echo flags=$(grep -m1 ^flags /proc/cpuinfo | cut -d: -f2)
+echo model=$(grep -m1 "^model name" /proc/cpuinfo | cut -d: -f2)
 echo clock=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)
 """
+
+
+def host_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
 
 
 def test_a_topology_of_odd_counts_arrives(tmp_path: Path) -> None:
@@ -67,6 +73,7 @@ def test_a_baseline_processor_boots_and_shows_nothing_more(tmp_path: Path) -> No
     assert {"fpu", "sse2", "lm", "nx", "x2apic", "hypervisor", "popcnt"} <= flags
     assert not flags & {"avx", "xsave", "pni", "ssse3", "svm", "vmx", "smep", "rdrand", "cx16"}
     assert answers["clock"] == "kvm-clock"
+    assert answers["model"].strip() != host_model()
 
 
 def test_removed_features_are_gone(tmp_path: Path) -> None:
@@ -77,6 +84,7 @@ def test_removed_features_are_gone(tmp_path: Path) -> None:
     assert ended.code == 0, ended.stderr
     assert not flags & {"xsave", "avx", "avx2", "fma", "smap"}
     assert "sse4_2" in flags
+    assert ended.answers()["model"].strip() == host_model()
 
 
 def test_without_kvmclock_it_boots_with_the_timers_of_legacy(tmp_path: Path) -> None:

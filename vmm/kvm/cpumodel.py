@@ -21,7 +21,7 @@ LINEAR_48, LINEAR_57 = 48, 57  # bits of a linear address: leaf 0x80000008 EAX[1
 # for others, so that no kernel looks for the model-specific registers of a processor it is not.
 BASELINE_LEAVES = {
     0, 1, 2, 4, 7, 0xB, 0xD, 0x1F, 0x40000000, 0x40000001, 0x40000010,
-    *range(0x80000000, 0x80000009), 0x8000001D, 0x8000001E, 0x80000021,
+    0x80000000, 0x80000001, *range(0x80000005, 0x80000009), 0x8000001D, 0x8000001E, 0x80000021,
 }  # fmt: skip
 SIGNATURE_K8, SIGNATURE_CORE2 = 0x00060FB1, 0x000006FB
 

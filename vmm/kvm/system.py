@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 KVM_API_VERSION = 12  # Documentation/virt/kvm/api.rst, 4.1: fixed for good
 MAX_CPUID_ENTRIES = 256
+EXTENDED_BASE, NAME_LEAVES = 0x80000000, (0x80000002, 0x80000003, 0x80000004)
 
 
 def open_device(path: str) -> Fd:
@@ -27,6 +28,17 @@ def open_device(path: str) -> Fd:
     except OSError as error:
         problem, advice = error.strerror or str(error), "see `vmm doctor`"
     raise HostError(f"Opening {path} failed: {problem}; {advice}")
+
+
+def _name() -> list[CpuidEntry]:
+    """The leaves of the processor's name (SDM volume 2, CPUID; AMD APM volume 3, E.4.2)."""
+    answer = ffi.new("uint32_t[4]")
+    lib.sys_cpuid(EXTENDED_BASE, 0, answer)
+    entries: list[CpuidEntry] = []
+    for leaf in NAME_LEAVES if answer[0] >= max(NAME_LEAVES) else ():
+        lib.sys_cpuid(leaf, 0, answer)
+        entries.append((leaf, 0, 0, answer[0], answer[1], answer[2], answer[3]))
+    return entries
 
 
 class System:
@@ -68,7 +80,10 @@ class System:
         return Vm(Fd(self.fd.ioctl_value("KVM_CREATE_VM", 0)), self.vcpu_mmap_size())
 
     def supported_cpuid(self) -> list[CpuidEntry]:
-        """KVM_GET_SUPPORTED_CPUID: what the host's CPU and KVM can show a guest."""
+        """KVM_GET_SUPPORTED_CPUID: what the host's CPU and KVM can show a guest.
+
+        With the processor's name, which KVM leaves out.
+        """
         table = ffi.new(
             "struct kvm_cpuid2 *", {"nent": MAX_CPUID_ENTRIES, "entries": MAX_CPUID_ENTRIES}
         )
@@ -76,7 +91,8 @@ class System:
         return [
             (e.function, e.index, e.flags, e.eax, e.ebx, e.ecx, e.edx)
             for e in table.entries[0 : table.nent]
-        ]
+            if e.function not in NAME_LEAVES
+        ] + _name()
 
     def msr_indices(self) -> list[int]:
         """KVM_GET_MSR_INDEX_LIST: the MSRs that make up a vCPU's saved state."""
