@@ -45,7 +45,8 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         protocol=config.boot_protocol,
         kaslr=config.kaslr,
         acpi=acpi,
-        mptable=legacy,
+        mptable=True,
+        pic=legacy,
         apic_ids=apic_ids,
         reserved=((layout.PCI_ECAM, layout.PCI_ECAM_SIZE), *(XEN if config.xen else ())),
     )

@@ -40,8 +40,11 @@ def test_smbios_structures() -> None:
     golden.check("smbios-2cpu-6g.hex", golden.hexdump(smbios.build(layout.ram_ranges(6 << 30), 2)))
 
 
-def test_mp_table() -> None:
-    golden.check("mptable-2cpu.hex", golden.hexdump(mptable.build((0, 1))))
+@pytest.mark.parametrize("machine", MACHINES)
+def test_mp_table(machine: str) -> None:
+    pointer, table = mptable.build((0, 1), pic=machine == "legacy")
+    text = f"{golden.hexdump(pointer)}\n{golden.hexdump(table)}"
+    golden.check(f"mptable-{machine}-2cpu.hex", text)
 
 
 @pytest.mark.parametrize("mib", [256, 6144])

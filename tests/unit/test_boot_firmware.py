@@ -65,20 +65,25 @@ def test_smbios_memory_beyond_16_bits_of_mib_is_in_the_extended_size() -> None:
     assert unpack_from("<I", device, 0x1C)[0] == 64 * 1024
 
 
-def test_the_mp_table_lists_processors_and_isa_interrupts() -> None:
-    data = mptable.build((0, 1, 2))
+def entries_of(table: bytes) -> list[bytes]:
+    at, found = 44, []
+    while at < len(table):
+        size = 20 if table[at] == 0 else 8
+        found.append(table[at : at + size])
+        at += size
+    return found
 
-    table = data[unpack_from("<I", data, 4)[0] - layout.MP_TABLE :]
-    assert data[:4] == b"_MP_"
-    assert sum(data[:16]) & 0xFF == 0
+
+def test_the_mp_table_lists_processors_and_isa_interrupts() -> None:
+    pointer, table = mptable.build((0, 1, 2), pic=True)
+
+    assert pointer[:4] == b"_MP_"
+    assert unpack_from("<I", pointer, 4)[0] == layout.MP_TABLE
+    assert (len(pointer), sum(pointer) & 0xFF) == (16, 0)
     assert table[:4] == b"PCMP"
     assert sum(table) & 0xFF == 0
     assert unpack_from("<H", table, 4)[0] == len(table)
-    at, entries = 44, []
-    while at < len(table):
-        size = 20 if table[at] == 0 else 8
-        entries.append(table[at : at + size])
-        at += size
+    entries = entries_of(table)
     assert len(entries) == unpack_from("<H", table, 34)[0]
     assert [(e[1], e[3]) for e in entries if e[0] == 0] == [(0, 3), (1, 1), (2, 1)]
     pins = {e[5]: e[7] for e in entries if e[0] == 3}
@@ -86,17 +91,24 @@ def test_the_mp_table_lists_processors_and_isa_interrupts() -> None:
     assert [(e[1], e[7]) for e in entries if e[0] == 4] == [(3, 0), (1, 1)]
 
 
-def test_the_largest_mp_table_fits() -> None:
-    data = mptable.build(tuple(range(layout.MAX_VCPUS)))
+def test_the_mp_table_has_no_timer_and_no_pic_where_there_are_none() -> None:
+    entries = entries_of(mptable.build((0,), pic=False)[1])
 
-    assert layout.MP_TABLE + len(data) <= layout.HIGH_MEMORY
+    assert {e[5]: e[7] for e in entries if e[0] == 3} == {n: n for n in range(1, 16) if n != 2}
+    assert [(e[1], e[7]) for e in entries if e[0] == 4] == [(1, 1)]
+
+
+def test_the_largest_mp_table_fits() -> None:
+    _pointer, table = mptable.build(tuple(range(layout.MAX_VCPUS)), pic=True)
+
+    assert layout.MP_TABLE + len(table) <= layout.RESET_VECTOR
 
 
 def test_an_mp_table_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mptable, "AREA", 100)
 
     with pytest.raises(BootError, match="fewer vCPUs"):
-        mptable.build((0, 1))
+        mptable.build((0, 1), pic=True)
 
 
 def test_firmware_writes_what_is_asked_for() -> None:
@@ -107,8 +119,8 @@ def test_firmware_writes_what_is_asked_for() -> None:
     rsdp = firmware.place(loader, config)
 
     assert memory.read(rsdp, 8) == b"RSD PTR "
-    assert memory.read(layout.MP_TABLE, 4) == b"_MP_"
-    names = ["ACPI tables", "ACPI RSDP", "SMBIOS", "MP table", "reset vector"]
+    assert memory.read(layout.EBDA, 4) == b"_MP_"
+    names = ["ACPI tables", "ACPI RSDP", "SMBIOS", "MP table pointer", "MP table", "reset vector"]
     assert [p.name for p in loader.pieces] == names
 
 

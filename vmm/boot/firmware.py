@@ -28,6 +28,8 @@ def place(loader: Loader, config: BootConfig) -> int:
     if config.mptable:
         from vmm.boot import mptable
 
-        loader.put("MP table", layout.MP_TABLE, mptable.build(config.apic_ids))
+        pointer, table = mptable.build(config.apic_ids, pic=config.pic)
+        loader.put("MP table pointer", layout.EBDA, pointer)
+        loader.put("MP table", layout.MP_TABLE, table)
     loader.put("reset vector", layout.RESET_VECTOR, RESET_CODE)
     return rsdp_at

@@ -43,6 +43,7 @@ class BootConfig(Record):
     acpi: AcpiConfig | None = None
     smbios: bool = True
     mptable: bool = False
+    pic: bool = False  # dual 8259 and 8254, for the MP table
     apic_ids: tuple[int, ...] = (0,)  # of all vCPUs, boot vCPU first
     reserved: tuple[
         tuple[int, int], ...
