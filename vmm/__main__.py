@@ -61,6 +61,7 @@ def _lean_boot() -> int:
     file = f"{here}/__pycache__/boot.{kind}.bundle"
     bundle = Bundle("vmm", here.rpartition("/")[0], file)
     sys.meta_path.insert(0, bundle)
+    bundle.run()
     code = main()
     signal(SIGINT, SIG_IGN)  # all is told: nothing is left that could be interrupted
     bundle.update()

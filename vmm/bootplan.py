@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from vmm import layout
-from vmm.boot import AcpiConfig, BootConfig, pci
+from vmm import layout, pciplan
+from vmm.boot import AcpiConfig, BootConfig
 from vmm.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmm.boot.image import Image
     from vmm.config import VmConfig
 
@@ -22,7 +24,7 @@ def default_command_line(config: VmConfig) -> str:
 def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
     """The boot request of a configuration. ACPI tells of exactly the devices that are there."""
     legacy = config.machine == "legacy"
-    bridge = pci.PciConfig(ram=config.mem, pic=legacy)
+    bus, reserved = _pci_bus(config) if pciplan.has_bus(config) else ({}, ())
     acpi = AcpiConfig(
         reduced=not legacy,
         apic_ids=apic_ids,
@@ -33,9 +35,7 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         hpet=legacy,
         xen=config.xen,
         pic=legacy,
-        aml=(pci.build(bridge),),
-        hotplug=pci.HOTPLUG,
-        tables=(pci.mcfg(),),
+        **bus,
     )
     return BootConfig(
         kernel=config.kernel,
@@ -48,8 +48,17 @@ def boot_config(config: VmConfig, apic_ids: tuple[int, ...]) -> BootConfig:
         mptable=True,
         pic=legacy,
         apic_ids=apic_ids,
-        reserved=((layout.PCI_ECAM, layout.PCI_ECAM_SIZE), *(XEN if config.xen else ())),
+        reserved=(*reserved, *(XEN if config.xen else ())),
     )
+
+
+def _pci_bus(config: VmConfig) -> tuple[dict[str, Any], tuple[tuple[int, int], ...]]:
+    """What ACPI tells of the bus, and what the memory map reserves for it."""
+    from vmm.boot import pci
+
+    aml = pci.build(pci.PciConfig(ram=config.mem, pic=config.machine == "legacy"))
+    tables = {"aml": (aml,), "hotplug": pci.HOTPLUG, "tables": (pci.mcfg(),)}
+    return tables, ((layout.PCI_ECAM, layout.PCI_ECAM_SIZE),)
 
 
 def check_clock(config: VmConfig, image: Image) -> None:

@@ -6,8 +6,9 @@ own files of bytecode do, and a source that is no longer the same is imported th
 was imported so is in the bundle from the next start on. Whoever cannot write beside the sources
 goes without.
 
-What the first start imported is read as one, names that modules share only once. What later ones
-add stays packed until somebody wants it.
+What the first start imported is read as one, names that modules share only once, and run at once,
+each module after those that it imports: Python's own way of importing costs as much as what the
+modules do. What later starts add stays packed until somebody wants it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,24 @@ class Bundle:
         self._package, self._folder, self._path = package, folder, path
         self._entries = _read(path)
         self._earlier = frozenset(sys.modules)
+
+    def run(self) -> None:
+        """Imports what the first start did. One that fails, or has changed, ends it: whoever wants
+        that module or a later one imports it, and gets the error."""
+        for name, (_below, _package, _stamp, code) in self._entries.items():
+            above, _, own = name.rpartition(".")
+            if name in sys.modules or above not in sys.modules or isinstance(code, bytes):
+                continue  # a package that imports its own modules does so when its turn comes
+            spec = self.find_spec(name)
+            if spec is None:
+                return
+            module = sys.modules[name] = _module(spec)
+            try:
+                self.exec_module(module)
+            except BaseException:
+                del sys.modules[name]
+                return
+            setattr(sys.modules[above], own, module)
 
     def find_spec(
         self, name: str, _path: Sequence[str] | None = None, _target: object = None
@@ -76,7 +95,40 @@ class Bundle:
         if added and self._entries:
             added = {name: (*entry[:3], dumps(entry[3])) for name, entry in added.items()}
         if added:
-            _write(self._path, self._entries | added)
+            _write(self._path, self._entries | (added if self._entries else _in_order(added)))
+
+
+def _module(spec: ModuleSpec) -> ModuleType:
+    """As importlib would make it."""
+    module = type(sys)(spec.name)
+    module.__spec__, module.__loader__, module.__package__ = spec, spec.loader, spec.parent
+    if spec.submodule_search_locations is not None:
+        module.__path__ = spec.submodule_search_locations
+    return module
+
+
+def _in_order(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """The same, each after its package and those whose names it uses as it is imported."""
+    ordered: dict[str, Entry] = {}
+    begun: set[str] = set()
+
+    def add(name: str) -> None:
+        if name in begun or name not in entries:
+            return
+        begun.add(name)
+        add(name.rpartition(".")[0])
+        code = entries[name][3]
+        used = () if isinstance(code, bytes) else code.co_names
+        for package in used:  # "import a.b" names a.b, "from a import b" both a and b
+            add(package)
+            if package in entries and entries[package][1]:
+                for module in used:
+                    add(f"{package}.{module}")
+        ordered[name] = entries[name]
+
+    for name in entries:
+        add(name)
+    return ordered
 
 
 def _entry(module: ModuleType, folder: str) -> Entry | None:

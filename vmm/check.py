@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmm import layout
+from vmm import layout, pciplan
 from vmm.consoleconfig import host_end
 from vmm.texts import twice, write_size
 
@@ -92,6 +92,8 @@ def _check_cpus(config: VmConfig, problems: list[str]) -> None:
 def _check_pci(config: VmConfig, problems: list[str]) -> None:
     if not 1 <= config.io_threads <= IO_THREADS_MAX:
         problems.append(f"--io-threads is {config.io_threads}; it must be 1 to {IO_THREADS_MAX}")
+    if config.pci == "off" and pciplan.occupied(config):
+        problems.append("--pci off leaves no bus for this machine's devices; leave one out")
     if config.devices or config.disks or config.nets:
         from vmm.kinds import device_problems
 

@@ -56,6 +56,7 @@ class VmConfig(Record):
     disks: tuple[DeviceConfig, ...] = ()  # behind them
     nets: tuple[DeviceConfig, ...] = ()  # virtio-net, behind those
     rng: bool = False
+    pci: str = "auto"
     io_threads: int = 1
     reboot: str = "reset"
     timeout: float | None = None

@@ -259,6 +259,8 @@ class Hardware:
     def pci_functions(self) -> list[PciFunction]:
         """What is on the PCI bus, in the order of its addresses."""
         root: Any = self.device("pci")
+        if root is None:
+            return []
         return [function for _devfn, function in sorted(root.functions.items())]
 
     def device(self, name: str) -> Device | None:

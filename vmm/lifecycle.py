@@ -206,7 +206,7 @@ class Lifecycle:
     def _leave_at_reset(self) -> None:
         """Devices that the guest was asked for: the next life begins without them."""
         registers: Any = self.hardware.device("pci-hotplug")
-        if registers.asked:
+        if registers is not None and registers.asked:
             self._take_out(set(registers.asked))
 
     def _take_out(self, slots: set[int]) -> None:

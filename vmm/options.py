@@ -132,6 +132,9 @@ BOOT_OPTIONS: tuple[Option, ...] = (
          "Add a named port to the virtio console: /dev/virtio-ports/NAME in the guest. Ends are "
          "those of --console; nr= numbers it, console makes it an hvcN, device= picks the device.",
          name="ports", repeat=True),
+    _row(DEVICES, "--pci", "choice", "auto|on|off", "auto",
+         "A PCI bus; auto: if anything is on it or may come (--state-dir), with --machine legacy "
+         "and with --xen."),
     _row(DEVICES, "--device", "device", "NAME[,KEY=VALUE...]", "",
          "Add a PCI device; id= names it, addr=SLOT[.FUNCTION] places it.",
          name="devices", repeat=True),

@@ -111,7 +111,12 @@ def remove(hardware: Hardware, chosen: set[int]) -> list[dict[str, object]]:
 
 
 def _root(hardware: Hardware) -> Any:
-    return hardware.device("pci")
+    root = hardware.device("pci")
+    if root is None:
+        raise StateError(
+            "This machine has no PCI bus, where devices come and go; give it one with --pci on"
+        )
+    return root
 
 
 def _registers(hardware: Hardware) -> Any:

@@ -18,7 +18,7 @@ from vmm.record import replace
 def dump(wanted: str) -> str:
     """All registers of a machine's bus with one such device, non-zero ones only."""
     devices = [wanted] if wanted else []
-    with PciRig(consoles=["null"], devices=devices) as rig:
+    with PciRig(consoles=["null"], devices=devices, pci="on") as rig:
         rig.root.close()  # the platform brings its own
         memory = GuestMemory(MIB)
         platform = build_platform(replace(rig.context, memory=memory))

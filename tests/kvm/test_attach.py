@@ -32,9 +32,10 @@ def built() -> None:
 
 
 def config(tmp_path: Path, **settings: Any) -> VmConfig:
-    """A guest that does nothing, for ever."""
+    """A guest that does nothing, for ever; devices may come."""
     image = tmp_path / "image"
     image.write_bytes(FOREVER.ljust(510, b"\x90") + b"\x55\xaa")
+    settings = {"pci": "on"} | settings
     return VmConfig.of(kernel=str(image), mem=16 << 20, consoles=["null"], **settings)
 
 
@@ -69,7 +70,7 @@ class Events:
 @pytest.mark.parametrize("machine", ["default", "legacy"])
 def test_a_hundred_devices_come_and_go(machine: str, tmp_path: Path) -> None:
     output = tmp_path / "console"
-    settings = GUEST.settings("kernel", tmp_path) | {"machine": machine}
+    settings = GUEST.settings("kernel", tmp_path) | {"machine": machine, "pci": "on"}
     with Machine(VmConfig.of(consoles=[f"file:{output}"], **settings)) as vm:
         events = Events(vm)
         vm.start()
@@ -225,3 +226,11 @@ def test_devices_come_to_rest_at_the_same_time(
         machine.stop()
         machine.wait(PATIENCE)
     assert done == ["ask_halt a", "ask_halt b", "halt a", "halt b"]
+
+
+@pytest.mark.parametrize("verb", ["attach_device", "detach_device"])
+def test_a_machine_without_a_bus_says_so(verb: str, tmp_path: Path) -> None:
+    with Machine(config(tmp_path, pci="auto")) as machine:
+        with pytest.raises(StateError, match="no PCI bus"):
+            getattr(machine, verb)("pci-testdev")
+        assert machine.hardware.pci_functions() == []

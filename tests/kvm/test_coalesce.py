@@ -131,7 +131,8 @@ def write_long(port: int, value: int, count: int = 1) -> bytes:
 def test_pci_addresses_are_queued_and_the_data_is_that_of_the_last(tmp_path: Path) -> None:
     addresses = write_long(PCI_ADDRESS, 0x8000_F800, count=50)
     vendor = b"".join(echo(PCI_DATA + n, DEBUGCON) for n in range(2))
-    run = Run(addresses + write_long(PCI_ADDRESS, 0x8000_0000) + vendor + END, tmp_path)
+    program = addresses + write_long(PCI_ADDRESS, 0x8000_0000) + vendor + END
+    run = Run(program, tmp_path, pci="on")
 
     assert run.to_its_end() == b"\x36\x1b"
     assert run.coalesced >= 50

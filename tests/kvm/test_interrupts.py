@@ -21,7 +21,8 @@ SERVED = 203  # by the pin: 200 in the storm, 3 one by one
 def test_every_interrupt_arrives(irqchip: str, tmp_path: Path) -> None:
     guests.build()
     output = tmp_path / "console"
-    config = VmConfig.of(consoles=[f"file:{output}"], **GUEST.settings(irqchip, tmp_path))
+    settings = GUEST.settings(irqchip, tmp_path)
+    config = VmConfig.of(consoles=[f"file:{output}"], pci="on", **settings)
 
     with Machine(config) as machine:
         hardware = machine.hardware

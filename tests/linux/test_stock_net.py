@@ -186,7 +186,7 @@ CYCLES = 5
 @pytest.mark.parametrize("options", ["vhost=off", pytest.param("vhost=on,queues=2", marks=VHOST)])
 def test_card_comes_and_goes(tmp_path: Path, options: str) -> None:
     data = random.Random(2).randbytes(2 * MIB)
-    with Machine(config(tmp_path, COME_AND_GO)) as machine:
+    with Machine(config(tmp_path, COME_AND_GO, pci="on")) as machine:
         machine.start()
         for _ in range(CYCLES):
             machine.attach_device(

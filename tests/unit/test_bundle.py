@@ -45,6 +45,15 @@ class Started:
             self.forget()
         return modules
 
+    def run(self) -> list[str]:
+        """Which modules a start has before anybody imports one."""
+        importlib.import_module("parcel")
+        try:
+            Bundle("parcel", str(self.folder), str(self.file)).run()
+            return [name for name in sys.modules if name.startswith("parcel.")]
+        finally:
+            self.forget()
+
     def forget(self) -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == "parcel"]:
             del sys.modules[name]
@@ -224,3 +233,48 @@ def test_a_full_disk_leaves_nothing_unfinished(
     started.start("parcel.one")
 
     assert sorted(os.listdir(started.file.parent)) == before
+
+
+def test_modules_run_each_after_what_it_imports(started: Started) -> None:
+    started.write("low", "trail = ['low']\n")
+    started.write("high", "from parcel import low\nlow.trail.append('high')\n")
+    started.write("top", "import parcel.high\nfrom parcel.low import trail\ntrail.append('top')\n")
+    started.start("parcel.top", "parcel.one")
+
+    assert started.run() == ["parcel.low", "parcel.high", "parcel.top", "parcel.one"]
+
+
+def test_modules_that_run_are_as_if_they_were_imported(started: Started) -> None:
+    (started.package / "sub").mkdir()
+    started.write("sub/__init__", "from parcel.sub import inner\n")
+    started.write("sub/inner", "value = 3\n")
+    started.start("parcel.sub", "parcel.one")
+    importlib.import_module("parcel")
+    try:
+        Bundle("parcel", str(started.folder), str(started.file)).run()
+        package, one, sub, inner = (
+            sys.modules[name] for name in ("parcel", "parcel.one", "parcel.sub", "parcel.sub.inner")
+        )
+    finally:
+        started.forget()
+
+    assert (package.one, package.sub, sub.inner, inner.value) == (one, sub, inner, 3)
+    assert list(sub.__path__) == [str(started.package / "sub")]
+    assert (one.__package__, sub.__package__) == ("parcel", "parcel.sub")
+    assert one.__loader__ is one.__spec__.loader
+    assert one.__file__ == str(started.package / "one.py")
+
+
+def test_what_fails_or_has_changed_is_left_to_its_importer(started: Started) -> None:
+    started.write("two", "import sys\nif hasattr(sys, 'no_two'): raise RuntimeError\n")
+    started.write("three", "")
+    started.start("parcel.one", "parcel.two", "parcel.three")
+    sys.no_two = True  # type: ignore[attr-defined]
+    try:
+        assert started.run() == ["parcel.one"]
+    finally:
+        del sys.no_two  # type: ignore[attr-defined]
+
+    started.write("two", "changed = True\n")
+    assert started.run() == ["parcel.one"]
+    assert started.start("parcel.two")[0].changed

@@ -30,6 +30,7 @@ LEAN = {
     "vmm.errors",
     "vmm.layout",
     "vmm.options",
+    "vmm.pciplan",
     "vmm.record",
     "vmm.texts",
     "vmm.values",

@@ -9,6 +9,7 @@ from vmm.check import MEM_MAX, find_problems, host_address_bits
 from vmm.config import VmConfig, checked
 from vmm.consoleconfig import ConsoleConfig
 from vmm.errors import EXIT_USAGE, ConfigError
+from vmm.pciplan import has_bus
 from vmm.record import replace
 
 
@@ -157,3 +158,39 @@ def test_checked_returns_a_good_record_and_refuses_a_bad_one() -> None:
     assert checked(good) is good
     with pytest.raises(ConfigError, match="at least one vCPU"):
         checked(replace(good, cpus=0))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rng": True},
+        {"xen": True},
+        {"testdev": True},
+        {"devices": ["virtio-rng"]},
+        {"disks": ["/dev/null"]},
+        {"nets": ["tap"]},
+        {"ports": ["name=a,null"]},
+        {"consoles": ["virtio:null"]},
+    ],
+    ids=str,
+)
+def test_devices_without_a_bus_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="--pci off leaves no bus"):
+        VmConfig.of(kernel="-", pci="off", **options)
+
+    assert has_bus(VmConfig.of(kernel="-", **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [
+        ({}, False),
+        ({"pci": "on"}, True),
+        ({"state_dir": "/state"}, True),
+        ({"state_dir": "/state", "pci": "off"}, False),
+        ({"machine": "legacy"}, True),
+        ({"machine": "legacy", "pci": "off"}, False),
+    ],
+)
+def test_a_bus_is_there_where_it_is_of_use(options: dict[str, object], there: bool) -> None:
+    assert has_bus(VmConfig.of(kernel="-", **options)) == there

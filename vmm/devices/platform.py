@@ -5,14 +5,12 @@ Order and names are part of saved states: a new device gets a new name, an old o
 
 from __future__ import annotations
 
+from vmm import pciplan
 from vmm.closing import close_all
 from vmm.devices import ports
 from vmm.devices.acpi import AcpiRegisters, pm_timer
 from vmm.devices.uart import serial_ports
 from vmm.errors import VmmError
-from vmm.pci.bridge import host_bridge
-from vmm.pci.hotplug import HotplugRegisters
-from vmm.pci.root import PciRoot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +65,10 @@ def _devices(context: DeviceContext) -> Iterator[Device]:
 
         yield PcTestdev(context, debugcon)
         yield FwCfg(context)
-    yield from _pci(context, reset)
+    if pciplan.has_bus(config):
+        yield from _pci(context, reset)
+    else:
+        yield ports.empty_pci_ports(context, reset)
     if split:
         # Last: lines that move while a saved state is loaded must not count as new edges.
         pic = irqchip.pic_pair()
@@ -77,21 +78,22 @@ def _devices(context: DeviceContext) -> Iterator[Device]:
 
 def _pci(context: DeviceContext, reset: CDevice) -> Iterator[Device]:
     """The root bus and what is on it, each in its slot."""
+    from vmm.pci.bridge import host_bridge
+    from vmm.pci.hotplug import HotplugRegisters
+    from vmm.pci.root import PciRoot
+
     yield HotplugRegisters()
     root = PciRoot(context, reset)
     yield root
     bridge = host_bridge()
     yield bridge
     root.plug(bridge.function, 0)
-    config = context.config
-    virtio = config.ports or any(console.virtio for console in config.consoles)
-    asked = config.devices or config.disks or config.nets or config.rng or config.testdev
-    if not (asked or virtio or config.xen):
+    if not pciplan.occupied(context.config):
         return
     from vmm import kinds
     from vmm.pci import slots
 
-    wanted = kinds.wanted(config)
+    wanted = kinds.wanted(context.config)
     keep = [device.addr for device in wanted if device.addr]
     for device_config in kinds.with_names(wanted):
         device = slots.make(context, device_config)

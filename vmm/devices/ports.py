@@ -82,6 +82,18 @@ def reset_port(*, legacy: bool) -> CDevice:
     return CDevice("reset", lib.resetport_create(), claims, kind="resetport")
 
 
+def empty_pci_ports(context: DeviceContext, reset: CDevice) -> CDevice:
+    """What a machine without PCI has at 0xcf8: reset control, and a bus with nothing on it.
+
+    A stock kernel that finds the ports looks no further; without them it calls that an error.
+    """
+    at = ffi.addressof(reset.pointer, "dev")
+    zones = context.coalesce.pointer
+    pointer = lib.pci_root_create(at, lib.RESETPORT_CF9, ffi.NULL, zones)
+    claims: list[Claim] = [("pio", layout.PORT_PCI_ADDRESS, layout.PCI_PORTS_SIZE, lib.PCI_PORTS)]
+    return CDevice("pci-ports", pointer, claims, kind="pci_root")
+
+
 def pvpanic() -> CDevice:
     """The port on which a guest reports its own panic."""
     claims: list[Claim] = [("pio", layout.PORT_PVPANIC, 1, 0)]
