@@ -261,6 +261,7 @@ def test_modules_that_run_are_as_if_they_were_imported(started: Started) -> None
     assert (package.one, package.sub, sub.inner, inner.value) == (one, sub, inner, 3)
     assert list(sub.__path__) == [str(started.package / "sub")]
     assert (one.__package__, sub.__package__) == ("parcel", "parcel.sub")
+    assert one.__spec__ is not None
     assert one.__loader__ is one.__spec__.loader
     assert one.__file__ == str(started.package / "one.py")
 
