@@ -43,7 +43,8 @@ def test_an_empty_bus_has_its_host_bridge() -> None:
     golden.check("pci-none.txt", dump(""))
 
 
-@pytest.mark.parametrize("kind", [k.name for k in KINDS.values()])
+# A function of the host shows its own registers.
+@pytest.mark.parametrize("kind", [name for name in KINDS if name != "vfio"])
 def test_configuration_space(kind: str, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.write_bytes(bytes(512))
