@@ -39,6 +39,7 @@ class VmConfig(Record):
     ioapic_pins: int = 24
     xen: bool = False
     xen_backend: str = "auto"
+    xen_calls: str = "patch"
     xen_version: str = "4.17"
     testdev: bool = False
     debug_exit: bool = False

@@ -101,6 +101,9 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(SHAPE, "--xen-backend", "choice", "auto|kvm|userspace", "auto",
          "Who does the work of --xen: KVM (KVM_CAP_XEN_HVM), or this process with any KVM; auto "
          "takes KVM where it can."),
+    _row(SHAPE, "--xen-calls", "choice", "patch|breakpoint", "patch",
+         "How --xen-backend userspace makes hypercalls exit: by patching the kernel's two "
+         "instructions, or by hardware breakpoints, which leave its text as it is."),
     _row(SHAPE, "--xen-version", "text", "MAJOR.MINOR", "4.17",
          "Version of Xen that --xen shows; from 4.17 on each vCPU may have an upcall vector."),
     _row(SHAPE, "--testdev", "flag", "", "",

@@ -136,9 +136,10 @@ static int hypercall(struct vcpu *v, struct vcpu_event *ret)
 
 static bool is_breakpoint(struct vcpu *v)
 {
-	uint64_t site = xenus_vcpu_of(v)->site;
+	const uint64_t *site = xenus_vcpu_of(v)->site;
+	uint64_t at = v->run->debug.arch.pc;
 
-	return site && v->run->debug.arch.pc == site;
+	return at && (at == site[0] || at == site[1]);
 }
 
 static void get(struct vcpu *v, struct vcpu_hypercall *ret)
@@ -186,7 +187,7 @@ struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_d
 	x->bits = (struct evtchn){ .memory = memory, .dev = dev, .page = XENUS_NOWHERE };
 	x->clock = clock;
 	x->loop = loop;
-	x->gsi_fd = -1;
+	x->gsi_fd = x->lowered_fd = x->lowered_handle = -1;
 	int err = timer_init(&x->retry, clock, loop, retry, x);
 	for (; x->count < vcpus && !err; x->count++) {
 		struct xenus_vcpu *u = &x->vcpu[x->count];
@@ -206,6 +207,7 @@ struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_d
 
 void xenus_destroy(struct xenus *x)
 {
+	xenus_set_gsi(x, -1, -1);
 	for (uint32_t port = 0; port < EVTCHN_PORTS64; port++)
 		xenus_close_channel(x, port);
 	for (uint32_t i = 0; i < x->count; i++) {
@@ -230,9 +232,10 @@ void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v)
 	v->hypervisor_ops = &ops;
 }
 
-void xenus_set_site(struct xenus *x, uint32_t vcpu, uint64_t linear)
+void xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second)
 {
-	x->vcpu[vcpu].site = linear;
+	x->vcpu[vcpu].site[0] = first;
+	x->vcpu[vcpu].site[1] = second;
 }
 
 void xenus_counters(struct xenus *x, struct xenus_counters *ret)

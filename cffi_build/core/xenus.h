@@ -40,7 +40,7 @@ struct xenus_vcpu {
 	struct vcpu *v;
 	uint32_t index;
 	struct vcpu_hypercall call; // of the last exit
-	uint64_t site; // linear address of the instruction with the breakpoint; 0: none
+	uint64_t site[2]; // linear addresses of instructions with breakpoints; 0: none
 	// Guarded by the domain's lock.
 	uint64_t info; // vcpu_info
 	uint8_t vector; // 0: none
@@ -71,6 +71,9 @@ struct xenus {
 	uint32_t pollers;
 	int64_t patience; // ns until what is owed is tried again
 	int gsi_fd; // eventfd that raises the callback's GSI, -1 without one
+	atomic_bool update_flag; // of run state areas
+	bool gsi_up; // ... and no EOI came since
+	int lowered_fd, lowered_handle; // eventfd that tells of its EOI, in the loop
 	struct timer retry;
 	struct xenus_counters counters;
 	struct xenus_port port[EVTCHN_PORTS64];
@@ -95,10 +98,10 @@ void xenus_set_page(struct xenus *x, uint64_t page);
 void xenus_set_wide(struct xenus *x, bool wide);
 void xenus_set_info(struct xenus *x, uint32_t vcpu, uint64_t info);
 void xenus_set_vector(struct xenus *x, uint32_t vcpu, uint8_t vector);
-// An eventfd, the caller's, that raises the callback's GSI; -1: none.
-void xenus_set_gsi(struct xenus *x, int fd);
-// The callback's GSI was lowered by an EOI: raised again if the first vCPU has upcalls still.
-void xenus_gsi_lowered(struct xenus *x);
+// The callback's GSI: writing the eventfd `raise` raises it, an EOI lowers it and writes `lowered`;
+// it is raised again if the first vCPU has upcalls still. Both are the caller's, and open until
+// they are replaced; -1: none. 0 or -errno.
+int xenus_set_gsi(struct xenus *x, int raise, int lowered);
 // Ports below EVTCHN_PORTS64. An open one tells `vcpu`; what is sent to one that is connected makes
 // `target` pending, which tells `vcpu`; target 0: Python answers sends.
 void xenus_open(struct xenus *x, uint32_t port, uint32_t vcpu);
@@ -118,13 +121,16 @@ void xenus_tell(struct xenus *x, uint32_t vcpu);
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 
+// Whether a bit in run state areas tells that they are being written.
+void xenus_set_update_flag(struct xenus *x, bool on);
 // Own thread, or while the vCPU is parked. gpa: of the runstate area, or XENUS_NOWHERE.
 void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
 // The schedstat file of the vCPU's thread; `fd` is the domain's from here on.
 void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);
 // -ENODATA: the host does not say, or the vCPU has no thread yet.
 int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
-void xenus_set_site(struct xenus *x, uint32_t vcpu, uint64_t linear);
+// Debug exits at these linear addresses are hypercalls.
+void xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
 
 // Where the guest's hypercall instructions are: VMMCALL, and 16 or 32 bytes on VMCALL, each
 // followed by a return or a jump. The offset of the first, and the distance to the second, or

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Back-ends at the other end of a port: an eventfd each way, as KVM would connect them.
+// What is told by eventfds: back-ends at the other end of a port, one each way, and the callback's
+// GSI.
 #include "xenus_impl.h"
 
 #include <stdlib.h>
@@ -69,4 +70,29 @@ void xenus_close_channel(struct xenus *x, uint32_t port)
 		return;
 	loop_remove(x->loop, c->handle);
 	free(c);
+}
+
+static void lowered(void *opaque, uint32_t events)
+{
+	struct xenus *x = opaque;
+	uint64_t count;
+
+	(void)events;
+	if (read(x->lowered_fd, &count, sizeof(count)) > 0)
+		xenus_gsi_lowered(x);
+}
+
+int xenus_set_gsi(struct xenus *x, int raise, int lowered_fd)
+{
+	if (x->lowered_handle >= 0)
+		loop_remove(x->loop, x->lowered_handle);
+	x->lowered_fd = lowered_fd;
+	x->lowered_handle =
+		lowered_fd < 0 ? -1 : loop_add(x->loop, lowered_fd, EPOLLIN, lowered, x);
+	int err = lowered_fd < 0 || x->lowered_handle >= 0 ? 0 : x->lowered_handle;
+
+	LOCKED(&x->lock);
+	x->gsi_fd = err ? -1 : raise;
+	x->gsi_up = false;
+	return err;
 }

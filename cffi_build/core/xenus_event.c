@@ -61,7 +61,8 @@ void xenus_raise(struct xenus_vcpu *u)
 			x->counters.upcalls++;
 		else
 			owe(u);
-	} else if (!u->index && x->gsi_fd >= 0) {
+	} else if (!u->index && x->gsi_fd >= 0 && !x->gsi_up) {
+		x->gsi_up = true;
 		ssize_t n = write(x->gsi_fd, &one, sizeof(one));
 		(void)n; // full: it is up already
 		x->counters.asserted++;
@@ -147,7 +148,8 @@ void xenus_gsi_lowered(struct xenus *x)
 {
 	LOCKED(&x->lock);
 	uint8_t *info = info_of(&x->vcpu[0]);
-	if (x->gsi_fd >= 0 && info && __atomic_load_n(info + INFO_PENDING, __ATOMIC_ACQUIRE))
+	x->gsi_up = false;
+	if (info && __atomic_load_n(info + INFO_PENDING, __ATOMIC_ACQUIRE))
 		xenus_raise(&x->vcpu[0]);
 }
 
@@ -214,12 +216,6 @@ void xenus_set_vector(struct xenus *x, uint32_t vcpu, uint8_t vector)
 {
 	LOCKED(&x->lock);
 	x->vcpu[vcpu].vector = vector;
-}
-
-void xenus_set_gsi(struct xenus *x, int fd)
-{
-	LOCKED(&x->lock);
-	x->gsi_fd = fd;
 }
 
 void xenus_open(struct xenus *x, uint32_t port, uint32_t tells)

@@ -52,6 +52,8 @@ int64_t xenus_op_poll(struct xenus_vcpu *u);
 int64_t xenus_op_vcpu(struct xenus_vcpu *u);
 int64_t xenus_op_set_timer(struct xenus_vcpu *u);
 
+// The guest's EOI has lowered the callback's GSI.
+void xenus_gsi_lowered(struct xenus *x);
 void xenus_timer_fired(void *opaque);
 void xenus_poll_timed_out(void *opaque);
 // Own thread: now and then writes the run state where the guest wants it.

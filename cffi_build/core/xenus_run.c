@@ -50,14 +50,17 @@ static void put(struct xenus_vcpu *u, uint64_t gpa, const void *from, uint64_t l
 	gmem_write(u->x->bits.memory, u->x->bits.dev, gpa, from, length);
 }
 
-// struct vcpu_runstate_info; its entry time carries a flag while the rest is being written.
+// struct vcpu_runstate_info; its entry time carries a flag while the rest is being written, if the
+// guest has asked for that.
 static void write_area(struct xenus_vcpu *u, uint64_t now, const uint64_t times[STATES])
 {
 	bool wide = u->x->bits.wide;
 	uint64_t entry = u->runstate + (wide ? 8 : 4), busy = now | RUNSTATE_UPDATE;
+	bool flagged = atomic_load(&u->x->update_flag);
 	uint32_t state = RUNNING;
 
-	put(u, entry, &busy, sizeof(busy));
+	if (flagged)
+		put(u, entry, &busy, sizeof(busy));
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	put(u, u->runstate, &state, sizeof(state));
 	put(u, entry + 8, times, STATES * sizeof(times[0]));
@@ -78,6 +81,11 @@ void xenus_note_runstate(struct xenus_vcpu *u)
 	uint64_t now = xenus_now(u->x);
 	if (look(u, now, times))
 		write_area(u, now, times);
+}
+
+void xenus_set_update_flag(struct xenus *x, bool on)
+{
+	atomic_store(&x->update_flag, on);
 }
 
 void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa)

@@ -180,13 +180,9 @@ void switches(void)
 
 	check_equal(hypercall(VCPU_OP, 5, 0, (u64)&pointer), 0);
 	check_equal(READ_ONCE(area.entry) >> 63, 0);
-	if (by_hand) {
-		CHECK_ERROR(hypercall(VM_ASSIST, 0, 5, 0), EINVAL); /* not kept, so not there */
-	} else {
-		check_equal(hypercall(VM_ASSIST, 0, 5, 0), 0);
-		check_equal(hypercall(VM_ASSIST, 1, 5, 0), 0);
-		CHECK_ERROR(hypercall(VM_ASSIST, 2, 5, 0), ENOSYS);
-	}
+	check_equal(hypercall(VM_ASSIST, 0, 5, 0), 0);
+	check_equal(hypercall(VM_ASSIST, 1, 5, 0), 0);
+	CHECK_ERROR(hypercall(VM_ASSIST, 2, 5, 0), ENOSYS);
 	CHECK_ERROR(hypercall(VM_ASSIST, 0, 4, 0), EINVAL);
 	CHECK_ERROR(hypercall(VM_ASSIST, 0, ~0u, 0), EINVAL);
 	pointer = NULL;

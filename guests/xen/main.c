@@ -106,9 +106,12 @@ static void shared_info(void)
 
 	pages[0][0x123] = 0xaa;
 	check_equal(map_shared(pages[0]), 0);
+	check_equal(shared->mask[63], ~0ull); /* every port is masked at first */
 	check_equal(pages[0][0x123], 0); /* it is Xen's page now */
 	check(shared->wc_sec > 1600000000 || shared->wc_sec_hi);
 	time = &shared->vcpu[0].time;
+	if (by_hand)
+		check(READ_ONCE(time->mul)); /* from the first moment on */
 	check(WAIT_FOR(READ_ONCE(time->mul), 1000)); /* its own clock, with nothing registered */
 	check_equal(time->version & 1, 0);
 	before = READ_ONCE(time->system_time);
@@ -205,6 +208,7 @@ const struct test tests[] = {
 	{ "platform", platform },
 	{ "ports", ports },
 	{ "all-ports", all_ports },
+	{ "wire", wire },
 	{ "ipi-self", ipi_self },
 	{ "masked", masked },
 	{ "vcpu-vector", vcpu_vector },
@@ -212,6 +216,8 @@ const struct test tests[] = {
 	{ "timer", timer },
 	{ "poll", poll },
 	{ "remap", remap },
+	{ "two-pages", two_pages },
+	{ "apic-off", apic_off },
 	{ "refused", refused },
 	{ "multicall", multicall },
 	{ "balloon", balloon },
@@ -223,6 +229,7 @@ const struct test tests[] = {
 	{ "blocked", blocked },
 	{ "watchdog", watchdog },
 	{ "ipi-other", ipi_other },
+	{ "second-clock", second_clock },
 	{ "at-once", at_once },
 	{ "moves-while-polled", moves_while_polled },
 	{ "up-and-down", up_and_down },

@@ -19,12 +19,11 @@ void params(void)
 {
 	u64 value = 7;
 
-	check_equal(hvm_param(1, 1, &value), 0); /* STORE_PFN: there is no store */
-	check_equal(value, 0);
-	value = 7;
-	check_equal(hvm_param(1, 2, &value), 0); /* STORE_EVTCHN */
-	check_equal(value, 0);
-	check_equal(hvm_param(1, 18, &value), 0); /* CONSOLE_EVTCHN */
+	check_equal(hvm_param(1, 1, &value), 0); /* STORE_PFN */
+	check_equal(value, 0xfeff8);
+	check_equal(hvm_param(1, 2, &value), 0); /* STORE_EVTCHN: the first port that was made */
+	check_equal(value, 1);
+	check_equal(hvm_param(1, 18, &value), 0); /* CONSOLE_EVTCHN: there is no console */
 	check_equal(value, 0);
 	CHECK_ERROR(hvm_param(0, 1, &value), EPERM);
 	CHECK_ERROR(hvm_param(0, 12, &value), EPERM); /* IDENT_PT */
@@ -38,7 +37,11 @@ void params(void)
 	check_equal(value, 0x1234);
 	value = 2ull << 56 | 15; /* a vector that is an exception's */
 	CHECK_ERROR(hvm_param(0, 0, &value), EINVAL);
-	value = 10; /* a wire, and no vector */
+	value = by_hand ? 200 : 10; /* a wire, and no vector; or one that is not there */
+	CHECK_ERROR(hvm_param(0, 0, &value), EINVAL);
+	value = 3ull << 56; /* no way to be told */
+	CHECK_ERROR(hvm_param(0, 0, &value), EINVAL);
+	value = 1ull << 56 | 1 << 16; /* the wire of a device on another bus */
 	CHECK_ERROR(hvm_param(0, 0, &value), EINVAL);
 }
 

@@ -18,7 +18,7 @@ static void worker(void)
 	}
 }
 
-static void second_begin(void (*todo)(void))
+void second_begin(void (*todo)(void))
 {
 	static bool started;
 
@@ -28,7 +28,7 @@ static void second_begin(void (*todo)(void))
 	started = true;
 }
 
-static void second_end(void)
+void second_end(void)
 {
 	check(WAIT_FOR(!READ_ONCE(job), 3 * SLOW_MS));
 }

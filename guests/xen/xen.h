@@ -82,6 +82,11 @@ static inline long evtchn_op(u32 op, const void *argument)
 	return hypercall(EVENT_CHANNEL_OP, op, (u64)argument, 0);
 }
 
+static inline bool set(const u64 *bits, u32 port)
+{
+	return READ_ONCE(bits[port / 64]) >> port % 64 & 1;
+}
+
 /* events.c */
 void ports(void);
 void all_ports(void);
@@ -93,7 +98,10 @@ void timer(void);
 void poll(void);
 void remap(void);
 extern u32 others; /* upcalls of the second CPU */
+extern u32 upcalls; /* of this one; came() clears it */
+void take(struct vcpu_info *info); /* what a kernel does in an upcall */
 u32 bind_ipi(u32 vcpu);
+u32 came(u32 wanted, u32 ms); /* upcalls of this CPU, given time for one */
 void close_port(u32 port);
 void use_vector(u32 vcpu, u8 vector);
 /* second.c */
@@ -101,7 +109,6 @@ void ipi_other(void);
 void at_once(void);
 void moves_while_polled(void);
 void up_and_down(void);
-u32 came(u32 wanted, u32 ms);
 /* calls.c */
 void multicall(void);
 void balloon(void);
@@ -112,6 +119,13 @@ void denied(void);
 void timers(void);
 void blocked(void);
 void watchdog(void);
+void second_begin(void (*todo)(void));
+void second_end(void);
+/* traps.c */
+void two_pages(void);
+void wire(void);
+void apic_off(void);
+void second_clock(void);
 /* refused.c */
 void refused(void);
 void params(void);

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.linux.stock import Boot, boot
+from tests.linux.running import running
+from tests.linux.stock import TIMEOUT, Boot, boot
 from tests.linux.test_stock_xen import SCRIPT
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel")
@@ -27,6 +29,8 @@ def upcalls(run: Boot) -> list[int]:
         (1, ("--kaslr",), "MSR"),
         (2, (), "image"),
         (2, ("--kaslr", "--irqchip", "split"), "MSR"),
+        (1, ("--kaslr", "--xen-calls", "breakpoint"), "breakpoint"),
+        (2, ("--kaslr", "--xen-calls", "breakpoint"), "breakpoint"),
     ],
 )
 def test_stock_kernel_runs_without_kvm_xen(
@@ -51,3 +55,45 @@ def test_stock_kernel_runs_without_kvm_xen(
     assert cpus == 1 or counters["send"] > 0
     assert counters["set_timer"] > 100
     assert counters["found by " + found_by] == 1
+
+
+OFF_AND_ON = "\n".join(
+    (
+        "echo 0 > /sys/devices/system/cpu/cpu1/online",
+        "echo 1 > /sys/devices/system/cpu/cpu1/online",
+        "told() { awk '/HYP:/ { print $3 }' /proc/interrupts; }",
+        "before=`told`",
+        "sleep 1",
+        "echo more=$((`told` - before))",
+        "echo cpus=`grep -c ^processor /proc/cpuinfo`",
+        "echo clock=`cat /sys/devices/system/clocksource/clocksource0/current_clocksource`",
+        "dmesg -r | grep '^<[0-3]>'",
+    )
+)
+
+
+@pytest.mark.parametrize("calls", ["patch", "breakpoint"])
+def test_vcpu_that_comes_back_has_its_clock(calls: str, tmp_path: Path) -> None:
+    """INIT takes it away; a vCPU whose clock stands at 0 has its timer go off without end."""
+    shape = ["--xen", "--xen-backend", "userspace", "--xen-calls", calls, "--cpus", "2"]
+
+    run = boot(tmp_path, [*shape, "--kaslr"], script=OFF_AND_ON, append="loglevel=4")
+
+    answers = run.answers()
+    assert run.code == 0, run.console[-3000:] + run.stderr
+    assert answers["cpus"] == "2"
+    assert answers["clock"] == "xen"
+    assert 0 <= int(answers["more"]) < 2000
+    assert [line for line in run.console.splitlines() if re.match(r"<[0-3]>", line)] == []
+
+
+def test_a_reboot_finds_the_next_kernel(tmp_path: Path) -> None:
+    options = ("--cpus", "2", "--xen", "--xen-backend", "userspace", "--kaslr")
+    with running(tmp_path, "/bin/busybox reboot -f", options) as guest:
+        guest.wait_for("guest ready", times=2)
+        info = guest.ask("info")[0]
+        guest.process.send_signal(signal.SIGTERM)
+        code = guest.process.wait(TIMEOUT)
+
+    assert info["resets"] >= 1
+    assert code == 130

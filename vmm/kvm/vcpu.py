@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from vmm.kvm.cpuid import CpuidEntry
 
+DR7_GLOBAL = 2  # of debug register 0: it is on
+
 
 class KvmVcpu:
     """One method per ioctl; structures are cffi ones with the uapi's field names."""
@@ -144,8 +146,13 @@ class KvmVcpu:
         sregs.cr4 ^= CR4_PGE
         self.set_sregs(sregs)
 
-    def set_guest_debug(self, control: int) -> None:
-        self._set("KVM_SET_GUEST_DEBUG", ffi.new("struct kvm_guest_debug *", {"control": control}))
+    def set_guest_debug(self, control: int, breakpoints: Sequence[int] = ()) -> None:
+        """breakpoints: linear addresses of up to four instructions, with KVM_GUESTDBG_USE_HW_BP."""
+        debug = ffi.new("struct kvm_guest_debug *", {"control": control})
+        for number, address in enumerate(breakpoints):
+            debug.arch.debugreg[number] = address
+            debug.arch.debugreg[7] |= DR7_GLOBAL << 2 * number
+        self._set("KVM_SET_GUEST_DEBUG", debug)
 
     def xen_set_attr(self, attr: Any) -> None:
         self._set("KVM_XEN_VCPU_SET_ATTR", attr)

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
         def set_update_flag(self, on: bool) -> None:
             """A bit in run state areas tells that they are being written."""
 
+        def set_callback_gsi(self, gsi: int | None) -> None:
+            """The line that tells the first vCPU while it has no vector; `None`: none."""
+
         def now(self) -> int:
             """The domain's system time in nanoseconds."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
+from vmm import layout
 from vmm.xen import abi
 from vmm.xen.abi import XenError
 from vmm.xen.memoryop import check_domain
@@ -59,19 +60,31 @@ def _check_value(index: int, value: int) -> None:
 def _set_callback(domain: XenDomain, value: int) -> None:
     """How vCPUs without a vector of their own are told of events.
 
-    By a wire (an interrupt pin or a PCI pin) they cannot be told here: EINVAL, unless the boot vCPU
+    By a wire, an interrupt pin or a PCI pin, only the boot vCPU can be told, and it is not while it
     has its own vector, which comes first in Xen too.
     """
+    domain.backend.set_callback_gsi(None)
     if value >> 56 == abi.CALLBACK_VIA_VECTOR:
         vector = value & 0xFF
         if vector < abi.MIN_VECTOR:
             raise XenError(abi.EINVAL)
-    elif value and not domain.vcpus[0].vector:
-        raise XenError(abi.EINVAL)
     else:
         vector = 0
+        if value and not domain.vcpus[0].vector:
+            domain.backend.set_callback_gsi(_callback_gsi(value))
     domain.vector = vector
     domain.follow_vectors()
+
+
+def _callback_gsi(value: int) -> int:
+    """Of a wire; EINVAL for what is none."""
+    kind = value >> 56
+    if kind == abi.CALLBACK_VIA_GSI:
+        return value & (1 << 56) - 1
+    slot, pin = value >> 11 & 0x1F, value & 3
+    if kind != abi.CALLBACK_VIA_PCI_INTX or value >> 16 & (1 << 40) - 1:
+        raise XenError(abi.EINVAL)  # another bus than the only one
+    return layout.GSI_PCI_INTX[(slot + pin) % 4]
 
 
 def get_param(domain: XenDomain, call: Call) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmm.errors import HostError, KvmError
 from vmm.native import ffi, lib
 from vmm.xen import abi
+from vmm.xen.abi import XenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class KvmXen:
     def set_update_flag(self, on: bool) -> None:
         """A bit in run state areas tells that they are being written."""
         self._set(lib.KVM_XEN_ATTR_TYPE_RUNSTATE_UPDATE_FLAG, runstate_update_flag=on)
+
+    def set_callback_gsi(self, gsi: int | None) -> None:
+        """KVM does not lower a line when the guest has taken its events."""
+        if gsi is not None:
+            raise XenError(abi.EINVAL)
 
     # --- event channels
 

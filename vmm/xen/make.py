@@ -54,4 +54,5 @@ def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> B
     from vmm.xen.userxen import NEEDED, UserXen, check_caps
 
     check_caps({name: vm.check_extension(name) for name in NEEDED})
-    return UserXen(vm, context, version)
+    breakpoints = context.config.xen_calls == "breakpoint"
+    return UserXen(vm, context, version, breakpoints=breakpoints)

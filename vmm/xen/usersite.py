@@ -12,6 +12,7 @@ from __future__ import annotations
 from struct import pack
 
 from vmm import log
+from vmm.errors import HostError
 from vmm.native import ffi, lib
 from vmm.xen import abi
 
@@ -40,6 +41,11 @@ class Interception:
         self.how = ""  # by what the place was found
         self.linear: tuple[int, int] | None = None  # of VMMCALL and VMCALL, for breakpoints
         self._exits = bool(vm.check_extension("KVM_CAP_X86_MSR_FILTER"))
+        if breakpoints and not self._exits:
+            raise HostError(
+                "KVM here lacks KVM_CAP_X86_MSR_FILTER, which --xen-calls breakpoint needs; "
+                "use --xen-calls patch"
+            )
         if self._exits:
             vm.enable_cap("KVM_CAP_X86_USER_SPACE_MSR", lib.KVM_MSR_EXIT_REASON_FILTER)
 
@@ -77,6 +83,7 @@ class Interception:
         if not self.breakpoints:
             self._patch(found, "MSR")
             return True
+        # A kernel that is to move to the high half has yet to do so: looked at again there.
         self.how = "breakpoint"
         self.linear = (rip + found[0] - at, rip + found[1] - at)
         if rip >= HIGH_HALF:

@@ -66,11 +66,12 @@ class UserXen:
         self, vm: Vm, context: DeviceContext, version: int, *, breakpoints: bool = False
     ) -> None:
         self.features = abi.FEATURES
-        self.has_update_flag = False
+        self.has_update_flag = True
         if version < abi.VERSION_UPCALL_VECTOR:
             self.features &= ~XENFEAT_hvm_callback_vector
         memory, core = context.memory, context.core
-        self._vm = vm
+        self._vm, self._router = vm, context.router
+        self._line: tuple[int, int, int] | None = None  # the callback's GSI, its two eventfds
         self._memory = memory.accessor("xen events")
         self._vcpus: list[KvmVcpu] = []
         self._infos: dict[int, int | None] = {}  # vcpu_info of each
@@ -95,13 +96,19 @@ class UserXen:
             self._pio.release(lib.XENUS_PORT, 1)
             self._pio.quiesce()
             self._pio = None
+        self.set_callback_gsi(None)
         ffi.release(self._x)
 
     def reset(self) -> None:
+        self.set_callback_gsi(None)
+        self.set_update_flag(False)
         self.set_shared_info(None)
         self.set_wide(False)
         for port in sorted(self._open):
             self.closed(port)
+        for index, vcpu in enumerate(self._vcpus if self.site.linear is not None else ()):
+            vcpu.set_guest_debug(0)
+            lib.xenus_set_sites(self._x, index, 0, 0)
         self.site.arm()
 
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
@@ -153,7 +160,25 @@ class UserXen:
         """Nothing: it is not offered, and vCPUs without a vector of their own hear nothing."""
 
     def set_update_flag(self, on: bool) -> None:
-        """Nothing: it is not offered."""
+        lib.xenus_set_update_flag(self._x, on)
+
+    def set_callback_gsi(self, gsi: int | None) -> None:
+        """A line of KVM's interrupt chips, up until the guest's EOI, and again if events wait."""
+        old, self._line = self._line, None
+        if old is not None:
+            lib.xenus_set_gsi(self._x, -1, -1)
+            self._router.detach(old[0], old[1])
+            os.close(old[1])
+            os.close(old[2])
+        if gsi is None:
+            return
+        if self._router.split or gsi >= self._router.pins:
+            raise XenError(abi.EINVAL)
+        raised, lowered = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
+        self._router.attach_level(gsi, raised, lowered)
+        self._line = gsi, raised, lowered
+        check(lib.xenus_set_gsi(self._x, raised, lowered), "xenus_set_gsi", f"GSI {gsi}")
+        lib.xenus_tell(self._x, 0)
 
     def now(self) -> int:
         return int(self._vm.get_clock().clock)
@@ -260,10 +285,18 @@ class UserXen:
         self._set_breakpoints(index)
 
     def _set_breakpoints(self, index: int) -> None:
-        """The one that the processor has; KVM rewrites the other vendor's instruction."""
+        """Nothing while the place is not known: what runs then makes no calls yet."""
+        if self.site.linear is None:
+            return
+        control = lib.KVM_GUESTDBG_ENABLE | lib.KVM_GUESTDBG_USE_HW_BP
+        self._vcpus[index].set_guest_debug(control, self.site.linear)
+        lib.xenus_set_sites(self._x, index, *self.site.linear)
 
     def vcpu_msr_written(self, vcpu: KvmVcpu, index: int, value: int) -> bool:
         if index == abi.HYPERCALL_MSR:
             self.site.fill_page(value)
             return True
-        return self.site.written(vcpu, index, value)
+        if not self.site.written(vcpu, index, value):
+            return False
+        self._set_breakpoints(self._vcpus.index(vcpu))
+        return True
