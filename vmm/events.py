@@ -112,6 +112,8 @@ class EventDecoder:
             machine.mail.post(outcome("panic", seen="Xen hypercall"))
         elif reason == abi.SHUTDOWN_watchdog:
             self.watchdog_ended()
+        elif reason == abi.SHUTDOWN_soft_reset:
+            self._ask(lambda: machine.soft_reset(vcpu.id))
         elif reason == abi.SHUTDOWN_reboot:
             self._ask(machine.guest_reset)
         else:

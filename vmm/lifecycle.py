@@ -147,6 +147,20 @@ class Lifecycle:
                 self.gate.release(vcpu_id)
                 self.gate.open()
 
+    def soft_reset(self, vcpu_id: int) -> None:
+        """A Xen domain begins anew around a guest that runs on: a kernel that starts another.
+
+        vcpu_id: which vCPU asked and is held for it.
+        """
+        assert self.hardware.xen is not None
+        with self.moving:
+            self.gate.close(self._kick_all)
+            try:
+                self.hardware.xen.soft_reset()
+            finally:
+                self.gate.release(vcpu_id)
+                self.gate.open()
+
     @property
     def ports(self) -> Ports:
         """The ports of virtio consoles."""

@@ -108,6 +108,7 @@ static void shared_info(void)
 	check_equal(map_shared(pages[0]), 0);
 	check_equal(shared->mask[63], ~0ull); /* every port is masked at first */
 	check_equal(pages[0][0x123], 0); /* it is Xen's page now */
+	check_equal(shared->mask[63], ~0ull); /* every port is masked at first */
 	check(shared->wc_sec > 1600000000 || shared->wc_sec_hi);
 	time = &shared->vcpu[0].time;
 	if (by_hand)
@@ -158,6 +159,32 @@ static void runstate(void)
 	check_equal(hypercall(VCPU_OP, 5, 0, (u64)&pointer), 0);
 }
 
+/* Wherever in a page it begins: what lies around it stays as it was. */
+static void runstate_places(void)
+{
+	static u8 ground[2 * 4096] __attribute__((aligned(4096)));
+	u32 size = sizeof(struct runstate), at, i;
+	struct runstate here;
+	void *pointer;
+	bool around;
+
+	for (at = 4096 - size - 1; at <= 4096 + 1; at++) {
+		memset(ground, 0x5a, sizeof(ground));
+		pointer = ground + at;
+		check_equal(hypercall(VCPU_OP, 5, 0, (u64)&pointer), 0);
+		hypercall(SCHED_OP, 0, 0, 0);
+		memcpy(&here, ground + at, size);
+		check_equal(here.state, 0);
+		check_equal(here.time[0] + here.time[1] + here.time[2] + here.time[3], here.entry);
+		around = true;
+		for (i = at - 64; i < at + size + 64; i++)
+			around &= (i >= at && i < at + size) || ground[i] == 0x5a;
+		check(around);
+		pointer = NULL;
+		check_equal(hypercall(VCPU_OP, 5, 0, (u64)&pointer), 0);
+	}
+}
+
 static void time_area(void)
 {
 	static struct vcpu_time copy __attribute__((aligned(32)));
@@ -203,6 +230,7 @@ const struct test tests[] = {
 	{ "shared-info", shared_info },
 	{ "vcpu-info", vcpu_info },
 	{ "runstate", runstate },
+	{ "runstate-places", runstate_places },
 	{ "time-area", time_area },
 	{ "params", params },
 	{ "platform", platform },
@@ -233,5 +261,6 @@ const struct test tests[] = {
 	{ "at-once", at_once },
 	{ "moves-while-polled", moves_while_polled },
 	{ "up-and-down", up_and_down },
+	{ "soft-reset", soft_reset },
 	{},
 };

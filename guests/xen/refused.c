@@ -17,7 +17,7 @@ long hvm_param(u32 op, u32 index, u64 *value)
 
 void params(void)
 {
-	u64 value = 7;
+	u64 value = 0;
 
 	check_equal(hvm_param(1, 1, &value), 0); /* STORE_PFN */
 	check_equal(value, 0xfeff8);
@@ -97,6 +97,31 @@ static void refuse_vcpus(void)
 	CHECK_ERROR(hypercall(HVM_OP, 23, (u64)&upcall, 0), ENOENT);
 }
 
+static void fifo(void)
+{
+	struct {
+		u64 frame;
+		u32 offset, vcpu;
+		u64 links;
+	} control = { (u64)pages[2] / 4096, 0, 0, 0 };
+	u32 priority[2] = { 0, 3 };
+
+	CHECK_ERROR(evtchn_op(11, &control), ENOSYS);
+	control.offset = 4;
+	CHECK_ERROR(evtchn_op(11, &control), EINVAL);
+	control.offset = 4096 - 64;
+	CHECK_ERROR(evtchn_op(11, &control), EINVAL);
+	control.offset = 0;
+	control.vcpu = 2;
+	CHECK_ERROR(evtchn_op(11, &control), ENOENT);
+	CHECK_ERROR(evtchn_op(11, (void *)NOWHERE), EFAULT);
+	CHECK_ERROR(evtchn_op(12, &control), EOPNOTSUPP);
+	CHECK_ERROR(evtchn_op(13, priority), EINVAL);
+	priority[0] = bind_ipi(0);
+	CHECK_ERROR(evtchn_op(13, priority), ENOSYS);
+	close_port(priority[0]);
+}
+
 static void refuse_ports(void)
 {
 	static const u32 wild[] = { 0, 900, 4095, 4096, 0x80000000, ~0u };
@@ -132,7 +157,7 @@ static void refuse_ports(void)
 	pair[1] = 1;
 	CHECK_ERROR(evtchn_op(0, pair), EINVAL);
 	CHECK_ERROR(evtchn_op(7, (void *)NOWHERE), EFAULT);
-	CHECK_ERROR(evtchn_op(11, pair), ENOSYS); /* FIFO */
+	fifo();
 }
 
 void refused(void)

@@ -109,6 +109,7 @@ void ipi_other(void);
 void at_once(void);
 void moves_while_polled(void);
 void up_and_down(void);
+void soft_reset(void);
 /* calls.c */
 void multicall(void);
 void balloon(void);

@@ -67,7 +67,8 @@ VERSION_UPCALL_VECTOR = 4 << 16 | 17  # the first where vCPUs have vectors of th
 MIN_VECTOR = 16  # of an upcall
 
 # --- scheduling (sched.h)
-SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash, SHUTDOWN_watchdog = 0, 1, 3, 4
+SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash = 0, 1, 3
+SHUTDOWN_watchdog, SHUTDOWN_soft_reset = 4, 5
 
 
 # --- what a guest may switch on (xen.h), and states of a vCPU (vcpu.h)

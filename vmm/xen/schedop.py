@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ENDS = (
     abi.SHUTDOWN_poweroff, abi.SHUTDOWN_reboot, abi.SHUTDOWN_crash, abi.SHUTDOWN_watchdog,
+    abi.SHUTDOWN_soft_reset,
 )  # fmt: skip
 POLL_MAX = 128  # ports
 RFLAGS_IF = 1 << 9
@@ -52,7 +53,7 @@ def poll(domain: XenDomain, call: Call) -> int:
 
 
 def shutdown(domain: XenDomain, call: Call) -> int:
-    """Suspend and soft reset need somebody outside who goes on from there: EINVAL."""
+    """Suspend needs somebody outside who goes on from there: EINVAL."""
     (reason,) = call.read_struct(call.params[1], "<I")
     if domain.shutdown_code is not None:
         reason = domain.shutdown_code
