@@ -7,7 +7,8 @@ same tests are collected everywhere; the summary tells what ran where.
 Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `xen` (KVM
 that hosts Xen domains), `root`, `tap` and `vhost-net` (the host makes network interfaces, serves
 them), `vfio` (PCI functions to take away from the host: those of the lab, which tests/vfio/lab.py
-lists, and nobody else's), or the name of a probe guest (tests/guests.py).
+lists, and nobody else's), `vfio-iommufd` (modules for those, built before the lab starts), or the
+name of a probe guest (tests/guests.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 
 from tests.vfio.lab import LAB_ARGUMENTS
+from tests.vfio.modules import modules
 
 TOP = Path(__file__).resolve().parent.parent
 RESULTS, NODES = "results.jsonl", "nodes.txt"
@@ -75,7 +77,7 @@ class Host:
             return _kvm_problem() or _xen_problem()
         if need in ("tap", "vhost-net"):
             return _network_problem(need)
-        if need == "vfio":
+        if need in ("vfio", "vfio-iommufd"):
             return None if os.environ.get("VMM_LAB") else "the devices of a real host are in use"
         if need == "stock-kernel":
             from vmm.host.kvm import stock_kernel_problem
@@ -143,7 +145,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: places[item.nodeid] == "lab")
     for_lab = [item.nodeid for item in items if places[item.nodeid] == "lab"]
     if for_lab and not config.getoption("collectonly"):
-        vfio = any("vfio" in needs_of(i) for i in items if places[i.nodeid] == "lab")
+        wanted = {need for i in items if places[i.nodeid] == "lab" for need in needs_of(i)}
+        vfio = "vfio" in wanted
+        if "vfio-iommufd" in wanted:
+            modules()
         config.stash[LAB] = Lab(config, for_lab, LAB_ARGUMENTS if vfio else ())
 
 

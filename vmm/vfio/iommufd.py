@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from vmm.errors import HostError
+from vmm.errors import HostError, VfioError
 from vmm.native import ffi, lib
 from vmm.vfio.asking import open_node
 from vmm.vfio.devicefd import DeviceFd
 from vmm.vfio.iommu import Iommu
 from vmm.vfio.type1 import EBUSY, busy
+from vmm.vfio.usage import holders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from vmm.vfio.sysfs import Function
 
 NODE = "/dev/iommu"
-EMSGSIZE = 90
+EINVAL, EMSGSIZE = 22, 90
 RANGES_MAX = 1 << 12
 
 
@@ -94,8 +95,13 @@ class Ioas(Iommu):
             self.on_open(device.fd.number)
             device.bind_iommufd(self.iommufd.fd)
             device.attach_iommufd_pt(self.number)
+        except VfioError as error:
+            self.leave(one, device)
+            if error.errno in (EINVAL, EBUSY) and holders(one.node):
+                raise HostError(busy(one.node)) from error  # anybody may open it, one may bind it
+            raise
         except BaseException:
-            device.close()
+            self.leave(one, device)
             raise
         return device
 
