@@ -92,10 +92,18 @@ class Bundle:
             and name not in self._earlier
             and (entry := _entry(module, self._folder)) is not None
         }
-        if added and self._entries:
-            added = {name: (*entry[:3], dumps(entry[3])) for name, entry in added.items()}
-        if added:
-            _write(self._path, self._entries | (added if self._entries else _in_order(added)))
+        if not added:
+            return
+        entries = self._entries | added
+        first = [name for name, entry in self._entries.items() if not isinstance(entry[3], bytes)]
+        at_once = _in_order(first or list(entries), entries)
+        late = {name: _packed(entry) for name, entry in entries.items() if name not in at_once}
+        _write(self._path, at_once | late)
+
+
+def _packed(entry: Entry) -> Entry:
+    below, package, stamp, code = entry
+    return below, package, stamp, code if isinstance(code, bytes) else dumps(code)
 
 
 def _module(spec: ModuleSpec) -> ModuleType:
@@ -107,8 +115,11 @@ def _module(spec: ModuleSpec) -> ModuleType:
     return module
 
 
-def _in_order(entries: dict[str, Entry]) -> dict[str, Entry]:
-    """The same, each after its package and those whose names it uses as it is imported."""
+def _in_order(names: list[str], entries: dict[str, Entry]) -> dict[str, Entry]:
+    """Those called `names` and what they import, each after its package and its imports.
+
+    A name that a module uses while it is imported may be that of a module. Packed ones stay out.
+    """
     ordered: dict[str, Entry] = {}
     begun: set[str] = set()
 
@@ -116,9 +127,11 @@ def _in_order(entries: dict[str, Entry]) -> dict[str, Entry]:
         if name in begun or name not in entries:
             return
         begun.add(name)
-        add(name.rpartition(".")[0])
         code = entries[name][3]
-        used = () if isinstance(code, bytes) else code.co_names
+        if isinstance(code, bytes):
+            return
+        add(name.rpartition(".")[0])
+        used = code.co_names
         for package in used:  # "import a.b" names a.b, "from a import b" both a and b
             add(package)
             if package in entries and entries[package][1]:
@@ -126,7 +139,7 @@ def _in_order(entries: dict[str, Entry]) -> dict[str, Entry]:
                     add(f"{package}.{module}")
         ordered[name] = entries[name]
 
-    for name in entries:
+    for name in names:
         add(name)
     return ordered
 

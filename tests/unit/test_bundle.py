@@ -279,3 +279,19 @@ def test_what_fails_or_has_changed_is_left_to_its_importer(started: Started) -> 
     started.write("two", "changed = True\n")
     assert started.run() == ["parcel.one"]
     assert started.start("parcel.two")[0].changed
+
+
+def test_a_changed_module_runs_at_once_again_when_its_bundle_is_up_to_date(
+    started: Started,
+) -> None:
+    started.write("low", "")
+    started.write("top", "import parcel.low\n")
+    started.start("parcel.top")
+    started.start("parcel.one")  # later: packed
+    started.write("low", "import parcel.other\n")
+    started.write("other", "")
+    assert started.run() == []
+    started.start("parcel.top")
+
+    assert started.run() == ["parcel.other", "parcel.low", "parcel.top"]
+    assert comes_from_bundle(started.start("parcel.one")[0])
