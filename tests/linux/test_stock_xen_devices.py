@@ -52,3 +52,29 @@ def test_devices_move_while_processors_wait_for_a_lock(cpus: int, tmp_path: Path
     assert answers["drawn"] == "1024"
     assert [line for line in run.console.splitlines() if line.startswith("<")] == []
     assert run.report["counters"]["coalesced"]["writes"] > 0
+
+
+READ = """
+PATH=/bin; /bin/busybox --install -s /bin
+echo disk=`sha256sum </dev/vda | cut -c1-64`
+grep virtio /proc/interrupts
+dmesg -r | grep '^<[0-3]>'
+"""
+
+
+@pytest.mark.parametrize(
+    ("append", "chip"), [("", "PCI-MSIX"), ("pci=nomsi", "IO-APIC")], ids=["msix", "intx"]
+)
+def test_disk_interrupts_as_the_kernel_wants_it(append: str, chip: str, tmp_path: Path) -> None:
+    disk, data = tmp_path / "disk.img", random.Random(chip).randbytes(MIB)
+    disk.write_bytes(data)
+    options = ("--xen", "--cpus", "2", "--disk", str(disk))
+
+    run = boot(tmp_path, options, script=READ, append=f"quiet {append}", modules=MODULES)
+
+    assert run.code == 0, run.console[-3000:] + run.stderr
+    assert run.answers()["disk"] == hashlib.sha256(data).hexdigest()
+    lines = [line for line in run.console.splitlines() if "virtio" in line and ":" in line]
+    assert lines
+    assert all(chip in line for line in lines if line.strip()[0].isdigit())
+    assert [line for line in run.console.splitlines() if line.startswith("<")] == []
