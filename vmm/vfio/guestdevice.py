@@ -153,13 +153,13 @@ class VfioPci(PciDevice):
             log.warning("vfio.does_not_answer", device=self.name, reason=str(error))
 
     def close(self) -> None:
+        """Every step is done, also when one fails: the host shall have it back."""
+        closers = [self.function.unplug, lambda: lib.vfiopci_hold(self._core.pointer)]
         if self._notices is not None:
-            self._notices.close()
-        self.function.unplug()
-        lib.vfiopci_hold(self._core.pointer)
+            closers.insert(0, self._notices.close)
         if self._intx is not None:
-            self._intx.close()
-        close_all(reversed(self._undo))
+            closers.append(self._intx.close)
+        close_all([*closers, *reversed(self._undo)])
 
     def _give_back(self) -> None:
         try:
