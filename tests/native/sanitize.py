@@ -72,12 +72,14 @@ def build(source: Path, units: tuple[str, ...], sanitizer: str, *also: Path) -> 
     for path in (*(CORE / unit for unit in units), source, *also):
         reads = headers if path.parent == CORE else (*headers, *CORE.glob("*.c"))
         words = [*flags, "-c", str(path)]
-        parts.append(_made(f"{sanitizer}-{path.stem}.o", words, (path, *sorted(reads))))
-    return _made(f"{sanitizer}-{source.stem}", [*flags, *map(str, parts), "-lpthread"])
+        parts.append(made(f"{sanitizer}-{path.stem}.o", words, (path, *sorted(reads))))
+    return made(f"{sanitizer}-{source.stem}", [*flags, *map(str, parts), "-lpthread"])
 
 
-def _made(name: str, words: list[str], reads: tuple[Path, ...] = ()) -> Path:
-    """The compiler's output for `words`, which may be that of an earlier time."""
+def made(
+    name: str, words: list[str], reads: tuple[Path, ...] = (), folder: Path | None = None
+) -> Path:
+    """The compiler's output for `words`, run in `folder`; it may be that of an earlier time."""
     key = hashlib.sha256("\0".join([*words, *map(_content, reads)]).encode()).hexdigest()[:16]
     path = BUILD / f"{key}-{name}"
     if path.exists():
@@ -87,7 +89,7 @@ def _made(name: str, words: list[str], reads: tuple[Path, ...] = ()) -> Path:
         if time.time() - stale.stat().st_mtime > STALE_SECONDS:
             stale.unlink(missing_ok=True)
     unfinished = path.with_name(f"{os.getpid()}-{path.name}")
-    subprocess.run([CC, *words, "-o", str(unfinished)], check=True)
+    subprocess.run([CC, *words, "-o", str(unfinished)], cwd=folder, check=True)
     return unfinished.replace(path)  # in one step: another run may be making the same
 
 
