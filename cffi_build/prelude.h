@@ -62,6 +62,7 @@
 #include "virtio_rng.h"
 #include "vnet.h"
 #include "vq.h"
+#include "xblk.h"
 #include "xencon.h"
 #include "xenus.h"
 #include "xsring.h"

@@ -1497,6 +1497,27 @@ class struct_vq_counts(Struct):
     bytes: int
     interrupts: int
 
+class struct_xblk(Struct):
+    pass
+
+class struct_xblk_counters(Struct):
+    requests: int
+    segments: int
+    indirect: int
+    rejected: int
+    unsupported: int
+    failed: int
+    broken: int
+    kicks: int
+    calls: int
+
+class struct_xblk_setup(Struct):
+    grants: struct_gnttab
+    loop: struct_loop
+    blk: struct_blk
+    sectors: int
+    read_only: bool
+
 class struct_xencon(Struct):
     pass
 
@@ -2206,6 +2227,13 @@ class Lib:
     VNET_MAX_PAIRS: int
     VNET_QUEUE_SIZE: int
     VQ_MAX_SIZE: int
+    XBLK_EVENT: int
+    XBLK_IDLE: int
+    XBLK_INDIRECT: int
+    XBLK_REQUESTS: int
+    XBLK_RING_ORDER: int
+    XBLK_RING_PAGES: int
+    XBLK_SEGMENTS: int
     XENCON_IN: int
     XENCON_OUT: int
     XENUS_NOWHERE: int
@@ -2633,6 +2661,13 @@ class Lib:
     vq_start: Callable[[struct_vq, struct_gmem, struct_gmem_dev, struct_vq_config], int]
     vq_stop: Callable[[struct_vq, struct_vq_config], None]
     vq_unpop: Callable[[struct_vq], None]
+    xblk_connect: Callable[[struct_xblk, Any, int, int, int], int]
+    xblk_counters: Callable[[struct_xblk, struct_xblk_counters], None]
+    xblk_create: Callable[[struct_xblk_setup], struct_xblk]
+    xblk_destroy: Callable[[struct_xblk], None]
+    xblk_disconnect: Callable[[struct_xblk], None]
+    xblk_in_flight: Callable[[struct_xblk], int]
+    xblk_pause: Callable[[struct_xblk, bool], None]
     xencon_connect: Callable[[struct_xencon, int, int, int], int]
     xencon_counters: Callable[[struct_xencon, struct_xencon_counters], None]
     xencon_create: Callable[[struct_gmem, struct_loop, struct_chan], struct_xencon]
@@ -3165,6 +3200,10 @@ class FFI:
     def new(self, cdecl: Literal["struct vq_config *"], init: Any = ...) -> struct_vq_config: ...
     @overload
     def new(self, cdecl: Literal["struct vq_counts *"], init: Any = ...) -> struct_vq_counts: ...
+    @overload
+    def new(self, cdecl: Literal["struct xblk_counters *"], init: Any = ...) -> struct_xblk_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct xblk_setup *"], init: Any = ...) -> struct_xblk_setup: ...
     @overload
     def new(self, cdecl: Literal["struct xencon_counters *"], init: Any = ...) -> struct_xencon_counters: ...
     @overload

@@ -17,6 +17,7 @@ TSC_KHZ_MAX = (1 << 32) - 1  # KVM_SET_TSC_KHZ takes 32 bits
 MODULES_MAX = 64
 IO_THREADS_MAX = 64
 XEN_MINOR_MAX = 255
+XEN_DISKS_MAX = 16  # xvda to xvdp
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -112,12 +113,28 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
         problems.append(
             f"--xen-version is {config.xen_version}; it must be like 4.17, from 4.0 to 4.255"
         )
+    _check_pv_disks(config, problems)
     _check_consoles(config, problems)
     if config.ports:
         from vmm import consoleplan
         from vmm.kinds import ids_of
 
         problems += consoleplan.problems(config, ids_of(consoleplan.KIND, config))
+
+
+def _check_pv_disks(config: VmConfig, problems: list[str]) -> None:
+    if not config.disks:
+        return
+    from vmm.deviceconfig import on_xen
+
+    disks = [disk for disk in config.disks if on_xen(disk)]
+    if disks and not config.xen:
+        problems.append("--disk with bus=xen needs --xen")
+    if len(disks) > XEN_DISKS_MAX:
+        problems.append(f"{len(disks)} disks have bus=xen; a domain has {XEN_DISKS_MAX} at most")
+    for disk in disks:
+        if disk.addr or dict(disk.params).get("queues", "1") != "1":
+            problems.append("--disk with bus=xen has one queue and no place on the PCI bus")
 
 
 def _check_consoles(config: VmConfig, problems: list[str]) -> None:

@@ -25,6 +25,11 @@ class DeviceConfig(Record):
     params: tuple[tuple[str, str], ...] = ()
 
 
+def on_xen(disk: DeviceConfig) -> bool:
+    """Whether a disk is a PV disk of a Xen domain instead of a PCI device."""
+    return dict(disk.params).get("bus") == "xen"
+
+
 def read_device(text: str) -> DeviceConfig:
     """`NAME[,KEY=VALUE...]`; a comma inside a value is written twice, KEY alone is KEY=on."""
     kind, *words = _split(text)

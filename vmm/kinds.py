@@ -11,7 +11,7 @@ import sys
 
 from vmm import consoleplan
 from vmm.argv import nearest
-from vmm.deviceconfig import parse_address
+from vmm.deviceconfig import on_xen, parse_address
 from vmm.kindtable import KINDS, Kind
 
 TYPE_CHECKING = False
@@ -116,7 +116,7 @@ def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
     ]
     return (
         *config.devices,
-        *config.disks,
+        *(disk for disk in config.disks if not on_xen(disk)),
         *config.nets,
         *(DeviceConfig(kind=kind) for kind, given in extra if given),
     )

@@ -98,6 +98,7 @@ KINDS: dict[str, Kind] = {
                 param("serial", "text", "", "Up to 20 bytes that the guest sees; else its id."),
                 param("engine", "choice", "auto", "auto takes io_uring if it can.", ENGINES),
                 param("format", "choice", "auto", "raw: whatever it begins with.", FORMATS),
+                param("bus", "choice", "virtio", "xen: a PV disk, xvda ...", ("virtio", "xen")),
                 *VIRTIO,
             ),
         ),

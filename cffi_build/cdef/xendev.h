@@ -1,4 +1,4 @@
-// What a Xen domain's back-ends are made of: core/{gnttab,xsring,xencon}.h.
+// What a Xen domain's back-ends are made of: core/{gnttab,xsring,xencon,xblk}.h.
 
 // --- grants
 #define GNTTAB_NOWHERE ...
@@ -37,3 +37,20 @@ int xencon_connect(struct xencon *c, uint64_t page, int kick, int call);
 void xencon_disconnect(struct xencon *c);
 void xencon_pause(struct xencon *c, bool paused);
 void xencon_counters(struct xencon *c, struct xencon_counters *ret);
+
+// --- disks
+enum { XBLK_RING_ORDER, XBLK_RING_PAGES, XBLK_REQUESTS, XBLK_SEGMENTS, XBLK_INDIRECT, XBLK_EVENT, XBLK_IDLE, ... };
+struct xblk_counters {
+	uint64_t requests, segments, indirect, rejected, unsupported, failed, broken, kicks, calls;
+};
+struct xblk_setup {
+	struct gnttab *grants; struct loop *loop; struct blk *blk; uint64_t sectors; bool read_only; ...;
+};
+struct xblk { ...; };
+struct xblk *xblk_create(const struct xblk_setup *setup);
+void xblk_destroy(struct xblk *x);
+int xblk_connect(struct xblk *x, const uint32_t *refs, uint32_t pages, int kick, int call);
+void xblk_disconnect(struct xblk *x);
+void xblk_pause(struct xblk *x, bool paused);
+uint32_t xblk_in_flight(struct xblk *x);
+void xblk_counters(struct xblk *x, struct xblk_counters *ret);

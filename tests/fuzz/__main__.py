@@ -65,6 +65,7 @@ TARGETS = {
         "vnet_control.c", "vnet_features.c", "vnet_rx.c", "vnet_state.c", "vnet_tx.c",
         "vnet_vhost.c",
     ),
+    "xblk": (*TIMER, *BLK[:3], "gmem.c", "gnttab.c", "iov.c", "xblk.c", "xblk_request.c"),
     "xenrings": (*TIMER, *CHAN, "gmem.c", "xencon.c", "xsring.c"),
     "platform": (
         *TIMER, "hpet.c", "hpet_event.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c",

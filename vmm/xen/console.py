@@ -74,6 +74,9 @@ class XenConsole:
             self._channel = None
         self.chan.close()
 
+    def halt(self) -> None:
+        """Nothing is under way on the host."""
+
     def pause(self) -> None:
         lib.xencon_pause(self.pointer, True)
 

@@ -117,6 +117,7 @@ class XenDomain:
 
     def soft_reset(self) -> None:
         """The same, for a guest that runs on: a kernel that starts another."""
+        self.services.halt()
         with self.lock:
             self.services.end()
             self.backend.reset()
@@ -160,7 +161,7 @@ class XenDomain:
         """Nothing takes time."""
 
     def halt(self) -> None:
-        """Nothing is under way on the host."""
+        self.services.halt()
 
     def unused(self) -> str | None:
         """The kernel's option for a guest that never made a hypercall."""

@@ -24,6 +24,11 @@ def _serve(context: DeviceContext, domain: XenDomain) -> None:
             console = domain.services.console = store.console = XenConsole(context, config)
             domain.services.add(console)
     domain.services.add(store)
+    if context.config.disks:
+        from vmm.xen import blk
+
+        for index, disk in enumerate(blk.wanted(context.config.disks)):
+            domain.services.add(blk.make(context, index, disk, domain.services.grants.pointer))
 
 
 def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:

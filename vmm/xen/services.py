@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
         def pause(self) -> None: ...
         def resume(self) -> None: ...
+        def halt(self) -> None: ...
         def counters(self) -> dict[str, int]: ...
 
 
@@ -67,6 +68,10 @@ class Services:
     def resume(self) -> None:
         for service in self.all:
             service.resume()
+
+    def halt(self) -> None:
+        """Nothing is under way on the host any more. All vCPUs are parked, or have ended."""
+        close_all(service.halt for service in reversed(self.all))
 
     def close(self) -> None:
         close_all(service.close for service in reversed(self.all))

@@ -121,6 +121,9 @@ class XenStore:
             self._channel = None
         ffi.release(self.pointer)
 
+    def halt(self) -> None:
+        """Nothing is under way on the host."""
+
     def pause(self) -> None:
         lib.xsring_pause(self.pointer, True)
 

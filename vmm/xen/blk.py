@@ -1,0 +1,164 @@
+"""PV disks: the back-end's side of blkif on a back-end of vmm.backends.block."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+
+from vmm import log
+from vmm.backends.block import BlockBackend
+from vmm.backends.image import BlockConfig
+from vmm.deviceconfig import DISK, on_xen
+from vmm.kindtable import KINDS
+from vmm.native import ffi, lib, made
+from vmm.record import replace
+from vmm.xen.pvdevice import PvDevice, Unusable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vmm.context import DeviceContext
+    from vmm.deviceconfig import DeviceConfig
+    from vmm.xen.channel import Channel
+
+MAJOR, MINORS = 202, 16  # xvda and the following, with their partitions
+ABI = "x86_64-abi"
+
+
+class XenDisk(PvDevice):
+    """The `index`th disk. It owns `backend`."""
+
+    kind = "vbd"
+
+    def __init__(
+        self, name: str, context: DeviceContext, index: int, backend: BlockBackend, grants: object
+    ) -> None:
+        super().__init__(name, context, MAJOR << 8 | index * MINORS)
+        self.index, self.backend = index, backend
+        setup = ffi.new(
+            "struct xblk_setup *",
+            {
+                "grants": grants,
+                "loop": self.loop.pointer,
+                "blk": backend.pointer,
+                "sectors": backend.geometry.sectors,
+                "read_only": backend.config.read_only,
+            },
+        )
+        self.pointer = made(lib.xblk_create(setup), lib.xblk_destroy, name, grants, self.loop)
+        self._source = ffi.cast("void *", self.pointer)
+        self._channel: Channel | None = None
+        self._limit = log.Limit("warning")
+        self.loop.on(lib.XBLK_EVENT, self._event, self._source)
+        self.loop.on(lib.XBLK_IDLE, lambda _value, _source: self.follow(), self._source)
+
+    def front_nodes(self) -> dict[str, str]:
+        return {"virtual-device": str(self.number), "device-type": "disk"}
+
+    def back_nodes(self) -> dict[str, str]:
+        writable = not self.backend.config.read_only
+        block = self.backend.geometry.block_size
+        found = {
+            "dev": f"xvd{chr(ord('a') + self.index)}", "type": "phy", "removable": "0",
+            "bootable": "1", "mode": "w" if writable else "r", "feature-barrier": "0",
+            "feature-flush-cache": "1", "feature-persistent": "1",
+            "feature-max-indirect-segments": str(lib.XBLK_INDIRECT),
+            "max-ring-page-order": str(lib.XBLK_RING_ORDER),
+        }  # fmt: skip
+        if writable:
+            found |= {"feature-discard": "1", "discard-granularity": str(block)}
+            found |= {"discard-alignment": "0", "discard-secure": "0"}
+        return found
+
+    def connect(self) -> None:
+        order = self.read_number("ring-page-order", default=0, most=int(lib.XBLK_RING_ORDER))
+        names = (
+            ["ring-ref"] if self.read("ring-ref") else [f"ring-ref{n}" for n in range(1 << order)]
+        )
+        refs = [self.read_number(name) for name in names]
+        port = self.read_number("event-channel")
+        abi = self.read("protocol")
+        if abi != ABI:
+            raise Unusable(f"protocol is {abi!r}, and only {ABI} is served")
+        channel = self._channel = self.bind(port)
+        result = lib.xblk_connect(self.pointer, refs, len(refs), channel.kick, channel.call)
+        if result < 0:
+            raise Unusable(f"the ring cannot be used: {os.strerror(-result)}")
+        shape = self.backend.geometry
+        for name, value in (
+            ("sectors", shape.sectors),
+            ("info", 4 if self.backend.config.read_only else 0),
+            ("sector-size", shape.block_size),
+            ("physical-sector-size", shape.physical_size),
+        ):
+            self.write(name, str(value))
+
+    def disconnect(self) -> None:
+        lib.xblk_disconnect(self.pointer)
+        if self._channel is not None:
+            channel, self._channel = self._channel, None
+            with self.domain.lock:
+                self.domain.services.channels.close(channel)
+
+    def busy(self) -> bool:
+        return bool(lib.xblk_in_flight(self.pointer))
+
+    def pause(self) -> None:
+        self.loop.ask(lambda: lib.xblk_pause(self.pointer, True))
+        self.settle()
+        self.loop.ask(lambda: None)  # the last answers are in the ring
+
+    def resume(self) -> None:
+        self.loop.ask(lambda: lib.xblk_pause(self.pointer, False))
+
+    def close(self) -> None:
+        self.loop.off(lib.XBLK_EVENT, self._source)
+        self.loop.off(lib.XBLK_IDLE, self._source)
+        if self._channel is not None:
+            lib.xblk_disconnect(self.pointer)
+            self._channel.close_fds()
+            self._channel = None
+        ffi.release(self.pointer)
+        self.backend.close()
+
+    def counters(self) -> dict[str, int]:
+        """What `struct xblk_counters` and `struct blk_counters` have."""
+        counters = ffi.new("struct xblk_counters *")
+        lib.xblk_counters(self.pointer, counters)
+        found = {name: int(getattr(counters, name)) for name in dir(counters)}
+        found |= self.backend.counters()
+        return {f"{self.name}_{name}": value for name, value in found.items()}
+
+    def _event(self, errno: int, _source: object) -> None:
+        """On the loop's thread."""
+        if not errno:
+            self.fail("an index of its ring is impossible")
+            return
+        if (swallowed := self._limit.take(monotonic())) is None:
+            return
+        fields = {"why": os.strerror(errno), **({"swallowed": swallowed} if swallowed else {})}
+        log.warning("disk.failed", dev=self.name, path=self.backend.config.path, **fields)
+        self.context.notify("BLOCK_IO_ERROR", {"device": self.name, **fields})
+
+
+def wanted(disks: tuple[DeviceConfig, ...]) -> list[DeviceConfig]:
+    """Those of `--disk` that are PV disks, each with a name."""
+    found = [disk for disk in disks if on_xen(disk)]
+    return [replace(disk, id=disk.id or f"xvd{chr(ord('a') + n)}") for n, disk in enumerate(found)]
+
+
+def make(context: DeviceContext, index: int, config: DeviceConfig, grants: object) -> XenDisk:
+    """`--disk PATH,bus=xen`."""
+    settings = KINDS[DISK].settings(config)
+    image = BlockConfig(
+        path=settings["path"],
+        read_only=settings["ro"] == "on",
+        direct=settings["direct"] == "on",
+        engine=settings["engine"],
+        raw=settings["format"] == "raw",
+    )
+    backend = BlockBackend(config.id, image, context.loop, int(lib.XBLK_REQUESTS))
+    try:
+        return XenDisk(config.id, context, index, backend, grants)
+    except BaseException:
+        backend.close()
+        raise
