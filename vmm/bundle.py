@@ -52,7 +52,7 @@ class Bundle:
             module = sys.modules[name] = _module(spec)
             try:
                 self.exec_module(module)
-            except BaseException:
+            except Exception:
                 del sys.modules[name]
                 return
             setattr(sys.modules[above], own, module)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Filled(Protocol):
-        """What a watch needs of guest memory (vmm.memory.Region)."""
+        """What a watch needs of guest memory (vmm.region.Region)."""
 
         fd: int
         size: int

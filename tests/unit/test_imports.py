@@ -26,6 +26,7 @@ LAYERS = (
     "native log stats",
     "host",
     "kvm hugepages",
+    "region",
     "memory bus irq loop doorbell",
     "coalesce alarm",
     "backends",
@@ -61,7 +62,7 @@ ONLY = {
         "consoleconfig", "consoleplan", "kinds",
     },
     "vfio": {
-        "errors", "record", "closing", "layout", "texts", "native", "log", "host", "memory",
+        "errors", "record", "closing", "layout", "texts", "native", "log", "host", "region", "memory",
         "context", "cdevice", "pci", "deviceconfig",
     },
     "devices": {

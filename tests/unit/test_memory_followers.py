@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vmm.layout import MIB
-from vmm.memory import GuestMemory, Region
+from vmm.memory import GuestMemory
+from vmm.region import Region
 
 
 class Device:

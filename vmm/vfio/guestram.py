@@ -10,7 +10,8 @@ from vmm.vfio.session import open_iommu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vmm.memory import GuestMemory, Region
+    from vmm.memory import GuestMemory
+    from vmm.region import Region
     from vmm.vfio.sysfs import Function
 
 
