@@ -62,8 +62,8 @@ ONLY = {
         "consoleconfig", "consoleplan", "kinds",
     },
     "vfio": {
-        "errors", "record", "closing", "layout", "texts", "native", "log", "host", "region", "memory",
-        "context", "cdevice", "pci", "deviceconfig",
+        "errors", "record", "closing", "layout", "texts", "native", "log", "host", "region",
+        "memory", "context", "cdevice", "pci", "deviceconfig",
     },
     "devices": {
         "errors", "record", "closing", "layout", "values", "native", "log", "bus", "irq", "loop",
