@@ -14,6 +14,7 @@ from vmm.cli import doctor, kvmfindings
 from vmm.errors import EXIT_HOST, EXIT_OK
 from vmm.host import survey
 from vmm.host.survey import ABSENT, LIMITED, MISSING, NODES, OK, Finding
+from vmm.xen import usercaps
 
 
 def finding(name: str = "thing", status: str = OK, **more: str) -> Finding:
@@ -189,6 +190,28 @@ def test_xen_flags_are_spelt_out() -> None:
     ]
     assert len(rows) == 10
     assert [row.status for row in kvmfindings.xen(0)] == [ABSENT]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sync", "status", "words"),
+    [
+        (0x1FF, 7, OK, "kvm"),
+        (0x1FF, 0, OK, "kvm"),
+        (0, 7, LIMITED, "userspace: KVM here lacks KVM_CAP_XEN_HVM"),
+        (3, 7, LIMITED, "userspace: KVM_CAP_XEN_HVM is 0x3 here and lacks SHARED_INFO and"),
+        (0, 0, ABSENT, "none: KVM here lacks KVM_CAP_XEN_HVM; KVM here lacks KVM_CAP_SYNC_REGS"),
+    ],
+)
+def test_which_xen_backend_a_host_gets_and_why(
+    flags: int, sync: int, status: str, words: str
+) -> None:
+    others = {**dict.fromkeys(usercaps.NEEDED, 1), "KVM_CAP_SYNC_REGS": sync}
+
+    row = kvmfindings.xen_backend(flags, others)
+
+    assert (row.name, row.status) == ("--xen-backend", status)
+    assert row.found.startswith(words)
+    assert bool(row.mend) == (status != OK)
 
 
 # --- the command ----------------------------------------------------------------------------------

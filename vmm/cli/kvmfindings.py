@@ -25,7 +25,7 @@ def kvm_findings(root: str = "/", path: str = "/dev/kvm") -> Iterator[Finding]:
     from vmm.kvm import caps
     from vmm.kvm.system import System
     from vmm.native import lib
-    from vmm.xen.userxen import NEEDED
+    from vmm.xen.usercaps import NEEDED
 
     try:
         system = System(path)
@@ -104,9 +104,9 @@ def nested(root: str) -> Finding:
 
 
 def xen_backend(flags: int, others: dict[str, int]) -> Finding:
-    """Which back-end --xen gets here, and why not the faster one. others: see userxen.NEEDED."""
+    """Which back-end --xen gets here, and why not the faster one. others: see usercaps.NEEDED."""
     from vmm.xen.kvmxen import check_flags
-    from vmm.xen.userxen import check_caps
+    from vmm.xen.usercaps import check_caps
 
     kvm, own = _refusal(lambda: check_flags(flags)), _refusal(lambda: check_caps(others))
     if not kvm:

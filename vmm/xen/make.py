@@ -56,7 +56,8 @@ def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> B
         except (HostError, KvmError):  # a kernel may offer what it then refuses
             if wanted == "kvm":
                 raise
-    from vmm.xen.userxen import NEEDED, UserXen, check_caps
+    from vmm.xen.usercaps import NEEDED, check_caps
+    from vmm.xen.userxen import UserXen
 
     check_caps({name: vm.check_extension(name) for name in NEEDED})
     breakpoints = context.config.xen_calls == "breakpoint"

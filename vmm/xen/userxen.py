@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import os
 import time
-from struct import pack, unpack_from
 
-from vmm.errors import HostError
 from vmm.native import check, ffi, lib, made
 from vmm.xen import abi
 from vmm.xen.abi import XenError
+from vmm.xen.userclock import write_wallclock
 from vmm.xen.usersite import Interception
 
 TYPE_CHECKING = False
@@ -30,33 +29,11 @@ if TYPE_CHECKING:
     from vmm.kvm.vm import Vm
     from vmm.xen.call import Call
 
-SYNC_REGS = 1 | 2  # KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS
-NEEDED = {
-    "KVM_CAP_SYNC_REGS": "registers of a hypercall",
-    "KVM_CAP_SIGNAL_MSI": "upcalls",
-    "KVM_CAP_ADJUST_CLOCK": "the system time",
-    "KVM_CAP_MP_STATE": "vCPUs that poll",
-}
 MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
 ENABLED = 1
 CALL_BYTES, OUT_BYTES = 3, 2  # VMCALL or VMMCALL behind a breakpoint; OUT
 TIME_AT = 32  # of the clock's record in vcpu_info
-WALLCLOCK64, WALLCLOCK_HIGH64 = 0xC00, 0xC0C  # offsets in shared_info
-WALLCLOCK32, WALLCLOCK_HIGH32 = 0x900, 0x924
-NS = 1_000_000_000
 XENFEAT_hvm_callback_vector = 1 << 8
-
-
-def check_caps(values: dict[str, int]) -> None:
-    """HostError unless KVM has what the back-end is made of. values: by capability's name."""
-    lacks = [name for name in NEEDED if not values.get(name)]
-    if values.get("KVM_CAP_SYNC_REGS", 0) & SYNC_REGS != SYNC_REGS and not lacks:
-        lacks = ["registers in KVM_CAP_SYNC_REGS"]
-    if lacks:
-        raise HostError(
-            f"KVM here lacks {' and '.join(lacks)}, which --xen-backend userspace needs; "
-            "use a newer kernel"
-        )
 
 
 class UserXen:
@@ -129,29 +106,16 @@ class UserXen:
         self._wide = wide
         lib.xenus_set_wide(self._x, wide)
         if self._shared is not None:
-            self._write_wallclock(self._shared)
+            write_wallclock(self._memory, self._shared, self._wide, self._started_at())
 
     def set_shared_info(self, gpa: int | None) -> None:
         self._shared = gpa
         if gpa is not None:
-            self._write_wallclock(gpa)
+            write_wallclock(self._memory, gpa, self._wide, self._started_at())
         lib.xenus_set_page(self._x, lib.XENUS_NOWHERE if gpa is None else gpa)
 
-    def _write_wallclock(self, gpa: int) -> None:
-        """When the domain's system time was 0; an odd version while it is written."""
-        at, high = (
-            (WALLCLOCK64, WALLCLOCK_HIGH64) if self._wide else (WALLCLOCK32, WALLCLOCK_HIGH32)
-        )
-        seconds, nanoseconds = divmod(self._started_at(), NS)
-        (version,) = unpack_from("<I", self._memory.read(gpa + at, 4))
-        version = (version | 1) + 2 & 0xFFFFFFFF
-        self._memory.write(gpa + at, pack("<I", version))
-        self._memory.write(gpa + at + 4, pack("<II", seconds & 0xFFFFFFFF, nanoseconds))
-        self._memory.write(gpa + high, pack("<I", seconds >> 32))
-        self._memory.write(gpa + at, pack("<I", version + 1 & 0xFFFFFFFF))
-
     def _started_at(self) -> int:
-        """Nanoseconds since 1970."""
+        """Nanoseconds since 1970 when the domain's system time was 0."""
         clock = self._vm.get_clock()
         known = clock.flags & lib.KVM_CLOCK_REALTIME
         return int(clock.realtime if known else time.time_ns()) - int(clock.clock)
