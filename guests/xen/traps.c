@@ -60,7 +60,7 @@ void wire(void)
 	check_equal(evtchn_op(4, &port), 0);
 	check_equal(came(1, 20), 0);
 	check_equal(hvm_param(0, 0, &via), 0);
-	check_equal(came(1, SLOW_MS), 1); /* what came before */
+	check(came(1, SLOW_MS) >= 1); /* what came before */
 	for (i = 0; i < 3; i++) {
 		check_equal(evtchn_op(4, &port), 0);
 		check(came(1, SLOW_MS) >= 1); /* once too often does no harm */

@@ -65,7 +65,8 @@ class Interception:
         for base, length in pieces:
             found = self._search(base, base + length)
             if found is not None:
-                self._patch(found, "image")
+                return self._patch(found, "image")
+        return None
 
     def written(self, vcpu: KvmVcpu, index: int, value: int) -> bool:
         """A kernel that starts writes one of its MSRs. False: KVM refuses the value."""
