@@ -73,12 +73,13 @@ def check_xenstore(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f'{home}/cpu/1/availability = "online"  (n0,r1)' in shown.out
 
 
-def test_shell_on_hvc0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("backend", ["kvm", "userspace"])
+def test_shell_on_hvc0(backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, report = tmp_path / "console", tmp_path / "report.json"
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "vmm", "boot", "--xen", "--cpus", "2"),
-            *("--kernel", str(guest_kernel()), "--initrd", str(guest_initramfs())),
+            *(sys.executable, "-m", "vmm", "boot", "--xen", "--xen-backend", backend),
+            *("--cpus", "2", "--kernel", str(guest_kernel()), "--initrd", str(guest_initramfs())),
             *("--append", "console=hvc0 loglevel=5", "--console", f"xen:socket:{path}"),
             *("--timeout", str(TIMEOUT), "--exit-report", str(report)),
             *("--state-dir", str(tmp_path / "state")),

@@ -97,3 +97,27 @@ def test_a_reboot_finds_the_next_kernel(tmp_path: Path) -> None:
 
     assert info["resets"] >= 1
     assert code == 130
+
+
+WIRE = "\n".join(
+    (
+        "grep xen-platform-pci /proc/interrupts | awk '{ print \"told=\" $2 }'",
+        "echo left=`grep -c HYP: /proc/interrupts`",
+        "echo store=`ls /sys/bus/xen/devices | grep -c console`",
+        "dmesg | grep -i 'hypervisor detected'",
+        "dmesg -r | grep '^<[0-3]>'",
+    )
+)
+
+
+def test_stock_kernel_is_told_by_a_wire(tmp_path: Path) -> None:
+    """Xen before 4.17 has no vectors of the vCPUs' own, and one for all cannot be kept here."""
+    shape = ["--xen", "--xen-backend", "userspace", "--xen-version", "4.16"]
+
+    run = boot(tmp_path, shape, script=WIRE, append="loglevel=4")
+
+    answers = run.answers()
+    assert run.code == 0, run.console[-3000:] + run.stderr
+    assert int(answers["told"]) > 10
+    assert [line for line in run.console.splitlines() if re.match(r"<[0-3]>", line)] == []
+    assert run.report["counters"]["devices"]["xen"]["asserted"] > 10
