@@ -5,10 +5,10 @@ The guest runs in a process of its own: whatever happens to that, the functions 
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,10 +16,11 @@ import click
 from vmm.argv import scan
 from vmm.cli.generate import TableCommand
 from vmm.config import VmConfig
-from vmm.errors import EXIT_OK
+from vmm.errors import EXIT_OK, EXIT_SIGNAL
+from vmm.host.command import vmm_command
 from vmm.options import BOOT_OPTIONS
 from vmm.vfio.bind import Binder
-from vmm.vfio.sysfs import Function
+from vmm.vfio.sysfs import Function, for_vfio
 
 RUN = """Boot a guest with the functions at ADDRESS; give them back to the host when it has ended.
 
@@ -27,7 +28,9 @@ What follows -- are options of `vmm boot`. The functions are checked and bound f
 bind` does it; the exit code is that of `vmm boot`. If this command is killed, `vmm vfio restore`
 gives back what it took.
 """
-FORWARDED = (signal.SIGTERM, signal.SIGHUP)
+TOLD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # the kernel tells them to the guest too
+SI_KERNEL = 0x80
 
 
 class RunCommand(TableCommand):
@@ -51,11 +54,15 @@ def run_guest(options: dict[str, Any], picked: Sequence[Function]) -> int:
     binder.refuse(picked, force, really, config.mem)
     if options.get("dry_run"):
         return dry_run(binder, picked, words)
-    bound = binder.bind(picked, force, really)
-    try:
-        return _boot(words)
-    finally:
-        binder.restore(bound)
+    with _signals_held() as mask:
+        # Who may open what is bound need not be one who may bind.
+        ready = all(for_vfio(one) for one in picked)
+        bound = [] if ready else binder.bind(picked, force, really)
+        try:
+            return _boot(words, mask)
+        finally:
+            if bound:
+                binder.restore(bound)
 
 
 def boot_words(picked: Sequence[Function], words: Sequence[str]) -> list[str]:
@@ -76,17 +83,36 @@ def dry_run(binder: Binder, picked: Sequence[Function], words: Sequence[str]) ->
     return EXIT_OK
 
 
-def _boot(words: Sequence[str]) -> int:
-    """The exit code of `vmm boot`. A signal for this process is one for the guest's."""
-    process = subprocess.Popen([sys.executable, "-m", "vmm", "boot", *words])
-    kept: dict[int, Any] = {
-        number: signal.signal(number, lambda n, _frame: process.send_signal(n))
-        for number in FORWARDED
-    }
-    kept[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells both
+@contextmanager
+def _signals_held() -> Iterator[set[Any]]:
+    """Signals wait until all is given back, but for those that _boot() takes.
+
+    Yields the signals that were blocked before.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*TOLD, signal.SIGCHLD))
     try:
-        code = process.wait()
+        yield before
     finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _boot(words: Sequence[str], mask: set[Any]) -> int:
+    """The exit code of `vmm boot`. A signal for this process is one for the guest's.
+
+    One that came while functions were taken ends the command before there is a guest.
+    """
+    if signal.sigtimedwait(TOLD, 0) is not None:
+        return EXIT_SIGNAL
+    command = vmm_command("boot", *words)
+    process = os.posix_spawn(
+        command[0], command, os.environ, setsigmask=mask, setsigdef=(signal.SIGPIPE,)
+    )
+    while True:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+        came = signal.sigwaitinfo((*TOLD, signal.SIGCHLD))
+        typed = came.si_signo in FROM_TERMINAL and came.si_code == SI_KERNEL
+        if came.si_signo != signal.SIGCHLD and not typed:
+            os.kill(process, came.si_signo)

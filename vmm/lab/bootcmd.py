@@ -16,6 +16,7 @@ from pathlib import Path
 from vmm.boot import image
 from vmm.errors import VmmError
 from vmm.host import kvm
+from vmm.host.command import vmm_command
 from vmm.lab import LabConfig, guest, lab_run, lab_shell, session
 
 HERE = "--here"  # given: no probing, this host it is
@@ -25,7 +26,7 @@ def boot_command(report: str, *, interactive: bool) -> list[str]:
     """`vmm boot` with the stock kernel and initramfs; the exit report goes to `report`."""
     append = "console=ttyS0 quiet" if interactive else "console=ttyS0 quiet vmm.run=ready"
     return [
-        *(sys.executable, "-m", "vmm", "boot"),
+        *vmm_command("boot"),
         *("--kernel", str(guest.guest_kernel())),
         *("--initrd", str(guest.guest_initramfs())),
         *("--append", append),

@@ -1,0 +1,19 @@
+"""`vmm` once more, as a process of its own."""
+
+from __future__ import annotations
+
+import sys
+
+START = (
+    "import sys; at = sys.argv.pop(1); at in sys.path or sys.path.insert(0, at); "
+    "from vmm.__main__ import command; command()"
+)
+
+
+def vmm_command(*words: str) -> list[str]:
+    """`vmm WORDS` with the Python and the package that run now.
+
+    The folder that somebody happens to be in is not searched for modules, as `python -m` would.
+    """
+    package = __file__.rpartition("/")[0].rpartition("/")[0]
+    return [sys.executable, "-I", "-c", START, package.rpartition("/")[0], *words]
