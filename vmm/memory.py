@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from vmm import layout
-from vmm.errors import ConfigError, HostError, KvmError
+from vmm.errors import ConfigError, HostError
 from vmm.hugepages import HUGE_PAGE, Watch, policy
 from vmm.native import check, ffi, lib, made
 from vmm.region import Region
@@ -149,16 +149,31 @@ class GuestMemory(Accessor):
         Neither saved nor given out with `ranges()`; it stays to the end. KvmError where something
         of KVM's lies or memory is.
         """
-        region = Region(gpa, size, "4k", slot=self.take_slot())
+        slot = self.take_slot()
         try:
-            if self._vm is not None:
-                self._vm.set_memory_region(region.slot, gpa, size, region.hva)
-            hva = ffi.cast("void *", region.hva)
-            check(lib.gmem_add(self.pointer, gpa, size, hva, 0), "gmem_add", f"{gpa:#x}")
-        except KvmError:
-            region.close()
+            region = Region(gpa, size, "4k", slot=slot)
+            try:
+                self._share(region)
+            except BaseException:
+                region.close()
+                raise
+        except BaseException:
+            self.give_slot(slot)
             raise
         self.extra.append(region)
+
+    def _share(self, region: Region) -> None:
+        """All of it or nothing: KVM's slot, and the map here."""
+        gpa, size = region.gpa, region.size
+        if self._vm is not None:
+            self._vm.set_memory_region(region.slot, gpa, size, region.hva)
+        try:
+            hva = ffi.cast("void *", region.hva)
+            check(lib.gmem_add(self.pointer, gpa, size, hva, 0), "gmem_add", f"{gpa:#x}")
+        except BaseException:
+            if self._vm is not None:
+                self._vm.set_memory_region(region.slot, gpa, 0, region.hva)
+            raise
 
     def take_slot(self) -> int:
         """A number for a KVM memory slot that nobody else has."""

@@ -10,6 +10,7 @@ import pytest
 
 from vmm import layout
 from vmm.bus import MMIO_LIMIT, Bus
+from vmm.errors import KvmError
 from vmm.memory import GuestMemory
 from vmm.native import PyDevice
 from vmm.threads import Lock
@@ -155,3 +156,41 @@ def test_places_have_an_end(rig: Rig) -> None:
     with pytest.raises(XenError, match=f"^{abi.ENOMEM}$"):
         rig.grants.place(0, HOLE + (64 << 20))
     rig.grants.place(0, HOLE)
+
+
+def test_pages_that_cannot_be_shared_leave_nothing_behind(rig: Rig) -> None:
+    class Vm:
+        def __init__(self) -> None:
+            self.slots: dict[int, int] = {}
+
+        def set_memory_region(self, slot: int, gpa: int, size: int, _hva: int) -> None:
+            self.slots[slot] = size
+
+    vm: Any = Vm()
+    rig.memory._vm = vm
+    free = rig.memory.take_slot()
+    rig.memory.give_slot(free)
+
+    with pytest.raises(KvmError, match="gmem_add"):  # there is RAM
+        rig.overlay.add(RAM - PAGE, PAGE)
+
+    assert vm.slots == {free: 0}
+    assert rig.memory.take_slot() == free
+    rig.mmio.claim(RAM - PAGE, PAGE, PyDevice(Deaf()).dev, "another")
+
+
+def test_place_is_free_again_when_the_host_has_no_descriptors(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_gpa: int, _size: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.memory, "add_pages", fail)
+        with pytest.raises(OSError, match="Too many"):
+            rig.overlay.add(HOLE, PAGE)
+        with pytest.raises(XenError, match=f"^{abi.EINVAL}$"):
+            rig.overlay.back(HOLE)
+
+    rig.overlay.back(HOLE)
+    assert rig.memory.read(HOLE, 4) == bytes(4)

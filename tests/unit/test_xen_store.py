@@ -7,7 +7,7 @@ import random
 import pytest
 
 from vmm.xen.store import TRANSACTIONS_MAX, WATCHES_MAX, Client, Store
-from vmm.xen.storetree import NODES_MAX, TOUCHED_MAX, VALUE_MAX, StoreError
+from vmm.xen.storetree import NODES_MAX, TOUCHED_BYTES, TOUCHED_MAX, VALUE_MAX, StoreError
 
 GUEST = 1
 OPEN = (("n", 0), ("r", GUEST))
@@ -168,6 +168,32 @@ def test_transaction_that_somebody_overtook_fails(rig: Rig, what: str) -> None:
     with refused("EAGAIN"):
         store.end(guest, number, True)
     assert "mine" not in rig.names("/local/domain/1/data")
+
+
+def test_own_write_does_not_hide_that_somebody_was_faster(rig: Rig) -> None:
+    store, guest = rig.store, rig.guest
+    store.write(guest, "data/count", b"1")
+    number = store.begin(guest)
+    store.read(guest, "data/count", number)
+    store.write(rig.root, "/local/domain/1/data/count", b"5")
+    store.write(guest, "data/count", b"2", number)
+
+    with refused("EAGAIN"):
+        store.end(guest, number, True)
+    assert store.read(guest, "data/count") == b"5"
+
+
+def test_transaction_remembers_a_path_once_and_so_many_bytes(rig: Rig) -> None:
+    store, guest = rig.store, rig.guest
+    number = store.begin(guest)
+    transaction = guest.transactions[number]
+    for _ in range(50):
+        store.write(guest, "data/a/b", b"", number)
+        store.remove(guest, "data/a", number)
+    assert [path.rpartition("/")[2] for path in transaction.removed] == ["a", "b"]
+    with refused("ENOSPC"):
+        for _ in range(TOUCHED_BYTES // VALUE_MAX):
+            store.write(guest, "data/big", bytes(VALUE_MAX), number)
 
 
 def test_transactions_have_quotas(rig: Rig) -> None:

@@ -6,6 +6,7 @@ carried out on that vCPU's thread from the state as it is by then, so that the l
 
 from __future__ import annotations
 
+from vmm import log
 from vmm.errors import KvmError, StateError
 from vmm.native import ffi, lib
 from vmm.threads import Lock
@@ -253,7 +254,10 @@ class XenDomain:
         with self.lock:
             info, vector = self.info_of(index), self.vcpus[index].vector
         if vector and info is not None and self.memory.read(info, 1) != b"\0":
-            self.backend.raise_vector(index, vector)
+            try:
+                self.backend.raise_vector(index, vector)
+            except KvmError as error:  # as lost as one that the local APIC does not take
+                log.limited("xen.vector_not_raised", vcpu=index, error=str(error))
 
     def on_timer(self, caller: int, index: int) -> None:
         """The timer's VIRQ was bound or closed: the timer starts anew, or stops."""

@@ -39,8 +39,8 @@ def set_param(domain: XenDomain, call: Call) -> int:
     _check_value(index, value)
     with domain.lock:
         if index == abi.HVM_PARAM_CALLBACK_IRQ:
-            domain.latch(call.wide, again=True)
             _set_callback(domain, value)
+            domain.latch(call.wide, again=True)
         domain.params[index] = value
     return 0
 
@@ -61,17 +61,16 @@ def _set_callback(domain: XenDomain, value: int) -> None:
     """How vCPUs without a vector of their own are told of events.
 
     By a wire, an interrupt pin or a PCI pin, only the boot vCPU can be told, and it is not while it
-    has its own vector, which comes first in Xen too.
+    has its own vector, which comes first in Xen too. What is refused changes nothing.
     """
-    domain.backend.set_callback_gsi(None)
+    vector, gsi = 0, None
     if value >> 56 == abi.CALLBACK_VIA_VECTOR:
         vector = value & 0xFF
         if vector < abi.MIN_VECTOR:
             raise XenError(abi.EINVAL)
-    else:
-        vector = 0
-        if value and not domain.vcpus[0].vector:
-            domain.backend.set_callback_gsi(_callback_gsi(value))
+    elif value and not domain.vcpus[0].vector:
+        gsi = _callback_gsi(value)
+    domain.backend.set_callback_gsi(gsi)
     domain.vector = vector
     domain.follow_vectors()
 

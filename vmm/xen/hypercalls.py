@@ -8,7 +8,7 @@ counted by name.
 from __future__ import annotations
 
 from vmm import log
-from vmm.errors import StateError
+from vmm.errors import StateError, VmmError
 from vmm.native import ffi, lib
 from vmm.xen import (
     abi,
@@ -78,8 +78,6 @@ def hypercall(domain: XenDomain, index: int, vcpu: Any, complete: Callable[[], N
         result = answer(domain, call)
     except XenError as refused:
         result = -refused.number
-    except StateError:  # the machine ends, and with it the vCPU that should have done something
-        result = -abi.EINVAL
     except Again as again:
         lib.vcpu_hypercall_result(vcpu, 0)
         complete()
@@ -113,6 +111,13 @@ def answer(domain: XenDomain, call: Call) -> int:
     except XenError as refused:
         error = refused.number
         raise
+    except StateError:  # the machine ends, and with it the vCPU that should have done something
+        error = abi.EINVAL
+        raise XenError(error) from None
+    except (VmmError, OSError) as failed:  # what the host refuses does not end the guest
+        error = abi.ENOMEM if getattr(failed, "errno", 0) == abi.ENOMEM else abi.EINVAL
+        log.limited("xen.hypercall_failed", call=name, error=str(failed))
+        raise XenError(error) from None
     finally:
         _count(domain, call, name, error)
 

@@ -34,7 +34,7 @@ def multicall(domain: XenDomain, call: Call, answer: Callable[[XenDomain, Call],
         except XenError as refused:
             result = -refused.number
         except Again as again:
-            params[: len(again.params)] = again.params
+            params[: len(again.params)] = [param & mask for param in again.params]
             call.write(at + 2 * width, pack(f"<6{layout[-1]}", *params))
             raise Again(at, left) from None
         call.write(at + width, pack(f"<{layout[-1]}", result & mask))

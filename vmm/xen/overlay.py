@@ -9,7 +9,7 @@ vCPU that asked. A table is therefore given room for all it can become at once.
 from __future__ import annotations
 
 from vmm import layout
-from vmm.errors import KvmError, VmmError
+from vmm.errors import VmmError
 from vmm.native import PyDevice
 from vmm.xen import abi
 from vmm.xen.abi import XenError
@@ -57,10 +57,10 @@ class Overlay:
             raise XenError(abi.ENOMEM)
         try:
             self.add(gpa - before, before + abi.PAGE + after)
-        except (VmmError, OverflowError):
+        except (VmmError, OSError, OverflowError):
             try:
                 self.add(gpa, abi.PAGE)
-            except (VmmError, OverflowError):
+            except (VmmError, OSError, OverflowError):
                 raise XenError(abi.EINVAL) from None
 
     def add(self, base: int, length: int) -> None:
@@ -70,7 +70,7 @@ class Overlay:
         self._mmio.claim(base, length, self._nothing.dev, "xen", keep=self._nothing)
         try:
             self._memory.add_pages(base, length)
-        except KvmError:
+        except BaseException:
             self._mmio.release(base, length)
             raise
         self._taken.append((base, length))

@@ -119,7 +119,8 @@ class Store:
         def change(view: View, at: str) -> None:
             gone = view.remove(at, client.domid)
             if isinstance(view, Transaction):
-                view.removed += [gone] if gone else []
+                for lost, node in gone:
+                    view.removed[lost] = node, lost != at
             elif gone:
                 self._events += self._about_removed(gone)
 
@@ -175,8 +176,8 @@ class Store:
                 return
             transaction.commit(client.domid)
             events: list[Event] = []
-            for gone in transaction.removed:
-                events += self._about_removed(gone)
+            for path, (node, below) in transaction.removed.items():
+                events += self._about(path, node, exact=below)
             for path, node in transaction.changed.items():
                 events += self._about(path, self._tree.look(path) or node)
         _deliver(events)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ABSOLUTE_MAX, RELATIVE_MAX = 3072, 2048  # bytes of a path
 NODES_MAX, VALUE_MAX, PERMS_MAX = 1000, 2048, 5  # a guest's, on the whole and of one node
-TOUCHED_MAX = 4096  # paths that a transaction has looked at
+TOUCHED_MAX, TOUCHED_BYTES = 4096, 4 << 20  # paths a transaction looked at; with what it wrote
 CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@")
 READ, WRITE = "r", "w"
 LETTERS = {"n": "", "r": "r", "w": "w", "b": "rw"}
@@ -200,7 +200,8 @@ class Transaction(View):
         self._seen: dict[str, int] = {}  # path -> generation, -1: not there
         self._layer: dict[str, Node | None] = {}  # None: removed
         self.changed: dict[str, Node] = {}  # as of the change: for those who watch
-        self.removed: list[list[tuple[str, Node]]] = []
+        self.removed: dict[str, tuple[Node, bool]] = {}  # True: gone with one above
+        self._bytes = 0
 
     def look(self, path: str) -> Node | None:
         if path in self._layer:
@@ -208,11 +209,19 @@ class Transaction(View):
         if len(self._seen) >= TOUCHED_MAX and path not in self._seen:
             raise StoreError("ENOSPC")
         node = self._tree.look(path)
-        self._seen[path] = -1 if node is None else node.generation
+        if path not in self._seen:
+            self._count(len(path))
+            self._seen[path] = -1 if node is None else node.generation
         return node
+
+    def _count(self, more: int) -> None:
+        if self._bytes + more > TOUCHED_BYTES:
+            raise StoreError("ENOSPC")
+        self._bytes += more
 
     def put(self, path: str, node: Node) -> None:
         self.look(path)
+        self._count(len(node.value))
         self._layer[path] = node
 
     def drop(self, path: str) -> None:

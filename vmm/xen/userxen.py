@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 
+from vmm.errors import KvmError
 from vmm.native import check, ffi, lib, made
 from vmm.xen import abi
 from vmm.xen.abi import XenError
@@ -128,21 +129,41 @@ class UserXen:
 
     def set_callback_gsi(self, gsi: int | None) -> None:
         """A line of KVM's interrupt chips, up until the guest's EOI, and again if events wait."""
-        old, self._line = self._line, None
-        if old is not None:
-            lib.xenus_set_gsi(self._x, -1, -1)
-            self._router.detach(old[0], old[1])
-            os.close(old[1])
-            os.close(old[2])
-        if gsi is None:
-            return
+        line = None if gsi is None else self._open_line(gsi)
+        raised, lowered = (-1, -1) if line is None else line[1:]
+        try:
+            check(lib.xenus_set_gsi(self._x, raised, lowered), "xenus_set_gsi", f"GSI {gsi}")
+        except KvmError:
+            lib.xenus_set_gsi(self._x, *(self._line[1:] if self._line else (-1, -1)))
+            self._close_line(line)
+            raise
+        old, self._line = self._line, line
+        self._close_line(old)
+        if line is not None:
+            lib.xenus_tell(self._x, 0)
+
+    def _open_line(self, gsi: int) -> tuple[int, int, int]:
         if self._router.split or gsi >= self._router.pins:
             raise XenError(abi.EINVAL)
-        raised, lowered = (os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2))
-        self._router.attach_level(gsi, raised, lowered)
-        self._line = gsi, raised, lowered
-        check(lib.xenus_set_gsi(self._x, raised, lowered), "xenus_set_gsi", f"GSI {gsi}")
-        lib.xenus_tell(self._x, 0)
+        raised = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            lowered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            try:
+                self._router.attach_level(gsi, raised, lowered)
+            except BaseException:
+                os.close(lowered)
+                raise
+        except BaseException:
+            os.close(raised)
+            raise
+        return gsi, raised, lowered
+
+    def _close_line(self, line: tuple[int, int, int] | None) -> None:
+        if line is not None:
+            gsi, raised, lowered = line
+            self._router.detach(gsi, raised)
+            os.close(raised)
+            os.close(lowered)
 
     def now(self) -> int:
         return int(self._vm.get_clock().clock)

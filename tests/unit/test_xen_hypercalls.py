@@ -1,0 +1,127 @@
+"""Hypercalls that carry others, that the host fails, and that change nothing when refused."""
+
+from __future__ import annotations
+
+import errno
+import os
+from struct import pack, unpack
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from vmm.errors import KvmError, StateError
+from vmm.threads import Lock
+from vmm.xen import abi, consoleop, hvmop, hypercalls
+from vmm.xen.abi import Again, XenError
+from vmm.xen.call import Call
+from vmm.xen.multicall import multicall
+from vmm.xen.userxen import UserXen
+
+AT = 0x1000
+
+
+class FakeCall(Call):
+    """Its linear addresses are places in `room`."""
+
+    def __init__(self, wide: bool, *params: int) -> None:
+        self.vcpu, self.number, self.wide = 0, abi.MULTICALL, wide
+        self.params = params + (0,) * (6 - len(params))
+        self.room = bytearray(0x2000)
+
+    def read(self, linear: int, length: int) -> bytes:
+        return bytes(self.room[linear % 0x2000 :][:length])
+
+    def write(self, linear: int, data: bytes) -> None:
+        self.room[linear : linear + len(data)] = data
+
+
+def fake_domain(**fields: Any) -> Any:
+    backend = SimpleNamespace(wide=lambda: True, set_wide=lambda _wide: None)
+    defaults = {"lock": Lock(), "calls": {}, "refused": {}, "latch": lambda *_a, **_k: None}
+    return SimpleNamespace(**{**defaults, "backend": backend, **fields})
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_inner_call_goes_on_with_arguments_that_fit_its_entry(wide: bool) -> None:
+    layout, width = ("<8Q", 8) if wide else ("<8I", 4)
+    top = (1 << 8 * width) - 0x80
+    call = FakeCall(wide, AT, 1)
+    call.write(AT, pack(layout, abi.CONSOLE_IO, 0, 0, 600, top, 0, 0, 0))
+
+    with pytest.raises(Again) as again:
+        multicall(fake_domain(), call, consoleop.write)
+
+    assert again.value.params == (AT, 1)
+    entry = unpack(layout, call.read(AT, 8 * width))
+    assert entry[2:5] == (0, 600 - consoleop.PIECE, consoleop.PIECE - 0x80)
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        (KvmError("KVM_SIGNAL_MSI", errno.EFAULT), abi.EINVAL),
+        (KvmError("KVM_SET_USER_MEMORY_REGION", errno.ENOMEM), abi.ENOMEM),
+        (OSError(errno.EMFILE, "none left"), abi.EINVAL),
+        (StateError("the machine ends"), abi.EINVAL),
+    ],
+)
+def test_what_the_host_refuses_is_an_error_of_the_call(
+    error: Exception, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_domain: object, _call: object) -> int:
+        raise error
+
+    monkeypatch.setitem(hypercalls.TABLE, abi.HVM_OP, ("hvm_op", {0: failing}, 0))
+    call, domain = FakeCall(True), fake_domain()
+    call.number = abi.HVM_OP
+
+    with pytest.raises(XenError, match=f"^{number}$"):
+        hypercalls.answer(domain, call)
+
+    assert domain.refused == {f"hvm_op {number}": 1}
+
+
+def test_callback_that_is_refused_changes_nothing() -> None:
+    switched: list[int | None] = []
+
+    def switch(gsi: int | None) -> None:
+        if gsi is not None:
+            raise XenError(abi.EINVAL)
+        switched.append(gsi)
+
+    latched: list[bool] = []
+    domain = fake_domain(
+        backend=SimpleNamespace(set_callback_gsi=switch),
+        vcpus=[SimpleNamespace(vector=0)],
+        vector=0xF3,
+        params={abi.HVM_PARAM_CALLBACK_IRQ: 7},
+        latch=lambda wide, again: latched.append(again),
+    )
+    for value in (5, abi.CALLBACK_VIA_VECTOR << 56 | 3, 9 << 56):
+        call = FakeCall(True, 0, AT)
+        param = pack(hvmop.PARAM, abi.DOMID_SELF, abi.HVM_PARAM_CALLBACK_IRQ, value)
+        call.write(AT, param)
+        with pytest.raises(XenError, match=f"^{abi.EINVAL}$"):
+            hvmop.set_param(domain, call)
+
+    assert (switched, latched, domain.vector) == ([], [], 0xF3)
+    assert domain.params == {abi.HVM_PARAM_CALLBACK_IRQ: 7}
+
+
+def test_wire_that_kvm_refuses_leaves_no_descriptor_open() -> None:
+    class Router:
+        split, pins = False, 24
+
+        def attach_level(self, _gsi: int, _raised: int, _lowered: int) -> None:
+            raise KvmError("KVM_IRQFD", errno.EBUSY)
+
+    backend = UserXen.__new__(UserXen)
+    backend._router = cast(Any, Router())
+    backend._line = None
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(KvmError):
+        backend.set_callback_gsi(5)
+
+    assert os.listdir("/proc/self/fd") == before
