@@ -214,8 +214,10 @@ class Lifecycle:
     def ejected(self, bits: int, vcpu_id: int) -> None:
         """The guest let go of the slots that are set in `bits`; its vCPU is held for that."""
         with self.moving:
-            self._take_out({slot for slot in range(32) if bits >> slot & 1})
-            self.gate.release(vcpu_id)
+            try:
+                self._take_out({slot for slot in range(32) if bits >> slot & 1})
+            finally:
+                self.gate.release(vcpu_id)
 
     def _leave_at_reset(self) -> None:
         """Devices that the guest was asked for: the next life begins without them."""

@@ -109,6 +109,7 @@ class GuestMemory(Accessor):
         self._vm: Vm | None = None
         self._collapses = backing == "auto" and policy() == "never"
         self._watch: Watch | None = None
+        self._watched = False
         self._abandoned = False
         self._first = 0
         self._free_slots: list[int] = []  # below _next_slot
@@ -202,6 +203,8 @@ class GuestMemory(Accessor):
 
     def unfollow(self, follower: Follower) -> None:
         self.followers.remove(follower)
+        if self._watched and not self.followers:
+            self.watch()
 
     def discard(self, gpa: int, length: int) -> None:
         """Gives whole pages of RAM back to the host; they read as zeroes from then on.
@@ -231,7 +234,14 @@ class GuestMemory(Accessor):
         return Accessor(self, name)
 
     def huge(self, gpa: int, length: int) -> None:
-        """Puts huge pages under a range that is about to be filled, where policy would not."""
+        """Puts huge pages under a range that is about to be filled, where policy would not.
+
+        Nothing while somebody follows: pages stay where they are.
+        """
+        if not self.followers:
+            self._collapse(gpa, length)
+
+    def _collapse(self, gpa: int, length: int) -> None:
         for region in self.regions if self._collapses else ():
             first, last = max(gpa, region.gpa), min(gpa + length, region.gpa + region.size)
             if first < last:
@@ -243,6 +253,7 @@ class GuestMemory(Accessor):
 
     def watch(self) -> None:
         """From now on the same for what a guest fills, which is about to run. Ends with close()."""
+        self._watched = True
         if self._collapses and self._watch is None and not self.followers:
             self._watch = Watch(self.regions, self._first)
             self._watch.start()
@@ -268,6 +279,7 @@ class GuestMemory(Accessor):
             watch.close()
 
     def close(self) -> None:
+        self._watched = False
         self._stop_watch()
         for region in (*self.regions, *self.extra):
             region.close(unmap=not self._abandoned)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from vmm.layout import MIB
 from vmm.memory import GuestMemory
 from vmm.region import Region
@@ -30,8 +32,12 @@ def test_a_follower_hears_of_all_regions_until_it_leaves() -> None:
         memory.close()
 
 
-def test_pages_stay_where_they_are_while_somebody_follows() -> None:
+def test_pages_stay_where_they_are_while_somebody_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     memory = GuestMemory(4 * MIB)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(memory.regions[0], "collapse", lambda *place: asked.append(place))
     memory._collapses = True  # as on a host whose policy gives shmem no huge pages
     device = Device()
     try:
@@ -41,8 +47,15 @@ def test_pages_stay_where_they_are_while_somebody_follows() -> None:
         assert memory._watch is None
         memory.watch()
         assert memory._watch is None
+        memory.huge(0, 4 * MIB)
+        assert asked == [(0, 4 * MIB)]  # once, before there was a follower
+        memory.unfollow(device)
+        assert memory._watch is not None  # it goes on
+        memory.huge(0, 2 * MIB)
+        assert asked[1:] == [(0, 2 * MIB)]
     finally:
         memory.close()
+    assert memory._watch is None
 
 
 def test_slots_are_numbered_once_and_again_when_given_back() -> None:

@@ -7,6 +7,7 @@ from struct import pack, pack_into
 
 import pytest
 
+from vmm.errors import HostError
 from vmm.vfio.guestbars import inner_pages, outside, whole_pages
 from vmm.vfio.guestconfig import CLASSIC, EXPRESS, MSI, MSIX, PM, WHOLE, guest_config
 
@@ -122,3 +123,13 @@ def test_what_is_left_of_spans_and_their_pages() -> None:
     assert whole_pages(0x2FF0, 32) == (0x2000, 0x2000)
     assert inner_pages((0x10, 0x2000)) == (0x1000, 0x1000)
     assert inner_pages((0x10, 0x100))[1] <= 0
+
+
+@pytest.mark.parametrize("kind", [PM, MSI, MSIX, EXPRESS])
+@pytest.mark.parametrize("size", [CLASSIC, WHOLE])
+def test_a_capability_without_room_is_refused(kind: int, size: int) -> None:
+    raw = card(size)
+    raw[0x34] = 0xFC
+    raw[0xFC:0x100] = bytes((kind, 0, 0x02, 0x00))
+    with pytest.raises(HostError, match=f"capability {kind:#04x} is at 0xfc.* cannot be passed"):
+        guest_config(bytes(raw), pin=True)

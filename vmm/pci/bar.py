@@ -33,22 +33,26 @@ class Piece(Record):
 class Direct(Record):
     """A part of a memory BAR that the guest reaches without an exit, at `address` of this process.
 
-    `slot` is a KVM memory slot of its own. Pieces answer where KVM does not take it.
+    `slot` is a KVM memory slot of its own; it is in `shown` while KVM has it. Pieces answer where
+    KVM does not take it.
     """
 
     offset: int
     length: int
     address: int
     slot: int
+    shown: set[int]
 
     def attach(self, core: Any, base: int) -> None:
         """`core`: the VM's `struct vmcore *`, or `None` where there is none."""
-        self._set(core, base + self.offset, self.length)
+        if self._set(core, base + self.offset, self.length):
+            self.shown.add(self.slot)
 
     def detach(self, core: Any) -> None:
-        self._set(core, 0, 0)
+        if self._set(core, 0, 0):
+            self.shown.discard(self.slot)
 
-    def _set(self, core: Any, gpa: int, size: int) -> None:
+    def _set(self, core: Any, gpa: int, size: int) -> bool:
         fields = {
             "slot": self.slot,
             "guest_phys_addr": gpa,
@@ -56,8 +60,8 @@ class Direct(Record):
             "userspace_addr": self.address,
         }
         argument = ffi.new("struct kvm_userspace_memory_region *", fields)
-        if core is not None:
-            lib.vmcore_ioctl(core, lib.KVM_SET_USER_MEMORY_REGION, argument)
+        request = lib.KVM_SET_USER_MEMORY_REGION
+        return core is not None and lib.vmcore_ioctl(core, request, argument) == 0
 
 
 class Bar(Record):

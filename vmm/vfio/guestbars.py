@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vmm.cdevice import CDevice
     from vmm.memory import GuestMemory
     from vmm.vfio.device import PciDevice
-    from vmm.vfio.region import Region
+    from vmm.vfio.region import Mapping, Region
 
 IO, WIDE, KIND, PREFETCHABLE = 0x1, 0x4, 0x6, 0x8  # bits of a base address register
 ROM = 6
@@ -37,6 +37,7 @@ class GuestBars:
         self._device, self._core, self._memory = device, core, memory
         self._emulated = emulated
         self._slots: list[int] = []
+        self._shown: set[int] = set()  # of the slots, those that KVM has
         try:
             self.bars = self._make()
         except BaseException:
@@ -46,7 +47,9 @@ class GuestBars:
     def close(self) -> None:
         """None of them is on a bus any more."""
         while self._slots:
-            self._memory.give_slot(self._slots.pop())
+            slot = self._slots.pop()
+            if slot not in self._shown:  # where KVM kept it, nobody else can use the number
+                self._memory.give_slot(slot)
 
     def _make(self) -> list[Bar]:
         found: list[Bar] = []
@@ -62,7 +65,7 @@ class GuestBars:
         return found
 
     def _bar(self, number: int, region: Region) -> Bar:
-        flags = self._device.config.read(0x10 + 4 * number, 4)
+        flags = self._flags(number)
         io = bool(flags & IO)
         size = 1 << (region.size - 1).bit_length()
         ours = sorted(self._emulated.get(number, []), key=lambda piece: piece.offset)
@@ -79,6 +82,24 @@ class GuestBars:
             direct=() if io else self._direct(region, ours),
             prefetchable=not io and bool(flags & PREFETCHABLE),
         )
+
+    def _flags(self, number: int) -> int:
+        try:
+            return self._device.config.read(0x10 + 4 * number, 4)
+        except OSError as error:
+            raise HostError(
+                f"Reading BAR {number} of {self._device.address} failed: {error.strerror}; the "
+                "device does not answer, `dmesg` may tell why"
+            ) from error
+
+    def _map(self, region: Region, number: int) -> Mapping:
+        try:
+            return region.map(number)
+        except OSError as error:
+            raise HostError(
+                f"Mapping {region.name} of {self._device.address} failed: {error.strerror}; see "
+                "in /proc/iomem who has its addresses: a framebuffer of the firmware may have them"
+            ) from error
 
     def _trapped(self, region: Region, ours: list[Piece]) -> tuple[Piece, ...]:
         pieces = []
@@ -97,7 +118,7 @@ class GuestBars:
         for number, (start, length) in enumerate(region.info.areas):
             free = outside([(start, length)], pages)
             spans = [span for span in map(inner_pages, free) if span[1] > 0]
-            mapping = region.map(number) if spans else None
+            mapping = self._map(region, number) if spans else None
             for offset, size in spans:
                 assert mapping is not None
                 self._slots.append(self._memory.take_slot())
@@ -107,6 +128,7 @@ class GuestBars:
                         length=size,
                         address=mapping.address + offset - start,
                         slot=self._slots[-1],
+                        shown=self._shown,
                     )
                 )
         return tuple(parts)

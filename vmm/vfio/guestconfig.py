@@ -7,6 +7,7 @@ through VFIO, which keeps from it what would harm the host.
 
 from __future__ import annotations
 
+from vmm.errors import HostError
 from vmm.record import Record
 
 CLASSIC, WHOLE = 256, 4096  # sizes of configuration space
@@ -58,7 +59,10 @@ class _Plan:
 
 
 def guest_config(found: bytes, pin: bool) -> GuestConfig:
-    """From what VFIO shows. pin: whether the function has an interrupt pin that can be used."""
+    """From what VFIO shows. pin: whether the function has an interrupt pin that can be used.
+
+    HostError for a device whose capabilities do not fit where they are.
+    """
     extended = len(found) >= WHOLE and found[CLASSIC : CLASSIC + 4] not in (b"\0" * 4, b"\xff" * 4)
     plan = _Plan(found[: WHOLE if extended else CLASSIC])
     plan.passed[HEADER_END:] = b"\1" * (len(plan.passed) - HEADER_END)
@@ -92,12 +96,23 @@ def _capabilities(plan: _Plan) -> dict[int, int]:
     return found
 
 
+def _fits(kind: int, at: int, length: int) -> None:
+    if at + length > CLASSIC:
+        raise HostError(
+            f"The device says that its capability {kind:#04x} is at {at:#x}, where {length} bytes "
+            "of it do not fit; such a device cannot be passed through"
+        )
+
+
 def _special(plan: _Plan, kind: int, at: int) -> None:
     if kind == MSI:
         flags = plan.word(at + 2)
         wide, masks = flags & MSI_64BIT, flags & MSI_MASKBIT
-        plan.ours(at, 10 + (4 if wide else 0) + (10 if masks else 0))
+        length = 10 + (4 if wide else 0) + (10 if masks else 0)
+        _fits(kind, at, length)
+        plan.ours(at, length)
     elif kind == MSIX:
+        _fits(kind, at, MSIX_LENGTH)
         plan.ours(at, MSIX_LENGTH)
     elif kind == PM:
         _power(plan, at)
@@ -107,6 +122,7 @@ def _special(plan: _Plan, kind: int, at: int) -> None:
 
 def _power(plan: _Plan, at: int) -> None:
     """The guest sees its states; the device stays awake, or its registers would be gone."""
+    _fits(PM, at, PM_LENGTH)
     plan.ours(at, PM_LENGTH)
     plan.bytes[at + 3] &= ~PME
     plan.zero(at + PM_CONTROL, 4)
@@ -119,9 +135,11 @@ def _express(plan: _Plan, at: int) -> None:
     flags = plan.word(at + 2)
     if flags >> 4 & 0xF not in ENDPOINTS:
         return
+    links = LINK[: flags & 0xF]
+    _fits(EXPRESS, at, sum(links[-1]) if links else 4)
     plan.ours(at + 2, 2)
     plan.put(at + 2, 2, flags & ~0xF0 | ROOT_ENDPOINT << 4)
-    for offset, length in LINK[: flags & 0xF]:
+    for offset, length in links:
         plan.zero(at + offset, length)
 
 

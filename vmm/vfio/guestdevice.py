@@ -132,6 +132,10 @@ class VfioPci(PciDevice):
             wire = layout.pci_pin(self.function.devfn // FUNCTIONS, pin)
             gsi = layout.GSI_PCI_INTX[wire]
             self._intx = Intx(self._context.irq, self._context.loop, gsi)
+            try:
+                self._intx.check()
+            except VmmError as error:  # MSI may do without
+                log.warning("vfio.no_intx", device=self.name, reason=str(error))
             lib.vfiopci_intx(self._core.pointer, self._intx.trigger, self._intx.resample)
         lib.vfiopci_release(self._core.pointer)
         self._notices = Notices(self.name, self.host, self._context, self._on_error)
@@ -164,8 +168,9 @@ class VfioPci(PciDevice):
     def _give_back(self) -> None:
         try:
             self.host.close()
-        except OSError as error:
-            log.warning("vfio.does_not_answer", device=self.name, reason=str(error))
+        except* OSError as errors:
+            reason = "; ".join(map(str, errors.exceptions))
+            log.warning("vfio.does_not_answer", device=self.name, reason=reason)
 
     # --- looking at it
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmm.errors import HostError, KvmError
+from vmm.errors import ConfigError, HostError, KvmError
 from vmm.native import Fd, ffi, lib
 from vmm.vfio.check import MARGIN, locked_memory_limit, raise_limit
 from vmm.vfio.device import PciDevice
@@ -54,7 +54,7 @@ class GuestRam:
     """
 
     def __init__(self, memory: GuestMemory, vm_fd: int, one: Function, api: str) -> None:
-        self._memory = memory
+        self._memory, self._api = memory, api
         self._devices = 0
         self._kvm = KvmVfio(vm_fd)
         try:
@@ -63,6 +63,14 @@ class GuestRam:
             self._kvm.close()
             raise
         self.iommu.on_open, self.iommu.on_close = self._kvm.add, self._kvm.remove
+
+    def agree(self, one: Function, api: str) -> None:
+        """ConfigError if `api` is not what the devices before were opened with."""
+        if api != self._api:
+            raise ConfigError(
+                f"{one.address} cannot have api={api}: all devices of a machine share one address "
+                f"space, which began with api={self._api}; say the same for each"
+            )
 
     def open(self, one: Function) -> PciDevice:
         """The device, which sees all RAM from now on. HostError, VfioError or KvmError if not."""
@@ -88,8 +96,10 @@ class GuestRam:
         """A device was closed."""
         self._devices -= 1
         if not self._devices:
-            self._memory.unfollow(self)
-            self.close()
+            try:
+                self.close()
+            finally:
+                self._memory.unfollow(self)  # who puts pages elsewhere begins after this
 
     def close(self) -> None:
         """For one that has no device."""
@@ -113,6 +123,7 @@ def open_device(
     """The device in the address space of the machine's others, or in a new one."""
     for follower in memory.followers:
         if isinstance(follower, GuestRam):
+            follower.agree(one, api)
             return follower.open(one), follower
     ram = GuestRam(memory, vm_fd, one, api)
     try:

@@ -88,12 +88,14 @@ class Interrupt:
         return tuple(self.vectors[:count])
 
     def disable(self) -> None:
-        """None is delivered any more; the vectors are closed."""
-        if self.vectors:
-            self._disable()
-        for vector in self.vectors:
-            vector.close()
-        self.vectors = []
+        """None is delivered any more; the vectors are closed, also where VfioError is raised."""
+        vectors, self.vectors = self.vectors, []
+        try:
+            if vectors:
+                self._disable()
+        finally:
+            for vector in vectors:
+                vector.close()
 
     def _disable(self) -> None:
         self._device.set_irqs(self.index, lib.VFIO_IRQ_SET_ACTION_TRIGGER)

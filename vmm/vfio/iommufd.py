@@ -93,6 +93,10 @@ class Ioas(Iommu):
         device = DeviceFd(self._open(one))
         try:
             self.on_open(device.fd.number)
+        except BaseException:
+            device.close()
+            raise
+        try:
             device.bind_iommufd(self.iommufd.fd)
             device.attach_iommufd_pt(self.number)
         except VfioError as error:
@@ -106,8 +110,10 @@ class Ioas(Iommu):
         return device
 
     def leave(self, one: Function, device: DeviceFd) -> None:
-        self.on_close(device.fd.number)
-        device.close()
+        try:
+            self.on_close(device.fd.number)
+        finally:
+            device.close()
 
     def _open(self, one: Function) -> Any:
         if not one.node:
