@@ -5,6 +5,8 @@
 // loop before it calls a handler of the device; it is never held over an upcall, a wait or a
 // blocking system call, and a device never takes another device's lock. The one exception is the
 // irqchip, the leaf of the lock order: raising a line from inside a device locks the chip (irq.h).
+// And the lock of a PCI root is held over accesses to the configuration space of a function of the
+// host (vfiopci.h), which may block.
 #ifndef VMM_DEV_H
 #define VMM_DEV_H
 
@@ -46,7 +48,7 @@ struct dev_ops {
 };
 
 enum {
-	DEV_UPCALL = 1, // served by Python: called without the lock
+	DEV_UPCALL = 1, // served by Python, or taking its own locks: called without the lock
 	// 8-bit registers: the bus cuts wider accesses into bytes, lowest address first.
 	DEV_BYTES = 2,
 };

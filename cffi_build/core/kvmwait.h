@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ioctls of a VM for which KVM waits until every vCPU has left the guest once: those that change
-// ioeventfds, coalesced zones and the ports of a Xen domain.
+// ioeventfds, coalesced zones, memory slots of base address registers and the ports of a Xen
+// domain.
 //
 // A vCPU of a Xen domain that sleeps in SCHEDOP_poll has not left it in KVM's eyes, and the event
 // it waits for may be sent by the very vCPU whose exit makes the ioctl (the owner of a spinlock):

@@ -44,7 +44,7 @@ struct msix_vector {
 	uint32_t word[MSIX_ENTRY_WORDS];
 	uint32_t gsi;
 	int fd; // -1: unused, firing it does nothing
-	bool live; // its eventfd reaches the guest
+	_Atomic bool live; // its eventfd reaches the guest; changed under the lock of `dev`
 	bool routed; // only inside a change
 };
 

@@ -43,7 +43,8 @@ struct pci_func;
 
 // Hooks of whoever owns a capability. Context: the root's lock held, on the accessing vCPU's
 // thread; [offset, offset + size) is the access, counted from the start of configuration space, and
-// overlaps the capability. Either may be NULL.
+// overlaps the capability. Either may be NULL. They do not block, but for those of a function of
+// the host (vfiopci.h).
 struct pci_cap_ops {
 	void (*reading)(void *opaque, struct pci_func *f, uint32_t offset, uint32_t size);
 	// After the store. Also called for the whole capability after a reset or a load.

@@ -149,7 +149,9 @@ struct vfiopci *vfiopci_create(int fd)
 
 	if (!v)
 		return NULL;
-	dev_init(&v->dev, &trapped_ops, 0);
+	// An access may take as long as the device or the kernel makes it: no lock over it. All
+	// that it touches stands still once there are windows, or is atomic.
+	dev_init(&v->dev, &trapped_ops, DEV_UPCALL);
 	lock_init(&v->irq_lock);
 	v->fd = fd;
 	v->held = true;

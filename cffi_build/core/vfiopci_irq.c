@@ -65,15 +65,18 @@ static int connect_range(struct vfiopci *v, struct msix *m, uint32_t first, uint
 			 bool only_live)
 {
 	struct irq_request r;
+	bool used[BATCH];
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct msix_vector *vector = &m->vector[first + i];
-		bool use = !only_live || vector->live;
-		r.fd[i] = use ? vector->fd : -1;
-		if (use)
-			v->connected[(first + i) / 64] |= UINT64_C(1) << (first + i) % 64;
+		used[i] = !only_live || vector->live;
+		r.fd[i] = used[i] ? vector->fd : -1;
 	}
-	return set_irqs(v, &r, VFIO_IRQ_SET_ACTION_TRIGGER, index_of(v->mode), first, count);
+	int result = set_irqs(v, &r, VFIO_IRQ_SET_ACTION_TRIGGER, index_of(v->mode), first, count);
+	for (uint32_t i = 0; !result && i < count; i++)
+		if (used[i])
+			v->connected[(first + i) / 64] |= UINT64_C(1) << (first + i) % 64;
+	return result;
 }
 
 // Context: the lock of `m` held, or nobody changes it.
@@ -109,8 +112,12 @@ static void enter_msix(struct vfiopci *v)
 {
 	struct irq_request r = { .fd = { -1 } };
 	uint32_t last = v->resizable ? 0 : v->msix->vectors - 1;
+	int result = set_irqs(v, &r, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, last, 1);
 
-	set_irqs(v, &r, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, last, 1);
+	// The host may have fewer to give, and says how many.
+	if (result > 0 && (uint32_t)result <= last)
+		set_irqs(v, &r, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX,
+			 (uint32_t)result - 1, 1);
 }
 
 static void enter_intx(struct vfiopci *v)

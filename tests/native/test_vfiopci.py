@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.native import sanitize
 from tests.native.test_msix_capability import DEVFN, ECAM, ENABLE_MSIX
 from vmm.bus import MMIO_LIMIT, Bus, BusProbe
 from vmm.irq import IrqRouter
@@ -153,3 +154,8 @@ def test_an_adopted_capability_keeps_its_shape(rig: Rig, offset: int, size: int)
     assert rig.read(MSI_AT + 10, 4) == 0
     assert rig.read(MSI_AT + 2, 2) == 0x02
     assert rig.read(MSIX_AT + 2, 2) == VECTORS - 1
+
+
+def test_a_host_with_fewer_vectors_than_the_device_gives_those_it_has() -> None:
+    units = ("msix.c", "msix_state.c", "router.c")
+    assert sanitize.run("vfiopci_few", units, "address") == "3 vectors\n"

@@ -12,7 +12,7 @@ import pytest
 
 from tests import guests
 from tests.vfio.guest import StockGuest, stock_guest
-from tests.vfio.host import drive, driver, load, until, vmm, write
+from tests.vfio.host import PATIENCE, drive, driver, load, until, vmm, write
 from tests.vfio.lab import EDU, SHARED_CARD, SHARED_EDU, STORE, WIRED
 from vmm.config import VmConfig
 from vmm.errors import EXIT_OK, StateError
@@ -141,5 +141,9 @@ def test_a_device_that_fails_is_told_and_answered(tmp_path: Path, answer: str) -
         elif answer == "unplug":
             until(lambda: asked.asked == {device.function.devfn >> 3})
         else:
+            machine.hardware.loops.first.ask(int)  # the loop has done with the notice
+            passed = threading.Event()
+            machine.post(passed.set)  # behind whatever it wished for
+            assert passed.wait(PATIENCE)
             assert (machine.state, asked.asked) == ("running", set())
     assert vmm("restore").returncode == EXIT_OK
