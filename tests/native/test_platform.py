@@ -47,7 +47,7 @@ def expected(machine: str, irqchip: str, testdev: bool) -> list[str]:
         *(["pit"] if split else []),
         *(["pmtimer", "rtc", "i8042", "hpet"] if legacy else []),
         *(["debug-exit", "testdev", "fw-cfg"] if testdev else []),
-        *("pci-hotplug", "pci", "host-bridge"),
+        *(("pci-hotplug", "pci", "host-bridge") if legacy or testdev else ("pci-ports",)),
         *(["pci-testdev0"] if testdev else []),
         *(["pic", "ioapic"] if split else []),
     ]
