@@ -157,9 +157,11 @@ class Lifecycle:
             self.gate.close(self._kick_all)
             try:
                 self.hardware.xen.soft_reset()
-            finally:
-                self.gate.release(vcpu_id)
-                self.gate.open()
+            except BaseException as error:
+                self.mail.fail(error)  # with the gate closed, as in reset()
+                raise
+            self.gate.release(vcpu_id)
+            self.gate.open()
 
     @property
     def ports(self) -> Ports:

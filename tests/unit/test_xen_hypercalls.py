@@ -12,10 +12,14 @@ import pytest
 
 from vmm.errors import KvmError, StateError
 from vmm.threads import Lock
-from vmm.xen import abi, consoleop, hvmop, hypercalls
+from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls
 from vmm.xen.abi import Again, XenError
 from vmm.xen.call import Call
+from vmm.xen.domain import XenDomain
+from vmm.xen.evtchn import Port
+from vmm.xen.kvmxen import KvmXen
 from vmm.xen.multicall import multicall
+from vmm.xen.usersite import EFER, TRIES_MAX, Interception
 from vmm.xen.userxen import UserXen
 
 AT = 0x1000
@@ -125,3 +129,68 @@ def test_wire_that_kvm_refuses_leaves_no_descriptor_open() -> None:
         backend.set_callback_gsi(5)
 
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_kvm_hears_of_no_hypercalls_when_the_domain_could_not_be_made() -> None:
+    class Vm:
+        flags = 0
+
+        def xen_hvm_config(self, flags: int, _msr: int) -> None:
+            self.flags = flags
+
+        def xen_hvm_set_attr(self, _attr: object) -> None:
+            assert self.flags
+            raise KvmError("KVM_XEN_HVM_SET_ATTR", errno.EINVAL)
+
+    vm: Any = Vm()
+    context: Any = SimpleNamespace(router=None, apic_ids=[0])
+    with pytest.raises(KvmError, match="SET_ATTR"):
+        KvmXen(vm, context, 0, 4 << 16)
+    assert vm.flags == 0
+
+
+def test_channel_that_cannot_move_is_told_to_the_guest() -> None:
+    def refuse(_number: int) -> None:
+        raise KvmError("KVM_SET_GSI_ROUTING", errno.ENOMEM)
+
+    port = Port(kind=abi.EVTCHNSTAT_interdomain, remote=abi.DOMID_BACKEND)
+    domain = fake_domain(
+        ports=SimpleNamespace(get=lambda _number: port),
+        services=SimpleNamespace(channels=SimpleNamespace(follow=refuse)),
+    )
+    with pytest.raises(KvmError):
+        evtchnop._connect(domain, 3)
+
+
+def test_searches_for_the_place_of_hypercalls_end() -> None:
+    watched: list[tuple[int, ...]] = []
+    site = Interception.__new__(Interception)
+    site._watch = lambda *indices: watched.append(indices)  # type: ignore[method-assign]
+    site.breakpoints = False
+    vcpu: Any = SimpleNamespace(
+        set_msrs=lambda _msrs: 0,
+        get_regs=lambda: SimpleNamespace(rip=0x1000),
+        translate=lambda _linear: None,
+    )
+    site.arm()
+    for _ in range(TRIES_MAX):
+        assert (abi.HYPERCALL_MSR,) not in watched
+        assert site.written(vcpu, EFER, 0)
+    assert watched[-1] == (abi.HYPERCALL_MSR,)
+
+
+def test_soft_reset_lets_vcpus_go_that_were_down() -> None:
+    held = {1, 2}
+    nothing = SimpleNamespace(halt=lambda: None, end=lambda: None, begin=lambda: None)
+    domain: Any = fake_domain(
+        services=nothing,
+        kvm=[],
+        vcpus=[SimpleNamespace(down=n in held) for n in range(3)],
+        hold=lambda index, on: held.add(index) if on else held.discard(index),
+        _clear=lambda: None,
+    )
+    domain.backend.reset = lambda: None
+
+    XenDomain.soft_reset(domain)
+
+    assert not held

@@ -122,6 +122,9 @@ class XenDomain:
         with self.lock:
             self.services.end()
             self.backend.reset()
+            for index, own in enumerate(self.vcpus):
+                if own.down:
+                    self.hold(index, False)
             self._clear()
             self.services.begin()
         for index in range(len(self.kvm)):

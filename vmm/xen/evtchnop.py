@@ -38,9 +38,9 @@ def _connect(domain: XenDomain, number: int) -> None:
     port = domain.ports.get(number)
     if port is None:
         return domain.backend.disconnect(number)
+    if serves(port):
+        return domain.services.channels.follow(number)
     try:
-        if serves(port):
-            return domain.services.channels.follow(number)
         if port.kind == abi.EVTCHNSTAT_ipi:
             return domain.backend.connect(number, port.kind, number, port.vcpu)
         other = domain.ports.get(port.peer) if port.kind == abi.EVTCHNSTAT_interdomain else None
@@ -112,10 +112,17 @@ def bind_ipi(domain: XenDomain, call: Call) -> int:
 def bind_vcpu(domain: XenDomain, call: Call) -> int:
     number, vcpu = call.read_struct(call.params[1], "<II")
     with domain.lock:
+        before = domain.ports.get(number)
         port = domain.ports.bind_vcpu(number, vcpu)
         domain.backend.opened(number, vcpu)
-        if port.kind == abi.EVTCHNSTAT_interdomain:
-            _connect(domain, port.peer or number)
+        try:
+            if port.kind == abi.EVTCHNSTAT_interdomain:
+                _connect(domain, port.peer or number)
+        except KvmError:  # it goes on telling the one that it told
+            assert before is not None
+            domain.ports.bind_vcpu(number, before.vcpu)
+            domain.backend.opened(number, before.vcpu)
+            raise
         bits = domain.bits()
         if bits is not None and lib.evtchn_take(bits, number) == 1:
             domain.backend.send(number, vcpu)

@@ -59,7 +59,11 @@ class KvmXen:
         self._told: dict[int, tuple[int, int]] = {}  # port -> (GSI, eventfd) that tells the guest
         wanted = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
         vm.xen_hvm_config(wanted, abi.HYPERCALL_MSR)
-        self._set(lib.KVM_XEN_ATTR_TYPE_XEN_VERSION, xen_version=version)
+        try:
+            self._set(lib.KVM_XEN_ATTR_TYPE_XEN_VERSION, xen_version=version)
+        except KvmError:
+            vm.xen_hvm_config(0, 0)  # another back-end may serve this VM: hypercalls are not ours
+            raise
 
     # --- the domain
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EFER, GS_BASE = 0xC0000080, 0xC0000101
 SPAN = 64 << 20  # a kernel's code around where it starts, in bytes, upwards; half of it downwards
 FINE = 1 << 21
+TRIES_MAX = 64  # searches in a kernel's life: each takes milliseconds, and the guest asks for them
 OUT = b"\xe6" + bytes([lib.XENUS_PORT])  # out %al, $port
 PATCH = OUT + b"\x90"  # in place of VMCALL or VMMCALL, with nop
 PAGE_CALLS, STUB = 128, 32  # of the hypercall page
@@ -39,6 +40,7 @@ class Interception:
         self._vm, self._memory = vm, memory
         self.breakpoints = breakpoints
         self.how = ""  # by what the place was found
+        self._tries = 0
         self.linear: tuple[int, int] | None = None  # of VMMCALL and VMCALL, for breakpoints
         self._exits = bool(vm.check_extension("KVM_CAP_X86_MSR_FILTER"))
         if breakpoints and not self._exits:
@@ -51,7 +53,7 @@ class Interception:
 
     def arm(self) -> None:
         """Another kernel will run: its place is yet to be found."""
-        self.how, self.linear = "", None
+        self.how, self.linear, self._tries = "", None, 0
         self._watch(abi.HYPERCALL_MSR, EFER, GS_BASE)
 
     def _watch(self, *indices: int) -> None:
@@ -74,6 +76,9 @@ class Interception:
             return False
         if self.how and (self.linear is None or self.linear[0] >= HIGH_HALF):
             return True  # another vCPU was first
+        self._tries += 1
+        if self._tries >= TRIES_MAX:
+            self._settle()
         rip = int(vcpu.get_regs().rip)
         at = vcpu.translate(rip)
         if at is None:

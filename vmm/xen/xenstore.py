@@ -76,9 +76,9 @@ class XenStore:
         domain.params[abi.HVM_PARAM_STORE_EVTCHN] = channel.port
         domain.services.grants.granted[XENSTORE_REF] = page // abi.PAGE
         self.store.reset()
-        self._guest.watches.clear()
-        self._guest.transactions.clear()
-        self._waiting.clear()
+        self.store.forget(self._guest)
+        with self._lock:
+            self._waiting.clear()
         self.store.connect(self._guest)
         self._populate(channel.port)
         result = lib.xsring_connect(self.pointer, page, channel.kick, channel.call)
@@ -109,6 +109,7 @@ class XenStore:
     def end(self, domain: XenDomain) -> None:
         lib.xsring_disconnect(self.pointer)
         self.store.disconnect(self._guest)
+        self._loop.ask(lambda: None)  # an answer that was under way is over
         if self._channel is not None:
             domain.services.channels.close(self._channel)
             self._channel = None
