@@ -2,64 +2,6 @@
 // Event channels: ports, delivery to this and another CPU, masks, timer and poll.
 #include "xen.h"
 
-u32 others;
-u32 upcalls;
-
-/* What a kernel does in an upcall: takes the byte, the selector and every bit. */
-void take(struct vcpu_info *info)
-{
-	u64 words, bits;
-
-	__atomic_store_n(&info->pending, 0, __ATOMIC_SEQ_CST);
-	words = __atomic_exchange_n(&info->selector, 0, __ATOMIC_SEQ_CST);
-	for (; words; words &= words - 1) {
-		u32 at = (u32)__builtin_ctzll(words);
-
-		bits = READ_ONCE(shared->pending[at]) & ~READ_ONCE(shared->mask[at]);
-		__atomic_fetch_and(&shared->pending[at], ~bits, __ATOMIC_SEQ_CST);
-	}
-}
-
-static void on_global(struct frame *f)
-{
-	(void)f;
-	take(&infos[0]);
-	atomic_inc(&upcalls);
-}
-
-static void on_cpu(struct frame *f)
-{
-	(void)f;
-	take(&infos[this_cpu()->index]);
-	atomic_inc(this_cpu()->index ? &others : &upcalls);
-	apic_eoi();
-}
-
-/* How many upcalls came, given time for one. */
-u32 came(u32 wanted, u32 ms)
-{
-	irq_on();
-	WAIT_FOR(READ_ONCE(upcalls) >= wanted, ms);
-	irq_off();
-	return __atomic_exchange_n(&upcalls, 0, __ATOMIC_SEQ_CST);
-}
-
-u32 bind_ipi(u32 vcpu)
-{
-	u32 argument[2] = { vcpu, 0 };
-
-	check_equal(evtchn_op(7, argument), 0);
-	/* The mask is the guest's own: what was there before stays. */
-	__atomic_fetch_and(&shared->mask[argument[1] / 64], ~(1ull << argument[1] % 64),
-			   __ATOMIC_SEQ_CST);
-	return argument[1];
-}
-
-void close_port(u32 port)
-{
-	check_equal(evtchn_op(3, &port), 0);
-}
-
 void ports(void)
 {
 	struct evtchn_status status = { DOMID_SELF, 0, 0, 0, 0, {} };
@@ -101,24 +43,14 @@ void all_ports(void)
 	close_port(bind_ipi(0));
 }
 
-void use_vector(u32 vcpu, u8 vector)
-{
-	struct {
-		u32 vcpu;
-		u8 vector, pad[3];
-	} upcall = { vcpu, vector, {} };
-
-	check_equal(hypercall(HVM_OP, 23, (u64)&upcall, 0), 0);
-}
-
 void ipi_self(void)
 {
 	u64 via = 2ull << 56 | VEC_GLOBAL;
 	u32 port = bind_ipi(0);
 
 	irq_begin();
-	trap_set(VEC_GLOBAL, on_global);
-	trap_set(VEC_CPU, on_cpu);
+	trap_set(VEC_GLOBAL, on_upcall_global);
+	trap_set(VEC_CPU, on_upcall);
 	if (by_hand) {
 		check_equal(evtchn_op(4, &port), 0);
 		use_vector(0, VEC_CPU); /* after the event */
@@ -138,7 +70,7 @@ void masked(void)
 {
 	u32 port = bind_ipi(0);
 
-	__atomic_fetch_or(&shared->mask[port / 64], 1ull << port % 64, __ATOMIC_SEQ_CST);
+	mask(port);
 	check_equal(evtchn_op(4, &port), 0);
 	check_equal(came(1, 20), 0);
 	check(set(shared->pending, port));
@@ -181,15 +113,14 @@ void interdomain(void)
 	check_equal(evtchn_op(6, unbound), 0);
 	bind.remote = unbound[1];
 	next = unbound[1] + 1; /* the lowest that is free */
-	__atomic_fetch_or(&shared->mask[next / 64], 1ull << next % 64, __ATOMIC_SEQ_CST);
+	mask(next);
 	check_equal(evtchn_op(0, &bind), 0);
 	check_equal(came(1, 20), 0); /* masked */
 	check(set(shared->mask, bind.local));
 	check_equal(evtchn_op(9, &bind.local), 0);
 	check_equal(came(1, SLOW_MS), 1); /* it is told of being bound */
 	CHECK_ERROR(evtchn_op(0, &bind), EINVAL); /* once only */
-	__atomic_fetch_or(&shared->mask[bind.local / 64], 1ull << bind.local % 64,
-			  __ATOMIC_SEQ_CST);
+	mask(bind.local);
 	check_equal(evtchn_op(4, &unbound[1]), 0);
 	check(set(shared->pending, bind.local)); /* the other end, and not this one */
 	check(!set(shared->pending, unbound[1]));
@@ -238,7 +169,7 @@ void poll(void)
 	} argument = { &port, 1, 0 };
 	u64 now;
 
-	__atomic_fetch_or(&shared->mask[port / 64], 1ull << port % 64, __ATOMIC_SEQ_CST);
+	mask(port);
 	check_equal(hypercall(HVM_OP, 10, (u64)&now, 0), 0);
 	argument.timeout = now + 5000000;
 	check_equal(hypercall(SCHED_OP, 3, (u64)&argument, 0), 0); /* nothing comes */

@@ -2,50 +2,6 @@
 // A Xen HVM domain as a guest sees it: CPUID, hypercalls, shared pages and clocks.
 #include "xen.h"
 
-struct shared_info *shared;
-bool by_hand;
-struct vcpu_info infos[2] __attribute__((aligned(64)));
-u8 pages[4][4096] __attribute__((aligned(4096)));
-
-/* As kernels have them: the one place for each vendor. */
-asm(".balign 32\n"
-    "call_amd: vmmcall\n"
-    "	ret\n"
-    "	.balign 32\n"
-    "call_intel: vmcall\n"
-    "	ret\n");
-extern const u8 call_amd[], call_intel[];
-
-static bool amd(void)
-{
-	return cpuid(0, 0).ecx == 0x444d4163; /* "cAMD" */
-}
-
-long hypercall(u64 number, u64 a, u64 b, u64 c)
-{
-	long result;
-
-	asm volatile("call *%[site]"
-		     : "=a"(result), "+D"(a), "+S"(b), "+d"(c)
-		     : "a"(number), [site] "r"(amd() ? call_amd : call_intel)
-		     : "memory", "r10", "r8", "r9");
-	return result;
-}
-
-long map_shared(void *page)
-{
-	struct {
-		u16 domid, size;
-		u32 space;
-		u64 index, frame;
-	} where = { DOMID_SELF, 0, 0, 0, (u64)page / 4096 };
-	long err = hypercall(MEMORY_OP, 7, (u64)&where, 0);
-
-	if (!err)
-		shared = page;
-	return err;
-}
-
 static void leaves(void)
 {
 	by_hand = arg_lists("backend", "userspace");

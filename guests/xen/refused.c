@@ -2,19 +2,6 @@
 // What Xen refuses, and with which error; the domain lives on after each.
 #include "xen.h"
 
-long hvm_param(u32 op, u32 index, u64 *value)
-{
-	struct {
-		u16 domid, pad;
-		u32 index;
-		u64 value;
-	} param = { DOMID_SELF, 0, index, *value };
-	long err = hypercall(HVM_OP, op, (u64)&param, 0);
-
-	*value = param.value;
-	return err;
-}
-
 void params(void)
 {
 	u64 value = 0;

@@ -3,36 +3,6 @@
 #include "../lib/pci.h"
 #include "xen.h"
 
-static void (*job)(void);
-
-static void worker(void)
-{
-	void (*todo)(void);
-
-	trap_load();
-	for (;;) {
-		while (!(todo = READ_ONCE(job)))
-			pause();
-		todo();
-		WRITE_ONCE(job, NULL);
-	}
-}
-
-void second_begin(void (*todo)(void))
-{
-	static bool started;
-
-	WRITE_ONCE(job, todo);
-	if (!started)
-		smp_start(worker);
-	started = true;
-}
-
-void second_end(void)
-{
-	check(WAIT_FOR(!READ_ONCE(job), 3 * SLOW_MS));
-}
-
 static void take_ten(void)
 {
 	irq_on();
@@ -155,7 +125,7 @@ void moves_while_polled(void)
 	u32 port = bind_ipi(1), home = pci_read(DEVICE, PCI_BAR0), i, free;
 
 	free = home ^ 0x10000;
-	__atomic_fetch_or(&shared->mask[port / 64], 1ull << port % 64, __ATOMIC_SEQ_CST);
+	mask(port);
 	poll_port = port;
 	second_begin(poll_until_released);
 	check(WAIT_FOR(READ_ONCE(polls), SLOW_MS));
