@@ -15,12 +15,12 @@ From the bottom up, each module importing only what stands before it:
 * `config` with `values` `argv` `check` `tomlfile`: VmConfig and its three doors;
 * `native` is the only importer of the C extension; `log` `stats` write and draw counters;
 * `host`: what is opened on the host; `kvm`: one class per KVM descriptor, one method per ioctl;
-* `memory` (with `hugepages`) `bus` `irq` `loop` `coalesce`: guest RAM, dispatch of accesses,
-  interrupt lines, the I/O thread, writes that KVM queues;
+* `memory` (with `region` `hugepages`) `bus` `irq` `loop` `coalesce`: guest RAM, dispatch of
+  accesses, interrupt lines, the I/O thread, writes that KVM queues;
 * `backends` move bytes for `pci`, `virtio` and `devices`, which see the machine only through
   `context`; `extend` is what other packages make devices from;
-* `vfio`: PCI functions of the host, handed to a program;
-* `xen`: what a Xen guest asks of its hypervisor;
+* `vfio`: PCI functions of the host, handed to a program or a guest;
+* `xen`: what a Xen guest asks of its hypervisor, and its PV devices;
 * `boot`: from image files to guest memory and the boot vCPU's first registers;
 * `machine` with `hardware` `vcpu` `gate` `events` `crash` `inspection`: building, threads, life;
 * `control`: one run from configuration to exit code, control socket, exit report; `lab`: a machine

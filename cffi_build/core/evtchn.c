@@ -18,6 +18,14 @@ static int word_of(const struct evtchn *e, uint32_t port, bool mask, uint32_t **
 	return 0;
 }
 
+static int words_of(const struct evtchn *e, uint32_t port, uint32_t **pending, uint32_t **mask,
+		    uint32_t *bit)
+{
+	int err = word_of(e, port, false, pending, bit);
+
+	return err ? err : word_of(e, port, true, mask, bit);
+}
+
 int evtchn_clear_pending(const struct evtchn *e, uint32_t port)
 {
 	uint32_t *word, bit;
@@ -31,10 +39,8 @@ int evtchn_clear_pending(const struct evtchn *e, uint32_t port)
 int evtchn_unmask(const struct evtchn *e, uint32_t port)
 {
 	uint32_t *pending, *mask, bit;
-	int err = word_of(e, port, false, &pending, &bit);
+	int err = words_of(e, port, &pending, &mask, &bit);
 
-	if (!err)
-		err = word_of(e, port, true, &mask, &bit);
 	if (err)
 		return err;
 	__atomic_fetch_and(mask, ~bit, __ATOMIC_SEQ_CST);
@@ -44,10 +50,8 @@ int evtchn_unmask(const struct evtchn *e, uint32_t port)
 int evtchn_set_pending(const struct evtchn *e, uint32_t port)
 {
 	uint32_t *pending, *mask, bit;
-	int err = word_of(e, port, false, &pending, &bit);
+	int err = words_of(e, port, &pending, &mask, &bit);
 
-	if (!err)
-		err = word_of(e, port, true, &mask, &bit);
 	if (err)
 		return err;
 	int state = __atomic_fetch_or(pending, bit, __ATOMIC_SEQ_CST) & bit ? 1 : 0;
@@ -57,10 +61,8 @@ int evtchn_set_pending(const struct evtchn *e, uint32_t port)
 int evtchn_look(const struct evtchn *e, uint32_t port)
 {
 	uint32_t *pending, *mask, bit;
-	int err = word_of(e, port, false, &pending, &bit);
+	int err = words_of(e, port, &pending, &mask, &bit);
 
-	if (!err)
-		err = word_of(e, port, true, &mask, &bit);
 	if (err)
 		return err;
 	int state = __atomic_load_n(pending, __ATOMIC_ACQUIRE) & bit ? 1 : 0;

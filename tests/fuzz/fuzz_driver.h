@@ -4,11 +4,7 @@
 #ifndef FUZZ_DRIVER_H
 #define FUZZ_DRIVER_H
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "fuzz.h"
+#include "fuzz_loop.h"
 #include "virtio_regs.h"
 
 #define MAX_QUEUES 8
@@ -16,29 +12,16 @@
 #define BUFFER_ROOM 0x4000u
 #define BUFFERS (MAX_QUEUES * RING_ROOM)
 #define MEMORY (BUFFERS + MAX_QUEUES * BUFFER_ROOM)
-#define TICK (LOOP_USER + 1000)
 
 struct driver {
 	struct gmem *m;
 	uint8_t *ram;
-	struct loop *loop;
-	int tick;
+	struct ticker ticker;
 	struct virtio_dev *d;
 	uint32_t size[MAX_QUEUES]; // entries of each ring, as set up last
-	void (*heard)(struct driver *v, const struct loop_event *event); // may be NULL
 };
 
 // --- The loop
-
-static inline void on_tick(void *opaque, uint32_t events)
-{
-	struct driver *v = opaque;
-	uint64_t count;
-
-	(void)events;
-	MUST(read(v->tick, &count, sizeof(count)) == sizeof(count));
-	MUST(!loop_post(v->loop, TICK, 0, v));
-}
 
 // Devices have room for as many chains as they offered.
 static inline void check_sizes(const struct virtio_dev *d)
@@ -50,16 +33,8 @@ static inline void check_sizes(const struct virtio_dev *d)
 // Runs the loop for whatever is ready now, twice, as one handler causes another's event.
 static inline void pump(struct driver *v)
 {
-	struct loop_event event;
-	uint64_t one = 1;
-
 	for (int i = 0; i < 2; i++) {
-		MUST(write(v->tick, &one, sizeof(one)) == sizeof(one));
-		do {
-			MUST(!loop_run(v->loop, &event));
-			if (v->heard)
-				v->heard(v, &event);
-		} while (event.kind != TICK);
+		ticker_run(&v->ticker);
 		check_sizes(v->d);
 	}
 }
@@ -68,18 +43,16 @@ static inline void pump(struct driver *v)
 
 static inline void driver_init(struct driver *v)
 {
-	MUST((v->m = gmem_create()) && (v->ram = calloc(1, MEMORY)) && (v->loop = loop_create()));
+	MUST((v->m = gmem_create()) && (v->ram = calloc(1, MEMORY)));
 	MUST(!gmem_add(v->m, 0, MEMORY, v->ram, 0));
-	MUST((v->tick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) >= 0);
-	MUST(loop_add(v->loop, v->tick, EPOLLIN, on_tick, v) >= 0);
+	ticker_init(&v->ticker);
 	for (uint32_t i = 0; i < MAX_QUEUES; i++)
 		v->size[i] = 8;
 }
 
 static inline void driver_deinit(struct driver *v)
 {
-	loop_destroy(v->loop);
-	close(v->tick);
+	ticker_deinit(&v->ticker);
 	gmem_destroy(v->m);
 	free(v->ram);
 }

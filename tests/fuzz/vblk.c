@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	driver_init(&r->driver);
 	MUST((r->file = memfd_create("disk", MFD_CLOEXEC)) >= 0);
 	MUST(!ftruncate(r->file, SECTORS * BLK_SECTOR));
-	const struct blk_setup back = { .loop = r->driver.loop,
+	const struct blk_setup back = { .loop = r->driver.ticker.loop,
 					.fd = r->file,
 					.direct_fd = -1,
 					.engine = BLK_THREADS,
@@ -130,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST((r->blk = blk_create(&back)));
 	MUST(!pthread_create(&worker, NULL, work, r->blk));
 	const struct vblk_setup setup = { .mem = r->driver.m,
-					  .loop = r->driver.loop,
+					  .loop = r->driver.ticker.loop,
 					  .blk = r->blk,
 					  .sectors = SECTORS,
 					  .queues = QUEUES,

@@ -17,12 +17,12 @@ struct rig {
 	int peer[PORTS];
 };
 
-static void heard(struct driver *v, const struct loop_event *event)
+static void heard(struct ticker *t, const struct loop_event *event)
 {
 	struct vcon_news news;
 
 	if (event->kind == VCON_EVENT_NEWS)
-		vcon_news(container_of(v, struct rig, driver)->v, &news);
+		vcon_news(container_of(t, struct rig, driver.ticker)->v, &news);
 }
 
 // --- The driver
@@ -159,12 +159,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rig rig = { .peer = { -1, -1, -1 } }, *r = &rig;
 
 	driver_init(&r->driver);
-	r->driver.heard = heard;
-	const struct vcon_setup setup = { r->driver.m, r->driver.loop, PORTS, true, false };
+	r->driver.ticker.heard = heard;
+	const struct vcon_setup setup = { r->driver.m, r->driver.ticker.loop, PORTS, true, false };
 	MUST((r->v = vcon_create(&setup)));
 	driver_connect(&r->driver, &r->v->vdev);
 	for (uint32_t id = 0; id < PORTS; id++) {
-		MUST((r->chan[id] = chan_create(r->driver.loop, CHAN_LIMIT_MIN,
+		MUST((r->chan[id] = chan_create(r->driver.ticker.loop, CHAN_LIMIT_MIN,
 						id ? CHAN_BLOCK : CHAN_DROP)));
 		give_peer(r, id, id == 1);
 		if (id < 2)

@@ -166,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		r->peer[i] = pair[1];
 	}
 	setup.mem = r->driver.m;
-	setup.loop = r->driver.loop;
+	setup.loop = r->driver.ticker.loop;
 	MUST((r->n = vnet_create(&setup)));
 	driver_connect(&r->driver, &r->n->vdev);
 	probe(&r->driver, &in, 8u << (first & 7));

@@ -3,12 +3,9 @@
 // that name further ones. The disk is a file in memory of 64 sectors, served by a thread of its
 // own.
 #define _GNU_SOURCE // memfd_create(2)
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "fuzz.h"
+#include "fuzz_loop.h"
 #include "xblk.h"
 
 #define PAGES 64u
@@ -16,43 +13,21 @@
 #define TABLE 0u // page 0: references are page numbers
 #define RING 4u
 #define SECTORS 64u
-#define TICK (LOOP_USER + 1000)
 
 struct rig {
 	uint8_t *ram;
-	struct loop *loop;
+	struct ticker ticker;
 	struct gnttab *grants;
 	struct blk *blk;
 	struct xblk *x;
-	int tick, kick, call, file;
+	int kick, call, file;
 	pthread_t worker;
 };
-
-static void on_tick(void *opaque, uint32_t events)
-{
-	struct rig *r = opaque;
-	uint64_t count;
-
-	(void)events;
-	MUST(read(r->tick, &count, sizeof(count)) == sizeof(count));
-	MUST(!loop_post(r->loop, TICK, 0, r));
-}
-
-static void pump(struct rig *r)
-{
-	struct loop_event event;
-	const uint64_t one = 1;
-
-	MUST(write(r->tick, &one, sizeof(one)) == sizeof(one));
-	do {
-		MUST(!loop_run(r->loop, &event));
-	} while (event.kind != TICK);
-}
 
 static void settle(struct rig *r)
 {
 	while (xblk_in_flight(r->x))
-		pump(r);
+		ticker_run(&r->ticker);
 }
 
 static void grant_all(struct rig *r)
@@ -113,20 +88,19 @@ static void one_step(struct rig *r, struct input *in)
 		break;
 	}
 	MUST(write(r->kick, &one, sizeof(one)) == sizeof(one));
-	pump(r);
+	ticker_run(&r->ticker);
 }
 
 static void make(struct rig *r, struct gmem *m)
 {
-	MUST((r->tick = eventfd(0, EFD_NONBLOCK)) >= 0);
 	MUST((r->kick = eventfd(0, EFD_NONBLOCK)) >= 0);
 	MUST((r->call = eventfd(0, EFD_NONBLOCK)) >= 0);
-	MUST(loop_add(r->loop, r->tick, EPOLLIN, on_tick, r) >= 0);
+	ticker_init(&r->ticker);
 	MUST((r->file = memfd_create("disk", 0)) >= 0);
 	MUST(!ftruncate(r->file, SECTORS * BLK_SECTOR));
 	MUST((r->grants = gnttab_create(m)));
 	MUST(!gnttab_place(r->grants, 0, TABLE * 4096));
-	const struct blk_setup disk = { .loop = r->loop,
+	const struct blk_setup disk = { .loop = r->ticker.loop,
 					.fd = r->file,
 					.direct_fd = -1,
 					.memory_align = 1,
@@ -135,7 +109,7 @@ static void make(struct rig *r, struct gmem *m)
 					.depth = XBLK_REQUESTS };
 	MUST((r->blk = blk_create(&disk)));
 	MUST(!pthread_create(&r->worker, NULL, work, r->blk));
-	const struct xblk_setup setup = { r->grants, r->loop, r->blk, SECTORS, false };
+	const struct xblk_setup setup = { r->grants, r->ticker.loop, r->blk, SECTORS, false };
 	MUST((r->x = xblk_create(&setup)));
 }
 
@@ -146,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gmem *m = gmem_create();
 	struct gnttab_counters counters;
 
-	MUST(m && (r->ram = calloc(1, MEMORY)) && (r->loop = loop_create()));
+	MUST(m && (r->ram = calloc(1, MEMORY)));
 	MUST(!gmem_add(m, 0, MEMORY, r->ram, 0));
 	make(r, m);
 	reconnect(r, 1);
@@ -161,9 +135,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	xblk_destroy(r->x);
 	blk_destroy(r->blk);
 	gnttab_destroy(r->grants);
-	loop_destroy(r->loop);
+	ticker_deinit(&r->ticker);
 	gmem_destroy(m);
-	close(r->tick);
 	close(r->kick);
 	close(r->call);
 	close(r->file);

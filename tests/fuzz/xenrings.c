@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Xen console's and xenstore's rings, with a guest that writes what it likes into their pages
 // and whoever is behind them answering now and then.
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "fuzz.h"
+#include "fuzz_loop.h"
 #include "xencon.h"
 #include "xsring.h"
 
@@ -14,37 +11,15 @@
 #define MEMORY (4 * PAGE)
 #define CON (1 * PAGE)
 #define STORE (2 * PAGE)
-#define TICK (LOOP_USER + 1000)
 
 struct rig {
 	uint8_t *ram;
-	struct loop *loop;
+	struct ticker ticker;
 	struct xencon *con;
 	struct xsring *store;
 	struct chan *chan;
-	int tick, kick[2], call[2], peer;
+	int kick[2], call[2], peer;
 };
-
-static void on_tick(void *opaque, uint32_t events)
-{
-	struct rig *r = opaque;
-	uint64_t count;
-
-	(void)events;
-	MUST(read(r->tick, &count, sizeof(count)) == sizeof(count));
-	MUST(!loop_post(r->loop, TICK, 0, r));
-}
-
-static void pump(struct rig *r)
-{
-	struct loop_event event;
-	const uint64_t one = 1;
-
-	MUST(write(r->tick, &one, sizeof(one)) == sizeof(one));
-	do {
-		MUST(!loop_run(r->loop, &event));
-	} while (event.kind != TICK);
-}
 
 // As xenstore does: a request is answered by something of another length.
 static void serve(struct rig *r, struct input *in)
@@ -122,7 +97,7 @@ static void one_step(struct rig *r, struct input *in)
 		break;
 	}
 	MUST(write(r->kick[page == STORE], &one, sizeof(one)) == sizeof(one));
-	pump(r);
+	ticker_run(&r->ticker);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -132,32 +107,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gmem *m = gmem_create();
 	int pair[2];
 
-	MUST(m && (r->ram = calloc(1, MEMORY)) && (r->loop = loop_create()));
+	MUST(m && (r->ram = calloc(1, MEMORY)));
 	MUST(!gmem_add(m, 0, MEMORY, r->ram, 0));
-	MUST((r->tick = eventfd(0, EFD_NONBLOCK)) >= 0);
-	MUST(loop_add(r->loop, r->tick, EPOLLIN, on_tick, r) >= 0);
+	ticker_init(&r->ticker);
 	for (int i = 0; i < 2; i++)
 		MUST((r->kick[i] = eventfd(0, EFD_NONBLOCK)) >= 0 &&
 		     (r->call[i] = eventfd(0, EFD_NONBLOCK)) >= 0);
-	MUST((r->chan = chan_create(r->loop, CHAN_LIMIT_MIN, take(&in, 1) & 1)));
+	MUST((r->chan = chan_create(r->ticker.loop, CHAN_LIMIT_MIN, take(&in, 1) & 1)));
 	MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
 	r->peer = pair[0];
 	MUST(!chan_attach(r->chan, pair[1], pair[1]));
-	MUST((r->con = xencon_create(m, r->loop, r->chan)));
-	MUST((r->store = xsring_create(m, r->loop)));
+	MUST((r->con = xencon_create(m, r->ticker.loop, r->chan)));
+	MUST((r->store = xsring_create(m, r->ticker.loop)));
 	connect_both(r);
 	while (in.left)
 		one_step(r, &in);
 	xencon_destroy(r->con);
 	xsring_destroy(r->store);
 	chan_destroy(r->chan);
-	loop_destroy(r->loop);
+	ticker_deinit(&r->ticker);
 	gmem_destroy(m);
 	for (int i = 0; i < 2; i++) {
 		close(r->kick[i]);
 		close(r->call[i]);
 	}
-	close(r->tick);
 	close(r->peer);
 	free(r->ram);
 	return 0;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.linux.stock import TIMEOUT, initrd_with, words
+from vmm.errors import EXIT_SIGNAL
 from vmm.lab.guest import guest_kernel, guest_modules
 
 
@@ -59,6 +61,14 @@ class Running:
                     answer = json.loads(stream.readline())
                 answers.append(answer["return"])
         return answers[1:]
+
+    def reboots_and_ends(self) -> None:
+        """Its script reboots; the machine that comes back is told to end."""
+        self.wait_for("guest ready", times=2)
+        (info,) = self.ask("info")
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(TIMEOUT) == EXIT_SIGNAL
+        assert info["resets"] >= 1
 
 
 @contextmanager

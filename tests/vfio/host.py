@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
 from vmm.__main__ import main
@@ -43,6 +43,18 @@ def vmm_after(before: Sequence[str], *words: str) -> Done:
         check=False,
     )
     return Done(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+@contextmanager
+def holding(code: str, *words: str) -> Iterator[int]:
+    """The pid of a process that runs `code`, which says "open" and waits for a line."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code, *words]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        yield holder.pid
+        holder.communicate(b"\n")
 
 
 def load(module: str) -> None:

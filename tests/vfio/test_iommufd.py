@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 from tests import guests
 from tests.vfio import test_guest_devices, test_guest_edu
 from tests.vfio.edu import BUFFER, BUFFER_SIZE, FROM_DEVICE, REACH, Edu
-from tests.vfio.host import drive, load, vmm
+from tests.vfio.host import drive, holding, load, vmm
 from tests.vfio.lab import EDU, STORE
 from tests.vfio.modules import newer_interface
 from vmm.errors import EXIT_OK, HostError
@@ -52,14 +50,8 @@ with passthrough(sys.argv[1]):
 
 def test_a_device_in_use_names_the_process() -> None:
     assert vmm("bind", EDU).returncode == EXIT_OK
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-c", HOLD, EDU]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"open\n"
-        with pytest.raises(HostError, match=rf"process {holder.pid} \("):
-            passthrough(EDU).__enter__()
-        holder.communicate(b"\n")
+    with holding(HOLD, EDU) as pid, pytest.raises(HostError, match=rf"process {pid} \("):
+        passthrough(EDU).__enter__()
     assert vmm("restore").returncode == EXIT_OK
 
 

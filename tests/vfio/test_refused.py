@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.vfio.host import drive, load
+from tests.vfio.host import drive, holding, load
 from tests.vfio.lab import EDU, SHARED_CARD, SHARED_EDU
 from vmm.errors import HostError
 from vmm.vfio import passthrough
@@ -30,14 +30,9 @@ def test_a_device_in_use_names_the_process() -> None:
         path = f"/dev/vfio/{device.function.group}"
         device.close()
         device.iommu.close()
-        command = [sys.executable, "-c", code, path]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe) as holder:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == b"open\n"
-            with pytest.raises(HostError, match=rf"process {holder.pid} \(python3?"):
-                passthrough(EDU).__enter__()
-            holder.communicate(b"\n")
+        refusal = r"process {} \(python3?"
+        with holding(code, path) as pid, pytest.raises(HostError, match=refusal.format(pid)):
+            passthrough(EDU).__enter__()
 
 
 LIMITED = """

@@ -12,6 +12,11 @@ from vmm.errors import HostError
 from vmm.native import Fd, ffi, lib
 from vmm.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 SECTOR = int(lib.BLK_SECTOR)
 PAGE = 4096
 # What images of other formats begin with.
@@ -32,6 +37,17 @@ class BlockConfig(Record):
     direct: bool = False
     engine: str = "auto"
     raw: bool = False
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> BlockConfig:
+        """From the settings of `--disk`, whatever bus the disk is on."""
+        return cls(
+            path=settings["path"],
+            read_only=settings["ro"] == "on",
+            direct=settings["direct"] == "on",
+            engine=settings["engine"],
+            raw=settings["format"] == "raw",
+        )
 
 
 class Geometry(Record):

@@ -111,13 +111,7 @@ def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any])
     if settings["serial"] and len(serial.encode(errors="surrogateescape")) > SERIAL_MAX:
         raise ConfigError(f"The serial {serial!r} of {config.id} has over {SERIAL_MAX} bytes")
     context = on_its_loop(context, settings)
-    image = BlockConfig(
-        path=settings["path"],
-        read_only=settings["ro"] == "on",
-        direct=settings["direct"] == "on",
-        engine=settings["engine"],
-        raw=settings["format"] == "raw",
-    )
+    image = BlockConfig.of(settings)
     backend = BlockBackend(config.id, image, context.loop, queues * int(lib.VBLK_QUEUE_SIZE))
     try:
         disk = Blk(config.id, context, backend, queues=queues, serial=serial[:SERIAL_MAX])

@@ -149,13 +149,7 @@ def wanted(disks: tuple[DeviceConfig, ...]) -> list[DeviceConfig]:
 def make(context: DeviceContext, index: int, config: DeviceConfig, grants: object) -> XenDisk:
     """`--disk PATH,bus=xen`."""
     settings = KINDS[DISK].settings(config)
-    image = BlockConfig(
-        path=settings["path"],
-        read_only=settings["ro"] == "on",
-        direct=settings["direct"] == "on",
-        engine=settings["engine"],
-        raw=settings["format"] == "raw",
-    )
+    image = BlockConfig.of(settings)
     backend = BlockBackend(config.id, image, context.loop, int(lib.XBLK_REQUESTS))
     try:
         return XenDisk(config.id, context, index, backend, grants)
