@@ -173,6 +173,13 @@ int vcpu_run(struct vcpu *v, struct vcpu_event *ret);
 // read or written. Own thread only. True: *ret is an event on the way, as from vcpu_run() (the
 // access may have a second half, at another device); again until it is false.
 bool vcpu_complete_io(struct vcpu *v, struct vcpu_event *ret);
+// Inside vcpu_run(), off its hot path. 0: go on; 1: return *ret to Python.
+// An access answered with `result`: what the device asks for, or that an upcall failed.
+int vcpu_device_asks(struct vcpu *v, const struct trace_record *t, int result,
+		     struct vcpu_event *ret);
+// Every exit but an access.
+int vcpu_other_exit(struct vcpu *v, uint32_t reason, struct trace_record *t,
+		    struct vcpu_event *ret);
 // The PIC's interrupt, if the guest can take it now; else asks for an exit when it can. 1: failed,
 // return *ret to Python. Context: inside vcpu_run() of the boot vCPU of a machine with a split
 // irqchip: the PIC is wired to its LINT0.
