@@ -70,5 +70,5 @@ void intx_destroy(struct intx *x)
 int intx_status(struct intx *x)
 {
 	LOCKED(&x->hub->lock);
-	return x->connected;
+	return x->hub->sink.set ? x->connected : 0;
 }

@@ -29,7 +29,8 @@ struct intx {
 struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi);
 // The line is low as far as this source is concerned, and neither eventfd is used any more.
 void intx_destroy(struct intx *x);
-// 0, or the -errno with which the present chip refused it (-EOPNOTSUPP: it has none, or none yet).
+// 0, or the -errno with which the present chip refused it (-EOPNOTSUPP: it takes none). 0 as long
+// as there is no chip.
 int intx_status(struct intx *x);
 
 // For the hub. Context: its lock held.

@@ -166,8 +166,7 @@ def test_closing_lowers_the_pin_unless_another_source_shares_it(chip: Rig) -> No
 def test_source_made_before_the_chip_is_connected_when_it_comes(chip: Rig) -> None:
     lib.split_sink_detach(chip.device._sink, chip.hub)
     source = chip.source(PIN)
-    with pytest.raises(VmmError, match="GSI 17 failed: Operation not supported"):
-        source.check()
+    source.check()  # nobody has refused it
 
     lib.split_sink_attach(chip.device._sink, chip.hub)
     source.check()

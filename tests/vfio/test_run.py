@@ -21,6 +21,7 @@ from vmm.vfio.sysfs import DEVICES
 GUEST = guests.load()[0]["vfio"]
 pytestmark = pytest.mark.needs("kvm", *GUEST.needs)
 NAMES = [name for name in GUEST.tests if name != "forever"]
+HOSTILE = ("over-another", "beyond-the-table", "random-config")
 COMMAND = (sys.executable, "-m", "vmm")
 
 
@@ -63,8 +64,8 @@ def child(process: subprocess.Popen[bytes]) -> int:
 
 
 def test_two_devices_for_as_long_as_the_guest_runs(tmp_path: Path) -> None:
-    skip = [*GUEST.skip, "over-ram", "random-config"]  # which are warned of
-    words = ("run", EDU, DISK, "--", *boot_words(skip, tmp_path / "console"))
+    skip = [*GUEST.skip, "over-ram", *HOSTILE]  # which are warned of
+    words = ("run", EDU, DISK, "--", *boot_words(skip, tmp_path / "console"), "--irqchip=split")
     done = vmm_after((), *words)
     assert (done.returncode, done.stderr) == (GUEST.code, "")
     assert not GUEST.complaints((tmp_path / "console").read_text(), done.returncode, skip)
