@@ -16,10 +16,11 @@ from pathlib import Path
 from vmm.boot import image
 from vmm.errors import VmmError
 from vmm.host import kvm
-from vmm.host.command import vmm_command
+from vmm.host.command import own_command, vmm_command
 from vmm.lab import LabConfig, guest, lab_run, lab_shell, session
 
 HERE = "--here"  # given: no probing, this host it is
+AGAIN = "from vmm.lab.bootcmd import main; sys.exit(main(sys.argv[1:]))"
 
 
 def boot_command(report: str, *, interactive: bool) -> list[str]:
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
             return boot_here(interactive=interactive)
         session.say(f"{problem}; booting in the lab instead")
         image.identify(str(guest.guest_kernel()))  # unpacks it here, not on the emulated CPU
-        again = LabConfig(command=(sys.executable, "-m", "vmm.lab.bootcmd", HERE))
+        again = LabConfig(command=tuple(own_command(AGAIN, HERE)))
         return lab_shell(again) if interactive else lab_run(again)
     except VmmError as error:
         print(f"vmm: {error}", file=sys.stderr)
