@@ -46,6 +46,12 @@ static inline void edu_write(u32 reg, u32 v)
 /* Decoding and DMA on, no interrupts; false after a failed check if there is no such device. */
 bool edu_open(void);
 bool edu_answers(u64 at);
+/* Whether RAM where `at` is keeps what is written there. */
+static inline bool keeps(u64 at)
+{
+	write32(at, 0x5a5a1234);
+	return read32(at) == 0x5a5a1234;
+}
 
 void registers(void);
 void dma_both_ways(void);
@@ -53,7 +59,6 @@ void dma_without_bus_master(void);
 void moves(void);
 void over_ram(void);
 void decoding_off(void);
-void random_config(void);
 void msi_arrives(void);
 void msi_storm(void);
 void msi_masked(void);
@@ -61,5 +66,8 @@ void intx_line(void);
 void intx_until_served(void);
 void intx_disabled(void);
 void intx_storm(void);
+void over_another(void);
+void beyond_the_table(void);
+void random_config(void);
 void forever(void);
 #endif

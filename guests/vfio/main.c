@@ -95,6 +95,8 @@ const struct test tests[] = {
 	{ "intx-until-served", intx_until_served },
 	{ "intx-disabled", intx_disabled },
 	{ "intx-storm", intx_storm },
+	{ "over-another", over_another },
+	{ "beyond-the-table", beyond_the_table },
 	{ "random-config", random_config },
 	{ "forever", forever },
 	{},

@@ -6,11 +6,13 @@ EDU, CARD, DISK = "0000:00:10.0", "0000:00:11.0", "0000:00:12.0"
 # Behind one bridge, so in one group: an edu, and a card whose driver makes the group unusable.
 BRIDGE, SHARED_EDU, SHARED_CARD = "0000:00:14.0", "0000:01:01.0", "0000:01:02.0"
 DISK_SIZE = 1 << 20
-# For guests: a disk that keeps what is written, two cards for them and the host's own at the other
-# end of their wire, the second of which has nothing but a level interrupt.
+# For guests: a disk that keeps what is written, three cards and the host's own at the other end of
+# their wire. The second has nothing but a level interrupt; the third is a virtio one whose DMA goes
+# through the IOMMU.
 STORE, STORE_SIZE = "0000:00:13.0", 320 << 20
 WIRED, LEVEL, PEER = "0000:00:15.0", "0000:00:16.0", "0000:00:17.0"
-FUNCTIONS = (EDU, CARD, DISK, SHARED_CARD, SHARED_EDU, STORE, WIRED, LEVEL)
+MODERN = "0000:00:18.0"
+FUNCTIONS = (EDU, CARD, DISK, SHARED_CARD, SHARED_EDU, STORE, WIRED, LEVEL, MODERN)
 
 _DEVICES = (
     *("edu,addr=0x10", "e1000e,addr=0x11", "nvme,drive=vfio-disk,serial=vfio,addr=0x12"),
@@ -18,10 +20,11 @@ _DEVICES = (
     *("rtl8139,bus=vfio-bridge,addr=2", "nvme,drive=vfio-store,serial=store,addr=0x13"),
     *("e1000e,netdev=wire0,addr=0x15", "rtl8139,netdev=wire1,addr=0x16"),
     "e1000e,netdev=wire2,addr=0x17",
+    "virtio-net-pci,netdev=wire3,iommu_platform=on,disable-legacy=on,addr=0x18",
 )
 _WIRE = tuple(
     word
-    for n in range(3)
+    for n in range(4)
     for word in ("--qemu-arg=-netdev", f"--qemu-arg=hubport,id=wire{n},hubid=1")
 )
 LAB_ARGUMENTS = (

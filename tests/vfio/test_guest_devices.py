@@ -11,7 +11,7 @@ from tests.linux.namespace import GUEST, HOST, inside
 from tests.linux.wire import BACK, MIB, OUT, Wire
 from tests.vfio.guest import COMPLAINTS, peer, stock_guest
 from tests.vfio.host import drive, driver, load, vmm
-from tests.vfio.lab import LEVEL, STORE, WIRED
+from tests.vfio.lab import LEVEL, MODERN, STORE, WIRED
 from vmm.errors import EXIT_OK
 from vmm.stats import difference
 
@@ -96,6 +96,7 @@ def test_requests_and_interrupts_cost_no_exit_and_no_code(
     assert vmm("restore").returncode == EXIT_OK
 
 
+CARDS = {WIRED: ("messages", "msix"), LEVEL: ("level", "intx"), MODERN: ("modern", "msix")}
 CARD = """
 ifconfig {card} {guest} up
 for n in 1 2; do nc {host} {out} </dev/null >/a; nc {host} {back} </a; done
@@ -105,31 +106,33 @@ ifconfig {card} down
 
 
 @pytest.mark.parametrize("irqchip", CHIPS)
-def test_two_cards_and_bytes_through_each(irqchip: str, tmp_path: Path) -> None:
+def test_cards_and_bytes_through_each(irqchip: str, tmp_path: Path) -> None:
     load("e1000e")
-    assert vmm("bind", WIRED, LEVEL).returncode == EXIT_OK
+    load("virtio_net")
+    assert vmm("bind", *CARDS).returncode == EXIT_OK
     data = random.Random(irqchip).randbytes(4 * MIB)
     ends = {"host": HOST, "out": OUT, "back": BACK}
-    script = "".join(
-        CARD.format(card=card, guest=f"{GUEST}{n}", **ends)
-        for n, card in enumerate(("eth0", "eth1"))
-    )
-    devices = [f"vfio,host={WIRED},id=messages", f"vfio,host={LEVEL},id=level"]
+    script = "".join(CARD.format(card=f"eth{n}", guest=f"{GUEST}{n}", **ends) for n in range(3))
+    script += "grep virtio /proc/interrupts | sed 's/^/irq /'\n"
+    devices = [f"vfio,host={address},id={name}" for address, (name, _) in CARDS.items()]
+    modules = ["e1000e", "8139cp", "virtio_pci", "virtio_net"]  # eth0, eth1, eth2
     with peer() as name:
         wire = inside(name, Wire)
         with stock_guest(
-            tmp_path, script + COMPLAINTS, ["e1000e", "8139cp"], devices=devices, irqchip=irqchip
+            tmp_path, script + COMPLAINTS, modules, devices=devices, irqchip=irqchip
         ) as guest:
-            for card, kind in (("messages", "msix"), ("level", "intx")):
+            for card, kind in CARDS.values():
                 assert wire.echo(data[:1000]) == data[:1000]
                 assert guest.counters(card)[kind] == 1
                 assert wire.echo(data) == data
         wire.close()
-    messages, level = guest.counters("messages"), guest.counters("level")
     assert "complaint" not in guest.text()
-    assert messages["failures"] == level["failures"] == 0
+    assert all(guest.counters(card)["failures"] == 0 for card, _ in CARDS.values())
+    messages = guest.counters("messages")
     assert messages["reads"] + messages["writes"] == 0
     assert sum(guest.interrupts("eth0").values()) > 100
     assert guest.interrupts("eth1")["eth1"] > 100
-    assert [driver(name) for name in (WIRED, LEVEL)] == ["vfio-pci"] * 2
+    assert guest.interrupts("virtio")["virtio0-input.0"] > 100
+    assert {driver(address) for address in CARDS} == {"vfio-pci"}
     assert vmm("restore").returncode == EXIT_OK
+    assert driver(MODERN) == "virtio-pci"

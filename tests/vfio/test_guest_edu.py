@@ -1,4 +1,4 @@
-"""The edu device in a tiny guest: DMA, message and pin, and a guest that means no good."""
+"""The edu device and a disk in a tiny guest: DMA, message and pin, and what means no good."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests import guests
 from tests.descriptors import await_no_more, descriptors
-from tests.vfio.host import driver, vmm
-from tests.vfio.lab import EDU
+from tests.vfio.host import drive, driver, load, vmm
+from tests.vfio.lab import DISK, EDU
 from vmm.config import VmConfig
 from vmm.errors import EXIT_OK
 from vmm.machine import Machine
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.needs("kvm", *GUEST.needs)
 
 @pytest.fixture
 def edu() -> str:
-    assert vmm("bind", EDU).returncode == EXIT_OK
+    load("nvme")
+    drive(DISK, "nvme")
+    assert vmm("bind", EDU, DISK).returncode == EXIT_OK
     return EDU
 
 
@@ -31,9 +33,8 @@ def test_a_guest_with_a_device(edu: str, irqchip: str, tmp_path: Path) -> None:
     output = tmp_path / "console"
     settings = GUEST.settings(irqchip, tmp_path)
     before = descriptors()
-    config = VmConfig.of(
-        consoles=[f"file:{output}"], devices=[f"vfio,host={edu},id=edu"], **settings
-    )
+    devices = [f"vfio,host={edu},id=edu", f"vfio,host={DISK},id=disk"]
+    config = VmConfig.of(consoles=[f"file:{output}"], devices=devices, **settings)
     with Machine(config) as machine:
         code = machine.run().code
         stats = machine.stats()
@@ -42,7 +43,7 @@ def test_a_guest_with_a_device(edu: str, irqchip: str, tmp_path: Path) -> None:
     counted = stats["devices"]["edu"]
     assert counted["failures"] == 0
     assert counted["reads"] < 100  # while it moved; its registers are mapped
-    assert stats["devices"]["pci"]["blocked"] > 0  # over RAM
+    assert stats["devices"]["pci"]["blocked"] > 0  # over RAM and over one another
     await_no_more(before)
     assert vmm("restore").returncode == EXIT_OK
-    assert driver(edu) == ""
+    assert (driver(edu), driver(DISK)) == ("", "nvme")

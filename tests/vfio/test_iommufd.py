@@ -12,7 +12,7 @@ from tests import guests
 from tests.vfio import test_guest_devices, test_guest_edu
 from tests.vfio.edu import BUFFER, BUFFER_SIZE, FROM_DEVICE, REACH, Edu
 from tests.vfio.host import drive, holding, load, vmm
-from tests.vfio.lab import EDU, STORE
+from tests.vfio.lab import DISK, EDU, STORE
 from tests.vfio.modules import newer_interface
 from vmm.errors import EXIT_OK, HostError
 from vmm.vfio import passthrough
@@ -57,7 +57,9 @@ def test_a_device_in_use_names_the_process() -> None:
 
 @pytest.mark.parametrize("irqchip", GUEST.irqchips)
 def test_a_guest_with_a_device(irqchip: str, tmp_path: Path) -> None:
-    assert vmm("bind", EDU).returncode == EXIT_OK
+    load("nvme")
+    drive(DISK, "nvme")
+    assert vmm("bind", EDU, DISK).returncode == EXIT_OK
     test_guest_edu.test_a_guest_with_a_device(EDU, irqchip, tmp_path)
 
 
