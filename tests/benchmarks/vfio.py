@@ -22,6 +22,7 @@ LAB = (
 )
 VMM, QEMU = ("--device", f"vfio,host={HOST}"), ("-device", f"vfio-pci,host={HOST}")
 LARGE = 4096  # MiB
+HALTS = "halt_exits"
 PARTS = (("single", guest.MANY, 2048), ("many", guest.LARGE, 8192))  # the mark behind, requests
 
 
@@ -55,12 +56,13 @@ def read(argv: list[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     with Watched(argv) as run:
         run.until(guest.SINGLE, PATIENCE)
-        cpu = run.cpu_ns()
+        cpu, halts = run.cpu_ns(), run.kvm_stats()[HALTS]
         for name, end, amount in PARTS:
             run.until(end, PATIENCE)
-            now = run.cpu_ns()
+            now, slept = run.cpu_ns(), run.kvm_stats()[HALTS]
             found[name] = (now - cpu) / 1e9 / amount
-            cpu = now
+            found[f"{name} halts"] = (slept - halts) / amount
+            cpu, halts = run.cpu_ns(), slept
     return found
 
 
