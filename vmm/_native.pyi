@@ -2682,6 +2682,7 @@ class Lib:
     xenus_create: Callable[[struct_vmcore, struct_gmem, struct_gmem_dev, struct_vclock, struct_loop, int], struct_xenus]
     xenus_destroy: Callable[[struct_xenus], None]
     xenus_find_site: Callable[[Any, int, Any], int]
+    xenus_know_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
     xenus_open: Callable[[struct_xenus, int, int], None]
     xenus_open_channel: Callable[[struct_xenus, int, int, int, int], int]
     xenus_runstate: Callable[[struct_xenus, int, struct_xenus_runstate], int]

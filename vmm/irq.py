@@ -105,19 +105,12 @@ class IrqRouter:
             )
         self._irqfd(gsi, fd, 0)
 
-    def attach_level(self, gsi: int, fd: int, resample: int) -> None:
-        """The same for a level: it stays up until the guest's EOI, which writes `resample`."""
-        if self.split:
-            raise HostError(f"An irqfd cannot hold GSI {gsi} up: --irqchip split has its own pins")
-        self._irqfd(gsi, fd, lib.KVM_IRQFD_FLAG_RESAMPLE, resample)
-
     def detach(self, gsi: int, fd: int) -> None:
         """Ends `attach()`; when it returns, writing `fd` raises nothing any more."""
         self._irqfd(gsi, fd, lib.KVM_IRQFD_FLAG_DEASSIGN)
 
-    def _irqfd(self, gsi: int, fd: int, flags: int, resample: int = 0) -> None:
+    def _irqfd(self, gsi: int, fd: int, flags: int) -> None:
         if self.vm is None:
             return
-        fields = {"fd": fd, "gsi": gsi, "flags": flags, "resamplefd": resample}
-        argument = ffi.new("struct kvm_irqfd *", fields)
+        argument = ffi.new("struct kvm_irqfd *", {"fd": fd, "gsi": gsi, "flags": flags})
         self.vm.fd.ioctl("KVM_IRQFD", argument, about=f"GSI {gsi}")

@@ -11,6 +11,7 @@ struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_d
 			   struct vclock *clock, struct loop *loop, uint32_t vcpus);
 void xenus_destroy(struct xenus *x);
 void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v);
+void xenus_know_vcpu(struct xenus *x, uint32_t index, struct vcpu *v);
 void xenus_set_page(struct xenus *x, uint64_t page);
 void xenus_set_wide(struct xenus *x, bool wide);
 void xenus_set_info(struct xenus *x, uint32_t vcpu, uint64_t info);

@@ -222,13 +222,16 @@ void xenus_destroy(struct xenus *x)
 	free(x);
 }
 
+void xenus_know_vcpu(struct xenus *x, uint32_t index, struct vcpu *v)
+{
+	x->vcpu[index].v = v;
+}
+
 void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v)
 {
-	struct xenus_vcpu *u = &x->vcpu[index];
-
-	u->v = v;
+	xenus_know_vcpu(x, index, v);
 	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
-	v->hypervisor = u;
+	v->hypervisor = &x->vcpu[index];
 	v->hypervisor_ops = &ops;
 }
 

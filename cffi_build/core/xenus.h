@@ -92,6 +92,8 @@ struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_d
 void xenus_destroy(struct xenus *x);
 // Before the vCPU runs: its exits carry registers from then on, and it makes hypercalls here.
 void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v);
+// The same for one whose hypercalls are KVM's: it is told of events here, and no more.
+void xenus_know_vcpu(struct xenus *x, uint32_t index, struct vcpu *v);
 
 // All below: from any thread. page: guest-physical, or XENUS_NOWHERE.
 void xenus_set_page(struct xenus *x, uint64_t page);

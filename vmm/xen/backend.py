@@ -50,8 +50,12 @@ if TYPE_CHECKING:
         def set_update_flag(self, on: bool) -> None:
             """A bit in run state areas tells that they are being written."""
 
-        def set_callback_gsi(self, gsi: int | None) -> None:
-            """The line that tells the first vCPU while it has no vector; `None`: none."""
+        def set_callback_gsi(self, gsi: int | None) -> bool:
+            """The line that tells the first vCPU while it has no vector; `None`: none.
+
+            True: events take another way from here on. Ports, channels and timers are to be made
+            known once more, and so is what belongs to vCPUs.
+            """
 
         def now(self) -> int:
             """The domain's system time in nanoseconds."""

@@ -33,7 +33,7 @@ def _peer(number: int) -> int:
     return number
 
 
-def _connect(domain: XenDomain, number: int) -> None:
+def connect(domain: XenDomain, number: int) -> None:
     """Has KVM send by itself what it can. The lock is held."""
     port = domain.ports.get(number)
     if port is None:
@@ -77,8 +77,8 @@ def bind_interdomain(domain: XenDomain, call: Call) -> int:
     with domain.lock:
         number = domain.ports.bind_interdomain(remote, remote_port)
         domain.backend.opened(number, 0)
-        _connect(domain, number)
-        _connect(domain, remote_port)
+        connect(domain, number)
+        connect(domain, remote_port)
     result = _tell(domain, call, 8, number)
     with domain.lock:
         domain.backend.send(number, 0)  # an event that came before it was bound would be lost
@@ -105,7 +105,7 @@ def bind_ipi(domain: XenDomain, call: Call) -> int:
     with domain.lock:
         number = domain.ports.bind_ipi(vcpu)
         domain.backend.opened(number, vcpu)
-        _connect(domain, number)
+        connect(domain, number)
     return _tell(domain, call, 4, number)
 
 
@@ -117,7 +117,7 @@ def bind_vcpu(domain: XenDomain, call: Call) -> int:
         domain.backend.opened(number, vcpu)
         try:
             if port.kind == abi.EVTCHNSTAT_interdomain:
-                _connect(domain, port.peer or number)
+                connect(domain, port.peer or number)
         except KvmError:  # it goes on telling the one that it told
             assert before is not None
             domain.ports.bind_vcpu(number, before.vcpu)

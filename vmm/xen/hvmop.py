@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from struct import pack
 
-from vmm import layout
 from vmm.xen import abi
 from vmm.xen.abi import XenError
+from vmm.xen.callback import set_callback, tell_anew
 from vmm.xen.memoryop import check_domain
 
 TYPE_CHECKING = False
@@ -37,11 +37,14 @@ def set_param(domain: XenDomain, call: Call) -> int:
     if index not in SETTABLE:
         raise XenError(abi.EPERM)
     _check_value(index, value)
+    other_way = False
     with domain.lock:
         if index == abi.HVM_PARAM_CALLBACK_IRQ:
-            _set_callback(domain, value)
+            other_way = set_callback(domain, value)
             domain.latch(call.wide, again=True)
         domain.params[index] = value
+    if other_way:
+        tell_anew(domain, call.vcpu)
     return 0
 
 
@@ -55,35 +58,6 @@ def _check_value(index: int, value: int) -> None:
     }
     if not allowed.get(index, True):
         raise XenError(abi.EINVAL)
-
-
-def _set_callback(domain: XenDomain, value: int) -> None:
-    """How vCPUs without a vector of their own are told of events.
-
-    By a wire, an interrupt pin or a PCI pin, only the boot vCPU can be told, and it is not while it
-    has its own vector, which comes first in Xen too. What is refused changes nothing.
-    """
-    vector, gsi = 0, None
-    if value >> 56 == abi.CALLBACK_VIA_VECTOR:
-        vector = value & 0xFF
-        if vector < abi.MIN_VECTOR:
-            raise XenError(abi.EINVAL)
-    elif value and not domain.vcpus[0].vector:
-        gsi = _callback_gsi(value)
-    domain.backend.set_callback_gsi(gsi)
-    domain.vector = vector
-    domain.follow_vectors()
-
-
-def _callback_gsi(value: int) -> int:
-    """Of a wire; EINVAL for what is none."""
-    kind = value >> 56
-    if kind == abi.CALLBACK_VIA_GSI:
-        return value & (1 << 56) - 1
-    slot, pin = value >> 11 & 0x1F, value & 3
-    if kind != abi.CALLBACK_VIA_PCI_INTX or value >> 16 & (1 << 40) - 1:
-        raise XenError(abi.EINVAL)  # another bus than the only one
-    return layout.GSI_PCI_INTX[(slot + pin) % 4]
 
 
 def get_param(domain: XenDomain, call: Call) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from vmm.errors import HostError, KvmError
 from vmm.native import ffi, lib
 from vmm.xen import abi
-from vmm.xen.abi import XenError
+from vmm.xen.kvmports import PRIORITY_2LEVEL, KvmPorts
+from vmm.xen.pinevents import PinEvents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 NO_GUEST_PAGE = (1 << 64) - 1  # KVM_XEN_INVALID_GPA, KVM_XEN_INVALID_GFN
 LAPIC_MESSAGES = 0xFEE00000  # to a local APIC: its id in bits 12 to 19
 CALL_BYTES = 3  # VMCALL, VMMCALL
-PRIORITY_2LEVEL = 0xFFFFFFFF
 NEEDED = (
     "HYPERCALL_MSR", "INTERCEPT_HCALL", "SHARED_INFO", "RUNSTATE", "EVTCHN_2LEVEL", "EVTCHN_SEND",
 )  # fmt: skip
@@ -53,17 +53,27 @@ class KvmXen:
         """flags: KVM_CAP_XEN_HVM's value, which has been checked."""
         self.features = abi.FEATURES
         self.has_update_flag = bool(flags & lib.KVM_XEN_HVM_CONFIG_RUNSTATE_UPDATE_FLAG)
-        self._vm, self._router = vm, context.router
+        self._vm, self._context = vm, context
         self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
-        self._mirrored: dict[int, tuple[int, int]] = {}  # port -> kind and target, that KVM sends
-        self._told: dict[int, tuple[int, int]] = {}  # port -> (GSI, eventfd) that tells the guest
-        wanted = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
-        vm.xen_hvm_config(wanted, abi.HYPERCALL_MSR)
+        self._vcpus: list[KvmVcpu] = []
+        self._pointers: list[Any] = []  # `struct vcpu *` of each
+        self._ports = KvmPorts(vm, context.router, context.apic_ids)
+        self._shared: int | None = None
+        self._pins: PinEvents | None = None  # once it was wanted
+        self._by_pin = False
+        self._configure(events=True)
         try:
             self._set(lib.KVM_XEN_ATTR_TYPE_XEN_VERSION, xen_version=version)
         except KvmError:
             vm.xen_hvm_config(0, 0)  # another back-end may serve this VM: hypercalls are not ours
             raise
+
+    def _configure(self, *, events: bool) -> None:
+        """Hypercalls exit. events: KVM sets bits of event channels, and answers polls."""
+        flags = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL
+        if events:
+            flags |= lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
+        self._vm.xen_hvm_config(flags, abi.HYPERCALL_MSR)
 
     # --- the domain
 
@@ -79,11 +89,16 @@ class KvmXen:
 
     def set_wide(self, wide: bool) -> None:
         self._set(lib.KVM_XEN_ATTR_TYPE_LONG_MODE, long_mode=wide)
+        if self._pins is not None:
+            self._pins.set_wide(wide)
 
     def set_shared_info(self, gpa: int | None) -> None:
         attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_SHARED_INFO})
         attr.u.shared_info.gfn = NO_GUEST_PAGE if gpa is None else gpa // abi.PAGE
         self._vm.xen_hvm_set_attr(attr)
+        self._shared = gpa
+        if self._by_pin and self._pins is not None:
+            self._pins.set_page(gpa)
 
     def set_upcall_vector(self, vector: int) -> None:
         """For vCPUs without one of their own; 0: none."""
@@ -93,10 +108,30 @@ class KvmXen:
         """A bit in run state areas tells that they are being written."""
         self._set(lib.KVM_XEN_ATTR_TYPE_RUNSTATE_UPDATE_FLAG, runstate_update_flag=on)
 
-    def set_callback_gsi(self, gsi: int | None) -> None:
-        """KVM does not lower a line when the guest has taken its events."""
-        if gsi is not None:
-            raise XenError(abi.EINVAL)
+    def set_callback_gsi(self, gsi: int | None) -> bool:
+        """True: events take another way from here on, which knows of no port and no vCPU yet."""
+        if gsi is None:
+            if self._by_pin:
+                self._leave_pin()
+                return True
+            return False
+        if self._pins is None:
+            self._pins = PinEvents(self._context, self._pointers)
+        self._pins.set_line(gsi)
+        if self._by_pin:
+            return False
+        self._configure(events=False)
+        self._ports.quiet()
+        self._pins.set_wide(self.wide())
+        self._pins.set_page(self._shared)
+        self._by_pin = True
+        return True
+
+    def _leave_pin(self) -> None:
+        assert self._pins is not None
+        self._by_pin = False
+        self._pins.quiet()
+        self._configure(events=True)
 
     # --- event channels
 
@@ -108,61 +143,35 @@ class KvmXen:
 
     def connect(self, port: int, kind: int, target: int, vcpu: int) -> None:
         """What the guest sends to `port` arrives at its own port `target`, which tells `vcpu`."""
-        known = self._mirrored.get(port) == (kind, target)
-        if not known:
-            self.disconnect(port)
-        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
-        evtchn = attr.u.evtchn
-        evtchn.send_port, evtchn.type = port, kind
-        evtchn.flags = lib.KVM_XEN_EVTCHN_UPDATE if known else 0
-        evtchn.deliver.port.port = target
-        evtchn.deliver.port.vcpu = self._vcpu_ids[vcpu]
-        evtchn.deliver.port.priority = PRIORITY_2LEVEL
-        self._vm.xen_hvm_set_attr(attr)
-        self._mirrored[port] = (kind, target)
+        if not self._by_pin:
+            self._ports.connect(port, kind, target, vcpu)
 
     def disconnect(self, port: int) -> None:
         """What the guest sends to `port` is a hypercall for us again."""
-        if port not in self._mirrored:
-            return
-        self._forget(lib.KVM_XEN_EVTCHN_DEASSIGN, port)
-        del self._mirrored[port]
-
-    def _forget(self, how: int, port: int = 0) -> None:
-        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
-        attr.u.evtchn.send_port, attr.u.evtchn.flags = port, how
-        self._vm.change("KVM_XEN_HVM_SET_ATTR", attr, f"port {port}")
+        self._ports.disconnect(port)
 
     def open_channel(self, port: int, vcpu: int, kick: int, call: int) -> None:
         """What the guest sends to `port` is counted in the eventfd `kick`, and writing `call` is an
         event of that port for `vcpu`; also for a port that was opened before, when its vCPU has
         changed. The descriptors stay the caller's, and open.
         """
-        known = self._told.get(port)
-        gsi = known[0] if known else self._router.alloc_gsi()
-        self._router.set_xen_evtchn(gsi, port, self._vcpu_ids[vcpu], PRIORITY_2LEVEL)
-        self._router.commit()
-        if known is not None:
-            return
-        self._router.attach(gsi, call)
-        self._told[port] = gsi, call
-        attr = ffi.new("struct kvm_xen_hvm_attr *", {"type": lib.KVM_XEN_ATTR_TYPE_EVTCHN})
-        attr.u.evtchn.send_port, attr.u.evtchn.type = port, abi.EVTCHNSTAT_interdomain
-        attr.u.evtchn.deliver.eventfd.fd = kick
-        self._vm.xen_hvm_set_attr(attr)
-        self._mirrored[port] = (abi.EVTCHNSTAT_interdomain, 0)
+        if self._by_pin and self._pins is not None:
+            self._pins.open_channel(port, vcpu, kick, call)
+        else:
+            self._ports.tell(port, vcpu, call)
+        self._ports.listen(port, kick)
 
     def close_channel(self, port: int) -> None:
         """Ends `open_channel()`."""
-        self.disconnect(port)
-        gsi, call = self._told.pop(port, (-1, -1))
-        if gsi >= 0:
-            self._router.detach(gsi, call)
-            self._router.free_gsi(gsi)
-            self._router.commit()
+        self._ports.disconnect(port)
+        self._ports.untell(port)
+        if self._pins is not None:
+            self._pins.close_channel(port)
 
     def send(self, port: int, vcpu: int) -> bool:
         """Sets the port's pending bit and tells the vCPU. False: there is no page to set it in."""
+        if self._by_pin and self._pins is not None:
+            return self._pins.send(port, vcpu)
         try:
             self._vm.xen_hvm_evtchn_send(port, self._vcpu_ids[vcpu], PRIORITY_2LEVEL)
         except KvmError:
@@ -177,10 +186,14 @@ class KvmXen:
 
     def vcpu_begin(self, vcpu: KvmVcpu, index: int, pointer: Any) -> None:
         """Once, before it runs: its number for Xen."""
+        self._vcpus.append(vcpu)
+        self._pointers.append(pointer)
         _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID, vcpu_id=index)
 
     def vcpu_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
         _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, gpa)
+        if self._pins is not None:
+            self._pins.set_info(self._vcpus.index(vcpu), gpa)
 
     def vcpu_time_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
         _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, gpa)
@@ -207,15 +220,27 @@ class KvmXen:
     def vcpu_upcall_vector(self, vcpu: KvmVcpu, vector: int) -> None:
         """A vector of its local APIC, to be ended with EOI; 0: the domain's."""
         _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
+        if self._pins is not None:
+            self._pins.set_vector(self._vcpus.index(vcpu), vector)
 
     def vcpu_timer(self, vcpu: KvmVcpu, port: int, expires: int = 0) -> None:
         """The port of its timer, 0 for none; `expires`: when it next goes off, 0 for never."""
+        if self._pins is not None:
+            own = port if self._by_pin else 0
+            self._pins.set_timer(self._vcpus.index(vcpu), own, expires or self._expires(vcpu))
+        if self._by_pin:
+            port = expires = 0
         timer = {"port": port, "priority": PRIORITY_2LEVEL, "expires_ns": expires}
         attr = ffi.new(
             "struct kvm_xen_vcpu_attr *",
             {"type": lib.KVM_XEN_VCPU_ATTR_TYPE_TIMER, "u": {"timer": timer}},
         )
         vcpu.xen_set_attr(attr)
+
+    def _expires(self, vcpu: KvmVcpu) -> int:
+        """When the timer goes off that KVM keeps; 0: it keeps none."""
+        timer = _get_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_TIMER).u.timer
+        return int(timer.expires_ns) if timer.port else 0
 
     def vcpu_woken(self, vcpu: KvmVcpu) -> None:
         """Nothing: attributes outlive INIT."""
@@ -233,19 +258,22 @@ class KvmXen:
 
     def close(self) -> None:
         """What KVM knows of it ends with the VM."""
+        if self._pins is not None:
+            self._pins.close()
+            self._pins = None
 
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
         """Nothing: KVM finds hypercalls wherever they are."""
 
     def counters(self) -> dict[str, int]:
         """What KVM answers it does not count here."""
-        return {}
+        return {} if self._pins is None else self._pins.counters()
 
     def reset(self) -> None:
         """The domain's part as at the start; the vCPUs' parts are set one by one."""
-        if self._mirrored:
-            self._forget(lib.KVM_XEN_EVTCHN_RESET)
-            self._mirrored.clear()
+        if self._by_pin:
+            self._leave_pin()
+        self._ports.reset()
         self.set_shared_info(None)
         self.set_upcall_vector(0)
         if self.has_update_flag:

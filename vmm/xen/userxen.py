@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import time
 
-from vmm.errors import KvmError
 from vmm.native import check, ffi, lib, made
 from vmm.xen import abi
 from vmm.xen.abi import XenError
+from vmm.xen.callbackline import CallbackLine
 from vmm.xen.userclock import write_wallclock
 from vmm.xen.usersite import Interception
 
@@ -48,8 +48,7 @@ class UserXen:
         if version < abi.VERSION_UPCALL_VECTOR:
             self.features &= ~XENFEAT_hvm_callback_vector
         memory, core = context.memory, context.core
-        self._vm, self._router = vm, context.router
-        self._line: tuple[int, int, int] | None = None  # the callback's GSI, its two eventfds
+        self._vm = vm
         self._memory = memory.accessor("xen events")
         self._vcpus: list[KvmVcpu] = []
         self._infos: dict[int, int | None] = {}  # vcpu_info of each
@@ -63,6 +62,7 @@ class UserXen:
         keep = (*args, context.loop)
         pointer = lib.xenus_create(*args, count)
         self._x: Any = made(pointer, lib.xenus_destroy, "the Xen domain", *keep)
+        self._line = CallbackLine(context, self._x)
         self._pio: Bus | None = None
 
     def claim(self, pio: Bus) -> None:
@@ -74,11 +74,11 @@ class UserXen:
             self._pio.release(lib.XENUS_PORT, 1)
             self._pio.quiesce()
             self._pio = None
-        self.set_callback_gsi(None)
+        self._line.set(None)
         ffi.release(self._x)
 
     def reset(self) -> None:
-        self.set_callback_gsi(None)
+        self._line.set(None)
         self.set_update_flag(False)
         self.set_shared_info(None)
         self.set_wide(False)
@@ -127,43 +127,9 @@ class UserXen:
     def set_update_flag(self, on: bool) -> None:
         lib.xenus_set_update_flag(self._x, on)
 
-    def set_callback_gsi(self, gsi: int | None) -> None:
-        """A line of KVM's interrupt chips, up until the guest's EOI, and again if events wait."""
-        line = None if gsi is None else self._open_line(gsi)
-        raised, lowered = (-1, -1) if line is None else line[1:]
-        try:
-            check(lib.xenus_set_gsi(self._x, raised, lowered), "xenus_set_gsi", f"GSI {gsi}")
-        except KvmError:
-            lib.xenus_set_gsi(self._x, *(self._line[1:] if self._line else (-1, -1)))
-            self._close_line(line)
-            raise
-        old, self._line = self._line, line
-        self._close_line(old)
-        if line is not None:
-            lib.xenus_tell(self._x, 0)
-
-    def _open_line(self, gsi: int) -> tuple[int, int, int]:
-        if self._router.split or gsi >= self._router.pins:
-            raise XenError(abi.EINVAL)
-        raised = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        try:
-            lowered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            try:
-                self._router.attach_level(gsi, raised, lowered)
-            except BaseException:
-                os.close(lowered)
-                raise
-        except BaseException:
-            os.close(raised)
-            raise
-        return gsi, raised, lowered
-
-    def _close_line(self, line: tuple[int, int, int] | None) -> None:
-        if line is not None:
-            gsi, raised, lowered = line
-            self._router.detach(gsi, raised)
-            os.close(raised)
-            os.close(lowered)
+    def set_callback_gsi(self, gsi: int | None) -> bool:
+        self._line.set(gsi)
+        return False
 
     def now(self) -> int:
         return int(self._vm.get_clock().clock)
