@@ -408,14 +408,6 @@ class struct_kvm_enable_cap(Struct):
     flags: int
     args: Array[int]
 
-class struct_kvm_guest_debug(Struct):
-    control: int
-    pad: int
-    arch: struct_kvm_guest_debug_arch
-
-class struct_kvm_guest_debug_arch(Struct):
-    debugreg: Array[int]
-
 class struct_kvm_ioeventfd(Struct):
     datamatch: int
     addr: int
@@ -1541,6 +1533,7 @@ class struct_xenus_counters(Struct):
     upcalls: int
     late: int
     asserted: int
+    debug: int
 
 class struct_xenus_runstate(Struct):
     now: int
@@ -1767,6 +1760,7 @@ class Lib:
     KVM_EXIT_XEN_HCALL: int
     KVM_GET_API_VERSION: int
     KVM_GET_CLOCK: int
+    KVM_GET_CPUID2: int
     KVM_GET_DEBUGREGS: int
     KVM_GET_DEVICE_ATTR: int
     KVM_GET_DIRTY_LOG: int
@@ -1786,9 +1780,6 @@ class Lib:
     KVM_GET_XCRS: int
     KVM_GET_XSAVE: int
     KVM_GET_XSAVE2: int
-    KVM_GUESTDBG_ENABLE: int
-    KVM_GUESTDBG_SINGLESTEP: int
-    KVM_GUESTDBG_USE_HW_BP: int
     KVM_HAS_DEVICE_ATTR: int
     KVM_INTERNAL_ERROR_DELIVERY_EV: int
     KVM_INTERNAL_ERROR_EMULATION: int
@@ -1832,7 +1823,6 @@ class Lib:
     KVM_SET_DEBUGREGS: int
     KVM_SET_DEVICE_ATTR: int
     KVM_SET_GSI_ROUTING: int
-    KVM_SET_GUEST_DEBUG: int
     KVM_SET_IDENTITY_MAP_ADDR: int
     KVM_SET_IRQCHIP: int
     KVM_SET_LAPIC: int
@@ -2681,6 +2671,7 @@ class Lib:
     xenus_counters: Callable[[struct_xenus, struct_xenus_counters], None]
     xenus_create: Callable[[struct_vmcore, struct_gmem, struct_gmem_dev, struct_vclock, struct_loop, int], struct_xenus]
     xenus_destroy: Callable[[struct_xenus], None]
+    xenus_end_polls: Callable[[struct_xenus], None]
     xenus_find_site: Callable[[Any, int, Any], int]
     xenus_know_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
     xenus_open: Callable[[struct_xenus, int, int], None]
@@ -2692,7 +2683,7 @@ class Lib:
     xenus_set_page: Callable[[struct_xenus, int], None]
     xenus_set_runstate: Callable[[struct_xenus, int, int], None]
     xenus_set_schedstat: Callable[[struct_xenus, int, int], None]
-    xenus_set_sites: Callable[[struct_xenus, int, int, int], None]
+    xenus_set_sites: Callable[[struct_xenus, int, int, int], int]
     xenus_set_timer_port: Callable[[struct_xenus, int, int, int], None]
     xenus_set_update_flag: Callable[[struct_xenus, bool], None]
     xenus_set_vector: Callable[[struct_xenus, int, int], None]
@@ -2859,10 +2850,6 @@ class FFI:
     def new(self, cdecl: Literal["struct kvm_dtable *"], init: Any = ...) -> struct_kvm_dtable: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_enable_cap *"], init: Any = ...) -> struct_kvm_enable_cap: ...
-    @overload
-    def new(self, cdecl: Literal["struct kvm_guest_debug *"], init: Any = ...) -> struct_kvm_guest_debug: ...
-    @overload
-    def new(self, cdecl: Literal["struct kvm_guest_debug_arch *"], init: Any = ...) -> struct_kvm_guest_debug_arch: ...
     @overload
     def new(self, cdecl: Literal["struct kvm_ioeventfd *"], init: Any = ...) -> struct_kvm_ioeventfd: ...
     @overload

@@ -3,7 +3,7 @@
 #define XENUS_PORT ...
 #define XENUS_NOWHERE ...
 struct xenus_counters {
-	uint64_t send, unmask, poll, yields, set_timer, stop_timer, upcalls, late, asserted;
+	uint64_t send, unmask, poll, yields, set_timer, stop_timer, upcalls, late, asserted, debug;
 };
 struct xenus_runstate { uint64_t now; uint64_t times[4]; };
 struct xenus { struct dev dev; ...; };
@@ -25,10 +25,11 @@ void xenus_close_channel(struct xenus *x, uint32_t port);
 int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
 void xenus_tell(struct xenus *x, uint32_t vcpu);
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
+void xenus_end_polls(struct xenus *x);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 void xenus_set_update_flag(struct xenus *x, bool on);
 void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
 void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);
 int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
-void xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
+int xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
 int64_t xenus_find_site(const void *image, uint64_t length, uint32_t *ret);

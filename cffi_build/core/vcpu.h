@@ -92,7 +92,7 @@ struct vcpu_hypercall;
 struct hypervisor_ops {
 	// The last exit was one. 0: it is answered; 1: return *ret to Python.
 	int (*hypercall)(struct vcpu *v, struct vcpu_event *ret);
-	bool (*is_breakpoint)(struct vcpu *v); // a debug exit that is a hypercall
+	int (*debug)(struct vcpu *v, struct vcpu_event *ret); // a debug exit; as above
 	void (*get)(struct vcpu *v, struct vcpu_hypercall *ret);
 	void (*answer)(struct vcpu *v, int64_t result);
 	void (*wake)(struct vcpu *v); // VCPU_REQUEST_WAKE

@@ -78,8 +78,8 @@ COLD int vcpu_other_exit(struct vcpu *v, uint32_t reason, struct trace_record *t
 	case KVM_EXIT_INTR:
 		return 0;
 	case KVM_EXIT_DEBUG:
-		if (v->hypervisor_ops && v->hypervisor_ops->is_breakpoint(v))
-			return v->hypervisor_ops->hypercall(v, ret);
+		if (v->hypervisor_ops)
+			return v->hypervisor_ops->debug(v, ret);
 		break;
 	}
 	*ret = (struct vcpu_event){ .kind = event_kind(reason), .exit_reason = reason };

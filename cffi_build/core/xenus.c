@@ -28,7 +28,7 @@ static int port_write(struct dev *d, uint32_t region, uint64_t offset, uint32_t 
 static const struct dev_ops port_ops = { .read = port_read, .write = port_write };
 
 // GUEST: registers of a hypercall. KVM wrote them to kvm_run; the guest cannot change them again.
-static void collect(struct xenus_vcpu *u)
+void xenus_collect(struct xenus_vcpu *u)
 {
 	const struct kvm_regs *r = &u->v->run->s.regs.regs;
 	const struct kvm_sregs *s = &u->v->run->s.regs.sregs;
@@ -111,13 +111,13 @@ static int64_t answered_here(struct xenus_vcpu *u)
 	return XENUS_PASS;
 }
 
-static int hypercall(struct vcpu *v, struct vcpu_event *ret)
+int xenus_hypercall(struct vcpu *v, struct vcpu_event *ret)
 {
 	struct xenus_vcpu *u = xenus_vcpu_of(v);
 
 	if (v->run->exit_reason == KVM_EXIT_IO && v->run->io.count != 1)
 		return 0; // a string instruction is none
-	collect(u);
+	xenus_collect(u);
 	{
 		LOCKED(&u->x->lock);
 		xenus_stop_polling(u);
@@ -132,14 +132,6 @@ static int hypercall(struct vcpu *v, struct vcpu_event *ret)
 	}
 	answer(v, result);
 	return 0;
-}
-
-static bool is_breakpoint(struct vcpu *v)
-{
-	const uint64_t *site = xenus_vcpu_of(v)->site;
-	uint64_t at = v->run->debug.arch.pc;
-
-	return at && (at == site[0] || at == site[1]);
 }
 
 static void get(struct vcpu *v, struct vcpu_hypercall *ret)
@@ -159,8 +151,8 @@ static void wake(struct vcpu *v)
 }
 
 static const struct hypervisor_ops ops = {
-	.hypercall = hypercall,
-	.is_breakpoint = is_breakpoint,
+	.hypercall = xenus_hypercall,
+	.debug = xenus_debug,
 	.get = get,
 	.answer = answer,
 	.wake = wake,
@@ -233,12 +225,6 @@ void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v)
 	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 	v->hypervisor = &x->vcpu[index];
 	v->hypervisor_ops = &ops;
-}
-
-void xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second)
-{
-	x->vcpu[vcpu].site[0] = first;
-	x->vcpu[vcpu].site[1] = second;
 }
 
 void xenus_counters(struct xenus *x, struct xenus_counters *ret)

@@ -33,6 +33,7 @@ struct xenus_counters {
 	uint64_t upcalls; // that KVM took
 	uint64_t late; // ... after it had not
 	uint64_t asserted; // the callback's GSI
+	uint64_t debug; // the guest's own debug exceptions, given back
 };
 
 struct xenus_vcpu {
@@ -121,6 +122,8 @@ void xenus_tell(struct xenus *x, uint32_t vcpu);
 // The port of the vCPU's timer, 0 for none, and when it goes off, in system time; 0: when it would
 // have, had it had a port.
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
+// Nobody waits for an event any more: a domain that begins anew has none.
+void xenus_end_polls(struct xenus *x);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 
 // Whether a bit in run state areas tells that they are being written.
@@ -131,8 +134,9 @@ void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
 void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);
 // -ENODATA: the host does not say, or the vCPU has no thread yet.
 int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
-// Debug exits at these linear addresses are hypercalls.
-void xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
+// Hardware breakpoints at these linear addresses are hypercalls; 0: none are. Own thread, or while
+// the vCPU is parked. 0 or -errno.
+int xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
 
 // Where the guest's hypercall instructions are: VMMCALL, and 16 or 32 bytes on VMCALL, each
 // followed by a return or a jump. The offset of the first, and the distance to the second, or

@@ -29,6 +29,12 @@ static inline struct xenus_vcpu *xenus_vcpu_of(const struct vcpu *v)
 	return v->hypervisor;
 }
 
+// From an exit to the call's registers.
+void xenus_collect(struct xenus_vcpu *u);
+// The exit is a call. 0: it is answered; 1: *ret is for Python.
+int xenus_hypercall(struct vcpu *v, struct vcpu_event *ret);
+// A debug exit: a call, or the guest's own exception. As above.
+int xenus_debug(struct vcpu *v, struct vcpu_event *ret);
 // The bytes at a linear address, length > 0: 0 or -EFAULT.
 int64_t xenus_fetch(struct xenus_vcpu *u, uint64_t linear, void *to, uint64_t length);
 // The system time in nanoseconds.

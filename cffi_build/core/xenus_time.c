@@ -157,6 +157,15 @@ void xenus_wake_pollers(struct xenus *x, uint32_t port)
 	}
 }
 
+void xenus_end_polls(struct xenus *x)
+{
+	LOCKED(&x->lock);
+	for (uint32_t i = 0; i < x->count; i++) {
+		if (x->vcpu[i].polling)
+			end_poll(&x->vcpu[i]);
+	}
+}
+
 struct poll {
 	uint64_t ports, timeout;
 	uint32_t count;

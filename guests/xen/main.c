@@ -202,6 +202,8 @@ const struct test tests[] = {
 	{ "remap", remap },
 	{ "two-pages", two_pages },
 	{ "apic-off", apic_off },
+	{ "own-debug", own_debug },
+	{ "watched-msrs", watched_msrs },
 	{ "refused", refused },
 	{ "multicall", multicall },
 	{ "balloon", balloon },

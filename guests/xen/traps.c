@@ -106,3 +106,68 @@ void second_clock(void)
 	after = system_time(&infos[0].time);
 	check(second_time + 1000000 >= before && second_time <= after + 1000000);
 }
+
+#define FLAG_TF (1ul << 8)
+#define DR6_STEP (1ul << 14)
+#define DR6_WHICH 0xful
+
+static u32 debugs; /* exceptions */
+static u64 causes; /* of any of them */
+
+static void on_debug(struct frame *f)
+{
+	u64 dr6;
+
+	asm volatile("mov %%dr6, %0" : "=r"(dr6));
+	asm volatile("mov %0, %%dr6" ::"r"(0xffff0ff0ul));
+	causes |= dr6 & (DR6_STEP | DR6_WHICH);
+	if (++debugs >= 1000)
+		f->rflags &= ~FLAG_TF;
+}
+
+/* Debug exceptions that are the guest's own, wherever its calls are told by breakpoints. */
+void own_debug(void)
+{
+	long result;
+
+	trap_set(VEC_DB, on_debug);
+	debugs = 0;
+	causes = 0;
+	asm volatile("pushfq; orq %0, (%%rsp); popfq; nop; pushfq; andq %1, (%%rsp); popfq" ::"i"(
+			     FLAG_TF),
+		     "i"(~FLAG_TF)
+		     : "memory", "cc");
+	check_equal(debugs, 4); /* after each instruction but the one that sets the flag */
+	check_equal(causes, DR6_STEP);
+	asm volatile("pushfq; orq %0, (%%rsp); popfq" ::"i"(FLAG_TF) : "memory", "cc");
+	result = hypercall(XEN_VERSION, 7, 0, 0); /* right over a call */
+	asm volatile("pushfq; andq %0, (%%rsp); popfq" ::"i"(~FLAG_TF) : "memory", "cc");
+	check_equal(result, 4096);
+	check(debugs > 8 && debugs < 1000);
+	check_equal(causes, DR6_STEP);
+	trap_set(VEC_DB, NULL);
+}
+
+#define EFER_NX (1ull << 11)
+#define EFER_LME (1ull << 8)
+
+/* Writes that are watched at first, for the sake of the calls' place, are refused as ever. */
+void watched_msrs(void)
+{
+	u64 efer = rdmsr(MSR_EFER), base = rdmsr(MSR_GS_BASE);
+
+	check_equal(wrmsr_try(MSR_EFER, efer ^ EFER_LME), VEC_GP); /* pages are on */
+	check_equal(wrmsr_try(MSR_EFER, efer | 1ull << 20), VEC_GP);
+	check_equal(wrmsr_try(MSR_EFER, efer | 1ull << 63), VEC_GP);
+	check_equal(rdmsr(MSR_EFER), efer);
+	check_equal(wrmsr_try(MSR_EFER, efer ^ EFER_NX), NO_FAULT);
+	check_equal(rdmsr(MSR_EFER), efer ^ EFER_NX);
+	check_equal(wrmsr_try(MSR_EFER, efer), NO_FAULT);
+	if (arg_flag(
+		    "watched")) /* others write it without KVM, and not all processors are strict */
+		check_equal(wrmsr_try(MSR_GS_BASE, 1ull << 63), VEC_GP);
+	check_equal(rdmsr(MSR_GS_BASE), base);
+	check_equal(wrmsr_try(MSR_GS_BASE, 0x1234), NO_FAULT);
+	check_equal(rdmsr(MSR_GS_BASE), 0x1234);
+	wrmsr(MSR_GS_BASE, base);
+}

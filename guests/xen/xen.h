@@ -35,6 +35,8 @@ void two_pages(void);
 void wire(void);
 void apic_off(void);
 void second_clock(void);
+void own_debug(void);
+void watched_msrs(void);
 /* refused.c */
 void refused(void);
 void params(void);

@@ -66,10 +66,10 @@ KVM_SET_MSRS 0x89 w struct kvm_msrs
 KVM_GET_LAPIC 0x8e r struct kvm_lapic_state
 KVM_SET_LAPIC 0x8f w struct kvm_lapic_state
 KVM_SET_CPUID2 0x90 w struct kvm_cpuid2
+KVM_GET_CPUID2 0x91 wr struct kvm_cpuid2
 KVM_GET_MP_STATE 0x98 r struct kvm_mp_state
 KVM_SET_MP_STATE 0x99 w struct kvm_mp_state
 KVM_NMI 0x9a none
-KVM_SET_GUEST_DEBUG 0x9b w struct kvm_guest_debug
 KVM_X86_SETUP_MCE 0x9c w uint64_t
 KVM_GET_VCPU_EVENTS 0x9f r struct kvm_vcpu_events
 KVM_SET_VCPU_EVENTS 0xa0 w struct kvm_vcpu_events

@@ -40,7 +40,6 @@ SIZES = {
     "kvm_create_device": 12,
     "kvm_device_attr": 24,
     "kvm_translation": 24,
-    "kvm_guest_debug": 72,
     "kvm_stats_header": 24,
     "kvm_stats_desc": 16,
     "kvm_xen_hvm_config": 56,

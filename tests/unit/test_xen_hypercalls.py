@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from struct import pack, unpack
 from types import SimpleNamespace
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 import pytest
 
 from vmm.errors import KvmError, StateError
+from vmm.native import lib
 from vmm.threads import Lock
-from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls
+from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls, schedop, vcpuop
 from vmm.xen.abi import Again, XenError
 from vmm.xen.call import Call
 from vmm.xen.domain import XenDomain
 from vmm.xen.evtchn import Port
 from vmm.xen.kvmxen import KvmXen
 from vmm.xen.multicall import multicall
-from vmm.xen.usersite import EFER, TRIES_MAX, Interception
+from vmm.xen.usersite import GS_BASE, TRIES_MAX, Interception
 
 AT = 0x1000
 
@@ -156,22 +158,91 @@ def test_searches_for_the_place_of_hypercalls_end() -> None:
     site.arm()
     for _ in range(TRIES_MAX):
         assert (abi.HYPERCALL_MSR,) not in watched
-        assert site.written(vcpu, EFER, 0)
+        assert site.written(vcpu, GS_BASE, 0)
     assert watched[-1] == (abi.HYPERCALL_MSR,)
 
 
-def test_soft_reset_lets_vcpus_go_that_were_down() -> None:
-    held = {1, 2}
-    nothing = SimpleNamespace(halt=lambda: None, end=lambda: None, begin=lambda: None)
-    domain: Any = fake_domain(
-        services=nothing,
-        kvm=[],
-        vcpus=[SimpleNamespace(down=n in held) for n in range(3)],
-        hold=lambda index, on: held.add(index) if on else held.discard(index),
-        _clear=lambda: None,
-    )
-    domain.backend.reset = lambda: None
+class FakeVcpus:
+    """vCPUs of a fake domain; `held` are those that stand still."""
 
-    XenDomain.soft_reset(domain)
+    def __init__(self, *held: int) -> None:
+        self.held, self.states = set(held), [lib.KVM_MP_STATE_RUNNABLE] * 3
+        self.own = [SimpleNamespace(down=n in held) for n in range(3)]
+        self.meanwhile: Callable[[], object] = lambda: None  # before another one's answer
 
-    assert not held
+    def hold(self, index: int, on: bool) -> None:
+        self.held.add(index) if on else self.held.discard(index)
+
+    def carry_out(self, caller: int, target: int, function: Callable[[], Any]) -> Any:
+        if target != caller:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        return function()
+
+    def domain(self) -> Any:
+        kvm = [
+            SimpleNamespace(
+                get_mp_state=lambda n=n: self.states[n],
+                set_mp_state=lambda state, n=n: self.states.__setitem__(n, state),
+            )
+            for n in range(3)
+        ]
+        nothing = SimpleNamespace(halt=lambda: None, end=lambda: None, begin=lambda: None)
+        domain = fake_domain(
+            services=nothing, kvm=kvm, vcpus=self.own, hold=self.hold, carry_out=self.carry_out,
+            ports=SimpleNamespace(check_vcpu=lambda _n: None), _clear=lambda: None,
+            apply_vcpu=lambda _n: None, apply_timer=lambda _n: None,
+        )  # fmt: skip
+        domain.backend.reset = lambda: None
+        domain.backend.vcpu_runstate_now = lambda _vcpu, _state: None
+        return domain
+
+
+def test_soft_reset_has_vcpus_that_were_down_wait_to_be_started() -> None:
+    vcpus = FakeVcpus(1, 2)
+
+    XenDomain.soft_reset(vcpus.domain())
+
+    assert not vcpus.held
+    assert vcpus.states[0] == lib.KVM_MP_STATE_RUNNABLE
+    assert vcpus.states[1:] == [lib.KVM_MP_STATE_UNINITIALIZED] * 2
+
+
+def vcpu_call(index: int) -> Any:
+    call = FakeCall(True, 0, index)
+    call.vcpu = index
+    return call
+
+
+def test_last_two_that_go_down_at_once_end_the_domain() -> None:
+    vcpus, ended = FakeVcpus(2), []
+    domain = vcpus.domain()
+
+    def other_goes_down() -> None:
+        with pytest.raises(schedop.Shutdown) as shutdown:
+            vcpuop.down(domain, vcpu_call(1))
+        ended.append(shutdown.value.reason)
+
+    vcpus.meanwhile = other_goes_down
+    vcpuop.down(domain, vcpu_call(0))
+
+    assert ended == [abi.SHUTDOWN_poweroff]
+
+
+def test_vcpu_that_is_brought_up_while_it_goes_down_runs() -> None:
+    vcpus = FakeVcpus()
+    domain = vcpus.domain()
+    vcpus.meanwhile = lambda: vcpuop.up(domain, vcpu_call(0))
+
+    vcpuop.down(domain, vcpu_call(0))
+
+    assert not vcpus.held
+
+
+def test_up_lets_only_those_go_that_were_down() -> None:
+    vcpus = FakeVcpus()
+    vcpus.held.add(1)  # the machine's business
+
+    vcpuop.up(vcpus.domain(), vcpu_call(1))
+
+    assert vcpus.held == {1}

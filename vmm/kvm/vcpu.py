@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmm.native import Fd, ffi, lib
 
 CR4_PGE = 1 << 7
+CPUID_MAX = 256  # KVM_MAX_CPUID_ENTRIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmm.kvm.cpuid import CpuidEntry
-
-DR7_GLOBAL = 2  # of debug register 0: it is on
 
 
 class KvmVcpu:
@@ -100,6 +99,13 @@ class KvmVcpu:
             slot.function, slot.index, slot.flags, slot.eax, slot.ebx, slot.ecx, slot.edx = entry
         self._set("KVM_SET_CPUID2", table)
 
+    def get_cpuid2(self) -> dict[int, tuple[int, int, int, int]]:
+        """EAX to EDX of each leaf as the guest sees it; of several, the first sub-leaf's."""
+        table = ffi.new("struct kvm_cpuid2 *", {"nent": CPUID_MAX, "entries": CPUID_MAX})
+        self.fd.ioctl("KVM_GET_CPUID2", table, about=f"vCPU {self.id}")
+        rows = reversed(list(table.entries[0 : table.nent]))
+        return {row.function: (row.eax, row.ebx, row.ecx, row.edx) for row in rows}
+
     def get_msrs(self, indices: Sequence[int]) -> dict[int, int]:
         """The MSRs that KVM lets us read, by index; one that it refuses is left out."""
         values: dict[int, int] = {}
@@ -145,14 +151,6 @@ class KvmVcpu:
         self.set_sregs(sregs)
         sregs.cr4 ^= CR4_PGE
         self.set_sregs(sregs)
-
-    def set_guest_debug(self, control: int, breakpoints: Sequence[int] = ()) -> None:
-        """breakpoints: linear addresses of up to four instructions, with KVM_GUESTDBG_USE_HW_BP."""
-        debug = ffi.new("struct kvm_guest_debug *", {"control": control})
-        for number, address in enumerate(breakpoints):
-            debug.arch.debugreg[number] = address
-            debug.arch.debugreg[7] |= DR7_GLOBAL << 2 * number
-        self._set("KVM_SET_GUEST_DEBUG", debug)
 
     def xen_set_attr(self, attr: Any) -> None:
         self._set("KVM_XEN_VCPU_SET_ATTR", attr)

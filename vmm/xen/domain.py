@@ -117,13 +117,17 @@ class XenDomain:
         self.platform.reset()
 
     def soft_reset(self) -> None:
-        """The same, for a guest that runs on: a kernel that starts another."""
+        """The same, for a guest that runs on: a kernel that starts another.
+
+        vCPUs that stood still wait to be started, as the next kernel expects of them.
+        """
         self.services.halt()
         with self.lock:
             self.services.end()
             self.backend.reset()
             for index, own in enumerate(self.vcpus):
                 if own.down:
+                    self.kvm[index].set_mp_state(lib.KVM_MP_STATE_UNINITIALIZED)
                     self.hold(index, False)
             self._clear()
             self.services.begin()

@@ -15,6 +15,7 @@ from vmm import log
 from vmm.errors import HostError
 from vmm.native import ffi, lib
 from vmm.xen import abi
+from vmm.xen.efer import MSR_EFER, guest_may_write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from vmm.kvm.vm import Vm
     from vmm.memory import Accessor
 
-EFER, GS_BASE = 0xC0000080, 0xC0000101
+GS_BASE = 0xC0000101
 SPAN = 64 << 20  # a kernel's code around where it starts, in bytes, upwards; half of it downwards
 FINE = 1 << 21
 TRIES_MAX = 64  # searches in a kernel's life: each takes milliseconds, and the guest asks for them
@@ -54,7 +55,7 @@ class Interception:
     def arm(self) -> None:
         """Another kernel will run: its place is yet to be found."""
         self.how, self.linear, self._tries = "", None, 0
-        self._watch(abi.HYPERCALL_MSR, EFER, GS_BASE)
+        self._watch(abi.HYPERCALL_MSR, MSR_EFER, GS_BASE)
 
     def _watch(self, *indices: int) -> None:
         if self._exits:
@@ -71,7 +72,9 @@ class Interception:
         return None
 
     def written(self, vcpu: KvmVcpu, index: int, value: int) -> bool:
-        """A kernel that starts writes one of its MSRs. False: KVM refuses the value."""
+        """A kernel that starts writes one of its MSRs. False: it may not have that value."""
+        if index == MSR_EFER and not guest_may_write(vcpu, value):
+            return False
         if vcpu.set_msrs({index: value}):
             return False
         if self.how and (self.linear is None or self.linear[0] >= HIGH_HALF):

@@ -84,9 +84,9 @@ class UserXen:
         self.set_wide(False)
         for port in sorted(self._open):
             self.closed(port)
-        for index, vcpu in enumerate(self._vcpus if self.site.linear is not None else ()):
-            vcpu.set_guest_debug(0)
-            lib.xenus_set_sites(self._x, index, 0, 0)
+        lib.xenus_end_polls(self._x)
+        for index in range(len(self._vcpus) if self.site.linear is not None else 0):
+            self._watch(index, (0, 0))
         self.site.arm()
 
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
@@ -237,11 +237,12 @@ class UserXen:
 
     def _set_breakpoints(self, index: int) -> None:
         """Nothing while the place is not known: what runs then makes no calls yet."""
-        if self.site.linear is None:
-            return
-        control = lib.KVM_GUESTDBG_ENABLE | lib.KVM_GUESTDBG_USE_HW_BP
-        self._vcpus[index].set_guest_debug(control, self.site.linear)
-        lib.xenus_set_sites(self._x, index, *self.site.linear)
+        if self.site.linear is not None:
+            self._watch(index, self.site.linear)
+
+    def _watch(self, index: int, sites: tuple[int, int]) -> None:
+        result = lib.xenus_set_sites(self._x, index, *sites)
+        check(result, "KVM_SET_GUEST_DEBUG", f"vCPU {index}")
 
     def vcpu_msr_written(self, vcpu: KvmVcpu, index: int, value: int) -> bool:
         if index == abi.HYPERCALL_MSR:

@@ -40,33 +40,37 @@ def up(domain: XenDomain, call: Call) -> int:
     index = target_of(domain, call)
     if _waits(domain, call, index):
         raise XenError(abi.EINVAL)
-    _stand_still(domain, call, index, False)
+    with domain.lock:
+        if not domain.vcpus[index].down:
+            return 0
+        domain.vcpus[index].down = False
+        domain.hold(index, False)
+    _show_state(domain, call, index)
     return 0
 
 
 def down(domain: XenDomain, call: Call) -> int:
-    """The last one that runs takes the domain with it."""
+    """The last one that runs takes the domain with it: the second of two at the same moment."""
     index = target_of(domain, call)
-    others = [n for n in range(domain.ports.vcpus) if n != index and not domain.vcpus[n].down]
+    with domain.lock:
+        domain.vcpus[index].down = True
+        domain.hold(index, True)
+        others = [n for n, vcpu in enumerate(domain.vcpus) if not vcpu.down]
     if all(_waits(domain, call, other) for other in others):
         raise Shutdown(abi.SHUTDOWN_poweroff)
-    _stand_still(domain, call, index, True)
+    _show_state(domain, call, index)
     return 0
 
 
-def _stand_still(domain: XenDomain, call: Call, index: int, still: bool) -> None:
-    own = domain.vcpus[index]
-    with domain.lock:
-        if own.down == still:
-            return
-        own.down = still
-    if still:
-        domain.hold(index, True)
-    state = abi.RUNSTATE_offline if still else abi.RUNSTATE_running
-    kvm = domain.kvm[index]
-    domain.carry_out(call.vcpu, index, lambda: domain.backend.vcpu_runstate_now(kvm, state))
-    if not still:
-        domain.hold(index, False)
+def _show_state(domain: XenDomain, call: Call, index: int) -> None:
+    """On the vCPU's thread, as it is by then: the last word wins."""
+
+    def show() -> None:
+        down = domain.vcpus[index].down
+        state = abi.RUNSTATE_offline if down else abi.RUNSTATE_running
+        domain.backend.vcpu_runstate_now(domain.kvm[index], state)
+
+    domain.carry_out(call.vcpu, index, show)
 
 
 def get_runstate_info(domain: XenDomain, call: Call) -> int:
