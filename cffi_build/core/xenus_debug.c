@@ -66,8 +66,8 @@ static int give_back(struct xenus_vcpu *u, const struct kvm_debug_exit_arch *d)
 		return err;
 	if (ioctl(u->v->fd, KVM_GET_DEBUGREGS, &regs))
 		return -errno;
-	regs.dr6 = ((regs.dr6 & ~DR6_BREAKPOINTS) | DR6_ACTIVE_LOW | cause) ^
-		   (cause & DR6_ACTIVE_LOW);
+	regs.dr6 =
+		((regs.dr6 & ~DR6_BREAKPOINTS) | DR6_ACTIVE_LOW | cause) ^ (cause & DR6_ACTIVE_LOW);
 	regs.dr7 &= ~DR7_GENERAL_DETECT;
 	if (ioctl(u->v->fd, KVM_SET_DEBUGREGS, &regs))
 		return -errno;
