@@ -65,6 +65,7 @@
 #include "xblk.h"
 #include "xencon.h"
 #include "xenus.h"
+#include "xnet.h"
 #include "xsring.h"
 
 // One ioctl, errno as a value: cffi has no cheap way to read errno safely across threads.

@@ -1539,6 +1539,42 @@ class struct_xenus_runstate(Struct):
     now: int
     times: Array[int]
 
+class struct_xnet(Struct):
+    pass
+
+class struct_xnet_counters(Struct):
+    rx_packets: int
+    rx_bytes: int
+    tx_packets: int
+    tx_bytes: int
+    rx_gso: int
+    tx_gso: int
+    rx_summed: int
+    rx_dropped: int
+    rx_waits: int
+    tx_waits: int
+    tx_dropped: int
+    refused: int
+    broken: int
+    kicks: int
+    calls: int
+    lost: int
+
+class struct_xnet_link(Struct):
+    tx_ref: int
+    rx_ref: int
+    tx_kick: int
+    tx_call: int
+    rx_kick: int
+    rx_call: int
+
+class struct_xnet_setup(Struct):
+    grants: struct_gnttab
+    loop: struct_loop
+    queues: int
+    fd: Array[int]
+    tap: bool
+
 class struct_xsring(Struct):
     pass
 
@@ -1625,6 +1661,8 @@ class Lib:
     HPET_TICK_NS: int
     I8042_COMMAND: int
     I8042_DATA: int
+    IFF_ATTACH_QUEUE: int
+    IFF_DETACH_QUEUE: int
     IFF_MULTI_QUEUE: int
     IFF_NO_PI: int
     IFF_TAP: int
@@ -1961,6 +1999,7 @@ class Lib:
     TUNGETIFF: int
     TUNSETIFF: int
     TUNSETOFFLOAD: int
+    TUNSETQUEUE: int
     TUNSETVNETHDRSZ: int
     TUN_F_CSUM: int
     TUN_F_TSO4: int
@@ -2228,6 +2267,24 @@ class Lib:
     XENCON_OUT: int
     XENUS_NOWHERE: int
     XENUS_PORT: int
+    XNET_BAD_EXTRA: int
+    XNET_BAD_GSO: int
+    XNET_BAD_INDEX: int
+    XNET_BAD_SIZE: int
+    XNET_BAD_SLOTS: int
+    XNET_CSUM4: int
+    XNET_CSUM6: int
+    XNET_EVENT: int
+    XNET_FRAME_MAX: int
+    XNET_HEADER: int
+    XNET_LOST: int
+    XNET_MAX_QUEUES: int
+    XNET_REFUSED: int
+    XNET_RING: int
+    XNET_SG: int
+    XNET_TSO4: int
+    XNET_TSO6: int
+    XNET_TX_SLOTS: int
     XSRING_EVENT: int
     XSRING_HEADER: int
     XSRING_IDLE: int
@@ -2689,6 +2746,12 @@ class Lib:
     xenus_set_vector: Callable[[struct_xenus, int, int], None]
     xenus_set_wide: Callable[[struct_xenus, bool], None]
     xenus_tell: Callable[[struct_xenus, int], None]
+    xnet_connect: Callable[[struct_xnet, int, struct_xnet_link, int], int]
+    xnet_counters: Callable[[struct_xnet, struct_xnet_counters], None]
+    xnet_create: Callable[[struct_xnet_setup], struct_xnet]
+    xnet_destroy: Callable[[struct_xnet], None]
+    xnet_disconnect: Callable[[struct_xnet], None]
+    xnet_pause: Callable[[struct_xnet, bool], None]
     xsring_connect: Callable[[struct_xsring, int, int, int], int]
     xsring_counters: Callable[[struct_xsring, struct_xsring_counters], None]
     xsring_create: Callable[[struct_gmem, struct_loop], struct_xsring]
@@ -3200,6 +3263,12 @@ class FFI:
     def new(self, cdecl: Literal["struct xenus_counters *"], init: Any = ...) -> struct_xenus_counters: ...
     @overload
     def new(self, cdecl: Literal["struct xenus_runstate *"], init: Any = ...) -> struct_xenus_runstate: ...
+    @overload
+    def new(self, cdecl: Literal["struct xnet_counters *"], init: Any = ...) -> struct_xnet_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct xnet_link *"], init: Any = ...) -> struct_xnet_link: ...
+    @overload
+    def new(self, cdecl: Literal["struct xnet_setup *"], init: Any = ...) -> struct_xnet_setup: ...
     @overload
     def new(self, cdecl: Literal["struct xsring_counters *"], init: Any = ...) -> struct_xsring_counters: ...
     @overload

@@ -18,6 +18,7 @@ MODULES_MAX = 64
 IO_THREADS_MAX = 64
 XEN_MINOR_MAX = 255
 XEN_DISKS_MAX = 16  # xvda to xvdp
+XEN_NETS_MAX = 16
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -113,7 +114,7 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
         problems.append(
             f"--xen-version is {config.xen_version}; it must be like 4.17, from 4.0 to 4.255"
         )
-    _check_pv_disks(config, problems)
+    _check_pv_devices(config, problems)
     _check_consoles(config, problems)
     if config.ports:
         from vmm import consoleplan
@@ -122,19 +123,23 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
         problems += consoleplan.problems(config, ids_of(consoleplan.KIND, config))
 
 
-def _check_pv_disks(config: VmConfig, problems: list[str]) -> None:
-    if not config.disks:
+def _check_pv_devices(config: VmConfig, problems: list[str]) -> None:
+    if not config.disks and not config.nets:
         return
     from vmm.deviceconfig import on_xen
 
     disks = [disk for disk in config.disks if on_xen(disk)]
-    if disks and not config.xen:
-        problems.append("--disk with bus=xen needs --xen")
-    if len(disks) > XEN_DISKS_MAX:
-        problems.append(f"{len(disks)} disks have bus=xen; a domain has {XEN_DISKS_MAX} at most")
+    nets = [net for net in config.nets if on_xen(net)]
+    for option, most, devices in (("disk", XEN_DISKS_MAX, disks), ("net", XEN_NETS_MAX, nets)):
+        if devices and not config.xen:
+            problems.append(f"--{option} with bus=xen needs --xen")
+        if len(devices) > most:
+            problems.append(f"{len(devices)} times --{option} with bus=xen; a domain has {most}")
     for disk in disks:
         if disk.addr or dict(disk.params).get("queues", "1") != "1":
             problems.append("--disk with bus=xen has one queue and no place on the PCI bus")
+    if any(dict(net.params).get("vhost", "auto") == "on" for net in nets):
+        problems.append("--net with bus=xen cannot have vhost=on: the kernel serves virtio alone")
 
 
 def _check_consoles(config: VmConfig, problems: list[str]) -> None:

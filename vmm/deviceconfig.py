@@ -25,9 +25,9 @@ class DeviceConfig(Record):
     params: tuple[tuple[str, str], ...] = ()
 
 
-def on_xen(disk: DeviceConfig) -> bool:
-    """Whether a disk is a PV disk of a Xen domain instead of a PCI device."""
-    return dict(disk.params).get("bus") == "xen"
+def on_xen(device: DeviceConfig) -> bool:
+    """Whether a disk or card is a PV device of a Xen domain instead of a PCI device."""
+    return dict(device.params).get("bus") == "xen"
 
 
 def read_device(text: str) -> DeviceConfig:

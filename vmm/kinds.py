@@ -117,7 +117,7 @@ def wanted(config: VmConfig) -> tuple[DeviceConfig, ...]:
     return (
         *config.devices,
         *(disk for disk in config.disks if not on_xen(disk)),
-        *config.nets,
+        *(net for net in config.nets if not on_xen(net)),
         *(DeviceConfig(kind=kind) for kind, given in extra if given),
     )
 

@@ -136,6 +136,7 @@ KINDS: dict[str, Kind] = {
                 ),
                 param("bridge", "interface", "", "Bridge of the host that the tap joins."),
                 param("host-addr", "host-address", "", "IP/PREFIX of the host's end."),
+                param("bus", "choice", "virtio", "xen: a PV card, eth0 ...", ("virtio", "xen")),
                 *VIRTIO,
             ),
         ),

@@ -148,7 +148,7 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(DEVICES, "--net", "net",
          "tap[=NAME]|fd=N[,KEY=VALUE...]", "",
          "Add a virtio network device on a tap, made if there is none of that name: vhost=on|off, "
-         "queues=N, mac=, mtu=, bridge=NAME, addr=IP/PREFIX (the host's end), id=.",
+         "queues=N, mac=, mtu=, bridge=NAME, addr=IP/PREFIX (the host's end), bus=xen, id=.",
          name="nets", repeat=True),
     _row(DEVICES, "--rng", "flag", "", "",
          "Add a virtio entropy device; --device virtio-rng has its settings."),

@@ -1,4 +1,4 @@
-// What a Xen domain's back-ends are made of: core/{gnttab,xsring,xencon,xblk}.h.
+// What a Xen domain's back-ends are made of: core/{gnttab,xsring,xencon,xblk,xnet}.h.
 
 // --- grants
 #define GNTTAB_NOWHERE ...
@@ -54,3 +54,28 @@ void xblk_disconnect(struct xblk *x);
 void xblk_pause(struct xblk *x, bool paused);
 uint32_t xblk_in_flight(struct xblk *x);
 void xblk_counters(struct xblk *x, struct xblk_counters *ret);
+
+// --- network cards
+enum { XNET_MAX_QUEUES, XNET_RING, XNET_HEADER, XNET_FRAME_MAX, XNET_TX_SLOTS, XNET_EVENT, ... };
+enum { XNET_SG, XNET_CSUM4, XNET_CSUM6, XNET_TSO4, XNET_TSO6, ... };
+enum xnet_news {
+	XNET_BAD_INDEX, XNET_BAD_SLOTS, XNET_BAD_SIZE, XNET_BAD_EXTRA, XNET_BAD_GSO, XNET_LOST,
+	XNET_REFUSED, ...
+};
+struct xnet_link {
+	uint32_t tx_ref, rx_ref; int tx_kick, tx_call, rx_kick, rx_call; ...;
+};
+struct xnet_counters {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_gso, tx_gso, rx_summed, rx_dropped;
+	uint64_t rx_waits, tx_waits, tx_dropped, refused, broken, kicks, calls, lost;
+};
+struct xnet_setup {
+	struct gnttab *grants; struct loop *loop; uint32_t queues; int fd[...]; bool tap; ...;
+};
+struct xnet { ...; };
+struct xnet *xnet_create(const struct xnet_setup *setup);
+void xnet_destroy(struct xnet *x);
+int xnet_connect(struct xnet *x, uint32_t queue, const struct xnet_link *link, uint32_t takes);
+void xnet_disconnect(struct xnet *x);
+void xnet_pause(struct xnet *x, bool paused);
+void xnet_counters(struct xnet *x, struct xnet_counters *ret);

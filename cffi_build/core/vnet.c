@@ -2,12 +2,10 @@
 // The network device: making and unmaking, start and stop, kicks.
 #include "vnet.h"
 
-#include <linux/if.h>
-#include <linux/if_tun.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 
+#include "tap.h"
 #include "vnet_impl.h"
 
 // --- What the tap is told
@@ -56,9 +54,7 @@ int vnet_apply_pairs(struct vnet *n)
 // A queue that is not attached reports an error too.
 static bool is_gone(struct vnet_pair *p)
 {
-	struct ifreq request;
-
-	return p->n->tap && p->attached && ioctl(p->fd, TUNGETIFF, &request) && errno == EBADFD;
+	return p->n->tap && p->attached && tap_gone(p->fd);
 }
 
 static void on_tap(void *opaque, uint32_t events)

@@ -4,9 +4,7 @@
 // How long the next packet is nobody says before it is read. It is read into as many buffers as the
 // last ones needed, with the pair's own memory behind them; what lands there is rare and is given
 // to the guest from there.
-#include <sys/socket.h>
-#include <sys/uio.h>
-
+#include "tap.h"
 #include "vnet_impl.h"
 
 enum {
@@ -156,27 +154,11 @@ static ssize_t read_packet(struct vnet_pair *p)
 {
 	struct vnet *n = p->n;
 	struct vnet_buffers *b = &n->rx;
-	int count = (int)b->pieces;
-	ssize_t len;
+	uint32_t count = b->pieces;
 
 	if (b->room < VNET_PACKET_MAX)
 		n->piece[count++] = (struct iovec){ p->held + b->room, VNET_PACKET_MAX - b->room };
-	do {
-		len = readv(p->fd, n->piece, count);
-	} while (len < 0 && errno == EINTR);
-	return len < 0 ? -errno : len;
-}
-
-// Whether nothing more will come after this result of read_packet(), which was no packet. The
-// peer chooses: an empty datagram and a refused one are not the end.
-static bool is_end(const struct vnet_pair *p, ssize_t len)
-{
-	int type = 0;
-	socklen_t size = sizeof(type);
-
-	if (len)
-		return len != -ECONNREFUSED;
-	return getsockopt(p->fd, SOL_SOCKET, SO_TYPE, &type, &size) || type != SOCK_DGRAM;
+	return tap_read(p->fd, n->piece, count);
 }
 
 // One packet: 1, 0 (the tap has none) or as gather().
@@ -202,7 +184,7 @@ static int receive(struct vnet_pair *p, struct vq *vq)
 	give_back(p, vq);
 	if (len == -EAGAIN)
 		return 0;
-	if (len <= 0 && is_end(p, len)) {
+	if (len <= 0 && tap_ended(p->fd, len)) {
 		vnet_lost(p);
 		return 0;
 	}

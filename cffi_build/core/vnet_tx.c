@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the guest to the tap.
-#include <sys/uio.h>
-
+#include "tap.h"
 #include "vnet_impl.h"
 
 enum {
@@ -67,7 +66,6 @@ static int write_packet(struct vnet_pair *p, struct vq_chain *c)
 {
 	uint64_t len = c->out_len - VNET_HEADER;
 	struct virtio_net_hdr_v1 header;
-	ssize_t done;
 
 	iov_to_buf(c->piece, c->out_count, 0, &header, VNET_HEADER); // GUEST: read once
 	if (len < FRAME_LEAST || c->out_len > VNET_PACKET_MAX) {
@@ -79,13 +77,11 @@ static int write_packet(struct vnet_pair *p, struct vq_chain *c)
 		return 1;
 	}
 	const struct iovec *vector = behind_header(c, &header);
-	do {
-		done = writev(p->fd, vector, (int)c->out_count);
-	} while (done < 0 && errno == EINTR);
-	if (done < 0 && errno == EAGAIN)
+	ssize_t done = tap_write(p->fd, vector, c->out_count);
+	if (done == -EAGAIN)
 		return -EAGAIN;
 	if (done < 0) { // the tap does not like it, is down or is gone
-		if (errno == EBADFD)
+		if (done == -EBADFD)
 			vnet_lost(p);
 		count_own(&p->tx_dropped, 1);
 		return 1;

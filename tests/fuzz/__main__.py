@@ -66,6 +66,9 @@ TARGETS = {
         "vnet_vhost.c",
     ),
     "xblk": (*TIMER, *BLK[:3], "gmem.c", "gnttab.c", "iov.c", "xblk.c", "xblk_request.c"),
+    "xnet": (
+        *TIMER, "gmem.c", "gnttab.c", "iov.c", "xnet.c", "xnet_frame.c", "xnet_rx.c", "xnet_tx.c",
+    ),
     "xenrings": (*TIMER, *CHAN, "gmem.c", "xencon.c", "xsring.c"),
     "platform": (
         *TIMER, "hpet.c", "hpet_event.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c",

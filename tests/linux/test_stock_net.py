@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,11 +55,17 @@ done; cd /; echo rebound
 """
 
 
-def config(folder: Path, script: str, append: str = "", **settings: object) -> VmConfig:
+def config(
+    folder: Path,
+    script: str,
+    append: str = "",
+    modules: Sequence[str] = MODULES,
+    **settings: object,
+) -> VmConfig:
     return VmConfig.of(
         **{
             "kernel": str(guest_kernel()),
-            "initrd": str(initrd_with(folder, script, guest_modules(MODULES))),
+            "initrd": str(initrd_with(folder, script, guest_modules(modules))),
             "append": f'console=ttyS0 quiet {append} vmm.cmd="/bin/sh /script"',
             "consoles": [f"file:{folder / 'console'}"],
             "cpus": 2,

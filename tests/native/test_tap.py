@@ -15,11 +15,11 @@ import pytest
 
 from tests.virtiopci import wait_for
 from vmm.backends import tap as taps
+from vmm.backends.card import tap_config
 from vmm.backends.tap import ALL_OFFLOADS, Tap, TapConfig, open_tap
 from vmm.errors import ConfigError, HostError
 from vmm.host import net
 from vmm.native import Fd, ffi, lib
-from vmm.virtio.net import tap_config
 
 TUNSETPERSIST = 0x400454CB
 NAME = f"vmmt{os.getpid() % 100000}"

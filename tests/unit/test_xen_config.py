@@ -6,11 +6,12 @@ from struct import pack
 
 import pytest
 
+from vmm import kinds
 from vmm.check import read_xen_version
 from vmm.config import VmConfig
 from vmm.errors import ConfigError, HostError
 from vmm.native import lib
-from vmm.xen import cpuid
+from vmm.xen import cpuid, net
 from vmm.xen.kvmxen import NEEDED, check_flags
 
 VERSION = 4 << 16 | 17
@@ -29,6 +30,27 @@ def test_versions_are_read(text: str, number: int) -> None:
 def test_what_is_no_version_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--xen-version is .*; it must be like 4\.17"):
         VmConfig.of(kernel="k", xen=True, xen_version=text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"nets": ["tap,bus=xen"]}, "--net with bus=xen needs --xen"),
+        ({"xen": True, "nets": ["tap,bus=xen,vhost=on"]}, "cannot have vhost=on"),
+        ({"xen": True, "nets": ["tap,bus=xen"] * 17}, "17 times --net with bus=xen"),
+        ({"disks": ["/disk,bus=xen"]}, "--disk with bus=xen needs --xen"),
+    ],
+)
+def test_pv_devices_that_cannot_be_are_refused(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        VmConfig.of(kernel="k", **settings)
+
+
+def test_pv_cards_are_not_on_the_pci_bus() -> None:
+    config = VmConfig.of(kernel="k", xen=True, nets=["tap,bus=xen", "tap,id=other"])
+
+    assert [device.id for device in kinds.wanted(config)] == ["other", ""]
+    assert [card.id for card in net.wanted(config.nets)] == ["vif0"]
 
 
 def test_leaves_name_xen_and_the_vcpu() -> None:

@@ -43,8 +43,24 @@ class Tap:
     def __init__(self, name: str, fds: list[Fd], *, is_tap: bool) -> None:
         self.name, self.fds, self.is_tap = name, fds, is_tap
         self.offloads = ALL_OFFLOADS
+        self._used = len(fds)
         if is_tap:
             self.offloads = _prepare(fds[0])
+
+    def use(self, queues: int, offloads: int) -> None:
+        """Has packets come through the first `queues` only, as the TUN_F_* in `offloads` allow.
+
+        KvmError if the kernel refuses, with EBADFD if the tap is gone.
+        """
+        if not self.is_tap:
+            return
+        self.fds[0].ioctl_value("TUNSETOFFLOAD", offloads)
+        while self._used != queues:
+            more = self._used < queues
+            request = ffi.new("struct ifreq *")
+            request.ifr_flags = lib.IFF_ATTACH_QUEUE if more else lib.IFF_DETACH_QUEUE
+            self.fds[self._used if more else self._used - 1].ioctl("TUNSETQUEUE", request)
+            self._used += 1 if more else -1
 
     def close(self) -> None:
         for fd in self.fds:

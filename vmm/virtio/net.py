@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from vmm import log
-from vmm.backends.tap import Tap, TapConfig, open_tap
+from vmm.backends.card import random_mac, tap_config
+from vmm.backends.tap import Tap, open_tap
 from vmm.backends.vhost import OWN, VhostNet, available
 from vmm.errors import ConfigError, HostError
 from vmm.native import ffi, lib
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 NETWORK_ETHERNET = 0x020000  # PCI class
 EVERYTHING = (1 << 64) - 1
 NO_FD = -1
-MTU_MIN, MTU_MAX = 68, 65535  # virtio 1.2, 5.1.4.1
 
 
 class Net(VirtioDevice):
@@ -85,31 +83,6 @@ class Net(VirtioDevice):
         self.tap.close()
 
 
-def random_mac() -> bytes:
-    """Locally administered, of one station."""
-    return b"\x52\x54\x00" + os.urandom(3)
-
-
-def tap_config(settings: dict[str, Any]) -> TapConfig:
-    """ConfigError if the settings do not go together."""
-    config = TapConfig(
-        name=settings["tap"] or "",
-        fds=settings["fd"] or (),
-        queues=settings["queues"],
-        bridge=settings["bridge"] or "",
-        address=settings["host-addr"] or "",
-        mtu=settings["mtu"] or 0,
-    )
-    if config.fds and (config.name or config.bridge or config.address or config.queues > 1):
-        raise ConfigError("a network device with fd= takes what it gets: no tap=, queues=, bridge=")
-    pairs = len(config.fds) or config.queues
-    if not 1 <= pairs <= lib.VNET_MAX_PAIRS:
-        raise ConfigError(f"a network device has 1 to {lib.VNET_MAX_PAIRS} queues, not {pairs}")
-    if config.mtu and not MTU_MIN <= config.mtu <= MTU_MAX:
-        raise ConfigError(f"mtu is {config.mtu}; it must be {MTU_MIN} to {MTU_MAX}")
-    return config
-
-
 def choose_vhost(mode: str, tap: Tap) -> VhostNet | None:
     """Who serves a card on `tap`: the kernel, or None for this process.
 
@@ -130,6 +103,8 @@ def choose_vhost(mode: str, tap: Tap) -> VhostNet | None:
 
 def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:
     """`--net` and `--device virtio-net`."""
+    if settings["bus"] != "virtio":
+        raise ConfigError(f"{config.id} has bus=xen; that can be said with --net only, at start")
     context = on_its_loop(context, settings)
     wanted = tap_config(settings)
     tap = open_tap(wanted)

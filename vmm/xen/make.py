@@ -29,6 +29,11 @@ def _serve(context: DeviceContext, domain: XenDomain) -> None:
 
         for index, disk in enumerate(blk.wanted(context.config.disks)):
             domain.services.add(blk.make(context, index, disk, domain.services.grants.pointer))
+    if context.config.nets:
+        from vmm.xen import net
+
+        for index, card in enumerate(net.wanted(context.config.nets)):
+            domain.services.add(net.make(context, index, card, domain.services.grants.pointer))
 
 
 def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:
