@@ -1669,6 +1669,7 @@ class Lib:
     IFF_UP: int
     IFF_VNET_HDR: int
     IFNAMSIZ: int
+    INTX_NO_PIC: int
     IOMMU_DESTROY: int
     IOMMU_GET_HW_INFO: int
     IOMMU_HWPT_ALLOC: int
@@ -2405,7 +2406,7 @@ class Lib:
     i8042_load: Callable[[struct_i8042, struct_i8042_state], int]
     i8042_reset: Callable[[struct_i8042], None]
     i8042_save: Callable[[struct_i8042, struct_i8042_state], None]
-    intx_create: Callable[[struct_irq_hub, struct_loop, int], struct_intx]
+    intx_create: Callable[[struct_irq_hub, struct_loop, int, int], struct_intx]
     intx_destroy: Callable[[struct_intx], None]
     intx_status: Callable[[struct_intx], int]
     ioapic_create: Callable[[int], struct_ioapic]

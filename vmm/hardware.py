@@ -81,7 +81,12 @@ class Hardware:
             lib.vmcore_polls(self.core)
         zones = bool(self.caps["KVM_CAP_COALESCED_PIO"])
         self.coalesce = self._own(Coalesce(self.core, self.clock, self.loop, zones))
-        self.router = IrqRouter(self.vm, split=config.irqchip == "split", pins=config.ioapic_pins)
+        self.router = IrqRouter(
+            self.vm,
+            split=config.irqchip == "split",
+            pins=config.ioapic_pins,
+            legacy=config.machine == "legacy",
+        )
         self.devices: list[Device] = []
         self.python_devices: list[PyDevice] = []
         self._closers.append(self._close_devices)

@@ -7,6 +7,7 @@ the vectors whose EOI it reports), and no irqfd may use them. The GSIs above are
 
 from __future__ import annotations
 
+from vmm import layout
 from vmm.errors import HostError, VmmError
 from vmm.native import check, ffi, lib, made
 from vmm.threads import Lock
@@ -23,10 +24,13 @@ TIMER_PIN = 2  # GSI 0, the timer, is I/O APIC pin 2: the MADT's interrupt sourc
 class IrqRouter:
     """One VM's GSIs. Changes reach KVM with `commit()`; any thread may call.
 
-    vm: `None` in tests without KVM. Raises KvmError where the kernel refuses.
+    vm: `None` in tests without KVM. legacy: the machine has a PIC that guests may use. Raises
+    KvmError where the kernel refuses.
     """
 
-    def __init__(self, vm: Vm | None, *, split: bool, pins: int = KERNEL_PINS) -> None:
+    def __init__(
+        self, vm: Vm | None, *, split: bool, pins: int = KERNEL_PINS, legacy: bool = False
+    ) -> None:
         self.vm = vm
         self.split = split
         self.pins = pins if split else KERNEL_PINS
@@ -36,6 +40,8 @@ class IrqRouter:
         self._used = set(range(self.pins))
         if not split:
             self._route_chips()
+            if legacy:
+                self._route_wires()
             self.commit()
 
     def _route_chips(self) -> None:
@@ -44,9 +50,16 @@ class IrqRouter:
             if gsi == TIMER_PIN:
                 continue  # the cascade between the PICs, and the I/O APIC's pin for GSI 0
             if gsi < PIC_PINS:
-                chip = lib.KVM_IRQCHIP_PIC_MASTER if gsi < 8 else lib.KVM_IRQCHIP_PIC_SLAVE
-                self._add_pin(gsi, chip, gsi % 8)
+                self._add_pin(gsi, *_pic_input(gsi))
             self._add_pin(gsi, lib.KVM_IRQCHIP_IOAPIC, gsi or TIMER_PIN)
+
+    def _route_wires(self) -> None:
+        """PCI's wires to the PIC too.
+
+        After the lines themselves: KVM takes the last GSI of a line for the one whose EOI it is.
+        """
+        for gsi, line in zip(layout.GSI_PCI_INTX, layout.PIC_PCI_INTX, strict=True):
+            self._add_pin(gsi, *_pic_input(line))
 
     def _add_pin(self, gsi: int, chip: int, pin: int) -> None:
         check(lib.router_add_pin(self.pointer, gsi, chip, pin), "router_add_pin", f"GSI {gsi}")
@@ -114,3 +127,9 @@ class IrqRouter:
             return
         argument = ffi.new("struct kvm_irqfd *", {"fd": fd, "gsi": gsi, "flags": flags})
         self.vm.fd.ioctl("KVM_IRQFD", argument, about=f"GSI {gsi}")
+
+
+def _pic_input(line: int) -> tuple[int, int]:
+    """Chip and pin."""
+    chip = lib.KVM_IRQCHIP_PIC_MASTER if line < 8 else lib.KVM_IRQCHIP_PIC_SLAVE
+    return chip, line % 8

@@ -91,7 +91,7 @@ GSI_RTC, GSI_SCI = 8, 9  # full ACPI
 GSI_GED = 9  # hardware-reduced ACPI: same pin, the two never coexist
 GSI_I8042_AUX = 12
 GSI_PCI_INTX = (16, 17, 18, 19)
-PIC_PCI_INTX = (10, 11, 5, 10)  # the same wires at the PIC, where there is one
+PIC_PCI_INTX = (10, 11, 5, 15)  # the same wires at the PIC, where there is one: a line each
 
 APIC_ID_MAX = 254  # xAPIC ids; 255 is the broadcast id
 MAX_VCPUS = 255

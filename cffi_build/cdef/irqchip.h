@@ -94,7 +94,8 @@ struct irq_sink { void (*set)(void *chip, uint32_t gsi, int level); void *chip; 
 void irq_hub_set_sink(struct irq_hub *h, struct irq_sink sink);
 
 // Level-triggered interrupts that eventfds raise: core/intx.h.
+#define INTX_NO_PIC ...
 struct intx { int trigger_fd, resample_fd; ...; };
-struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi);
+struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi, uint32_t pic);
 void intx_destroy(struct intx *x);
 int intx_status(struct intx *x);

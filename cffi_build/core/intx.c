@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { PIC_GSIS = 16 }; // GSIs that are lines of both chips
+
 void intx_connect(struct intx *x)
 {
 	const struct irq_sink *sink = &x->hub->sink;
@@ -21,7 +23,7 @@ void intx_disconnect(struct intx *x)
 	x->connected = -EOPNOTSUPP;
 }
 
-struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi)
+struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi, uint32_t pic)
 {
 	errno = EINVAL;
 	struct intx *x = gsi < IRQ_HUB_GSIS ? calloc(1, sizeof(*x)) : NULL;
@@ -31,6 +33,7 @@ struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi)
 	x->hub = hub;
 	x->loop = loop;
 	x->gsi = gsi;
+	x->pic = gsi < PIC_GSIS ? gsi : pic;
 	x->trigger_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	x->resample_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (x->trigger_fd < 0 || x->resample_fd < 0) {

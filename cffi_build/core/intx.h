@@ -15,7 +15,7 @@
 struct intx {
 	struct irq_hub *hub;
 	struct loop *loop;
-	uint32_t gsi;
+	uint32_t gsi, pic; // pic: the line of our PIC, or INTX_NO_PIC
 	int trigger_fd, resample_fd;
 	int connected; // 0, or why the chip does not take it (-errno)
 	struct intx *next; // in the hub
@@ -25,8 +25,12 @@ struct intx {
 	struct intx *chip_next;
 };
 
-// loop: serves the trigger where the kernel does not. gsi: below IRQ_HUB_GSIS, else NULL.
-struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi);
+#define INTX_NO_PIC UINT32_MAX
+
+// loop: serves the trigger where the kernel does not. gsi: below IRQ_HUB_GSIS, else NULL; below 16
+// it is the PIC's line too. pic: where a GSI above that arrives at our PIC, or INTX_NO_PIC; of the
+// kernel's chips its routes tell.
+struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi, uint32_t pic);
 // The line is low as far as this source is concerned, and neither eventfd is used any more.
 void intx_destroy(struct intx *x);
 // 0, or the -errno with which the present chip refused it (-EOPNOTSUPP: it takes none). 0 as long

@@ -40,42 +40,47 @@ static void split_set(void *chip, uint32_t gsi, int level)
 	ioapic_set_line(s->ioapic, pin_of(gsi), level);
 }
 
-// Context: a chip's lock held. Whoever has a source on the GSI looks at it and triggers again.
-static void line_ended(void *opaque, uint32_t gsi)
+static void resample(const struct intx *x)
+{
+	uint64_t one = 1;
+	ssize_t n = write(x->resample_fd, &one, sizeof(one));
+
+	(void)n; // full means signalled already
+}
+
+// Context of both: a chip's lock held. Whoever has a source there looks at it and triggers again.
+static void line_ended(void *opaque, uint32_t line)
 {
 	struct split_sink *s = opaque;
-	uint64_t one = 1;
 
 	LOCKED(&s->lock);
-	for (struct intx *x = s->intx; x; x = x->chip_next) {
-		if (x->gsi == gsi) {
-			ssize_t n = write(x->resample_fd, &one, sizeof(one));
-			(void)n; // full means signalled already
-		}
-	}
+	for (struct intx *x = s->intx; x; x = x->chip_next)
+		if (x->pic == line)
+			resample(x);
 }
 
 static void pin_ended(void *opaque, uint32_t pin)
 {
-	line_ended(opaque, pin == pin_of(0) ? 0 : pin);
-}
+	struct split_sink *s = opaque;
 
-static void hold(struct split_sink *s, uint32_t gsi, bool held)
-{
-	if (gsi < PIC_LINES)
-		pic_hold(s->pic, gsi, held);
-	ioapic_hold(s->ioapic, pin_of(gsi), held);
+	LOCKED(&s->lock);
+	for (struct intx *x = s->intx; x; x = x->chip_next)
+		if (pin_of(x->gsi) == pin)
+			resample(x);
 }
 
 // On the loop: the trigger was written.
 static void triggered(void *opaque, uint32_t events)
 {
 	struct intx *x = opaque;
+	struct split_sink *s = x->chip;
 	uint64_t count;
 
 	(void)events;
-	if (read(x->trigger_fd, &count, sizeof(count)) == sizeof(count))
-		hold(x->chip, x->gsi, true);
+	if (read(x->trigger_fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	pic_hold(s->pic, x->pic, true);
+	ioapic_hold(s->ioapic, pin_of(x->gsi), true);
 }
 
 static int split_connect(void *chip, struct intx *x)
@@ -95,28 +100,33 @@ static int split_connect(void *chip, struct intx *x)
 	return 0;
 }
 
-// Takes it off the list; whether another one shares its GSI.
-static bool unlist(struct split_sink *s, struct intx *x)
+// Takes it off the list; whether others share its line and its pin.
+static void unlist(struct split_sink *s, struct intx *x, bool *line, bool *pin)
 {
 	struct intx **at = &s->intx;
-	bool shared = false;
 
+	*line = *pin = false;
 	LOCKED(&s->lock);
 	while (*at != x)
 		at = &(*at)->chip_next;
 	*at = x->chip_next;
-	for (struct intx *other = s->intx; other; other = other->chip_next)
-		shared |= other->gsi == x->gsi;
-	return shared;
+	for (struct intx *other = s->intx; other; other = other->chip_next) {
+		*line |= other->pic == x->pic;
+		*pin |= other->gsi == x->gsi;
+	}
 }
 
 static void split_disconnect(void *chip, struct intx *x)
 {
 	struct split_sink *s = chip;
+	bool line, pin;
 
 	loop_remove(x->loop, x->handle);
-	if (!unlist(s, x))
-		hold(s, x->gsi, false);
+	unlist(s, x, &line, &pin);
+	if (!line)
+		pic_hold(s->pic, x->pic, false);
+	if (!pin)
+		ioapic_hold(s->ioapic, pin_of(x->gsi), false);
 }
 
 void split_sink_attach(struct split_sink *s, struct irq_hub *hub)

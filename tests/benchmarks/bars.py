@@ -87,8 +87,8 @@ BARS = (
         Bar(
             what=f"NVMe handed through, {what}: x QEMU's",
             limit=1.02,
-            over=f"vfio/{part}/vmm",
-            under=f"vfio/{part}/qemu pc",
+            over=f"vfio/{part} awake/vmm",
+            under=f"vfio/{part} awake/qemu pc",
         )
         for what, part in (("4 KiB reads, alone", "single"), ("32 at a time", "many"))
     ),

@@ -15,6 +15,7 @@ REFERENCES = {
     "hvc": "qemu pc",
     "disk": "qemu pc",
     "net": "qemu pc",
+    "vfio": "qemu pc",
     "host-startup": "qemu pc",
     "host-exits": "raw",
 }

@@ -6,6 +6,8 @@ the guest's driver, the host's kernel, and whatever the monitor adds.
 
 from __future__ import annotations
 
+from statistics import mean
+
 from tests.benchmarks import guest, tools
 from tests.benchmarks.boot import APPEND, PATIENCE, prefer_reader, warm_up
 from tests.benchmarks.process import Watched, cpu_of, say
@@ -49,7 +51,28 @@ def measure(rounds: int) -> Measures:
             seconds, _said = cpu_of(argv, codes)
             if number:
                 found.add(f"vfio/start/{name}", seconds)
+    for what, _end, _amount in PARTS:
+        awake(found, what, [*subjects])
     return found
+
+
+def awake(found: Measures, what: str, subjects: list[str]) -> None:
+    """Adds what the requests cost without the guest's sleep.
+
+    The lab's disk works beside the lab's CPU, in its own time. Where it is late the guest sleeps,
+    which costs as much as a request again, and how often that is does no subject any credit. The
+    cost of a sleep is the slope over all samples.
+    """
+    pairs = [(found.samples[f"vfio/{what} halts/{one}"], found.samples[f"vfio/{what}/{one}"])
+             for one in subjects]  # fmt: skip
+    around = [(halts - mean(all_halts), cpu - mean(all_cpu))
+              for all_halts, all_cpu in pairs
+              for halts, cpu in zip(all_halts, all_cpu, strict=True)]  # fmt: skip
+    wide = sum(halts * halts for halts, _ in around)
+    slope = sum(halts * cpu for halts, cpu in around) / wide if wide else 0.0
+    for one, (all_halts, all_cpu) in zip(subjects, pairs, strict=True):
+        for halts, cpu in zip(all_halts, all_cpu, strict=True):
+            found.add(f"vfio/{what} awake/{one}", cpu - slope * halts)
 
 
 def read(argv: list[str]) -> dict[str, float]:

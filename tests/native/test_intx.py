@@ -34,8 +34,8 @@ class Rig(IoApicRig):
             source.close()
         super()._close_devices()
 
-    def source(self, gsi: int) -> Intx:
-        source = Intx(self.hub, self.loop, gsi)
+    def source(self, gsi: int, pic: int | None = None) -> Intx:
+        source = Intx(self.hub, self.loop, gsi, pic)
         self.sources.append(source)
         return source
 
@@ -132,7 +132,8 @@ def test_line_of_another_device_keeps_the_pin_high(chip: Rig) -> None:
     assert len(chip.sent) == 2
 
 
-def test_pic_lets_go_at_its_own_eoi(chip: Rig) -> None:
+@pytest.mark.parametrize("wire", [False, True])
+def test_pic_lets_go_at_its_own_eoi(chip: Rig, wire: bool) -> None:
     assert chip.pic is not None
     chip.pic.claim(chip.pio, chip.mmio)
     pio = chip._probes["pio"]
@@ -140,7 +141,7 @@ def test_pic_lets_go_at_its_own_eoi(chip: Rig) -> None:
         for index, word in enumerate(words):
             pio.write(port + (index > 0), 1, word)
     pio.write(PIC_ELCR, 1, 1 << 3)
-    source = chip.source(11)
+    source = chip.source(PIN, 11) if wire else chip.source(11)
 
     chip.trigger(source)
     assert lib.pic_ack(chip.pic.pointer) == 0x2B
@@ -149,6 +150,10 @@ def test_pic_lets_go_at_its_own_eoi(chip: Rig) -> None:
     pio.write(0x20, 1, EOI)
 
     assert resampled(source) == 1
+    assert not lib.pic_output(chip.pic.pointer)
+    chip.trigger(source)
+    assert lib.pic_output(chip.pic.pointer)
+    source.close()
     assert not lib.pic_output(chip.pic.pointer)
 
 

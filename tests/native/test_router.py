@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from vmm import layout
 from vmm.errors import HostError, KvmError, VmmError
 from vmm.irq import IrqRouter
 from vmm.native import lib
@@ -22,6 +23,18 @@ def test_kernel_irqchip_routes_every_pin_but_the_cascade() -> None:
     assert (23, lib.KVM_IRQCHIP_IOAPIC, 23) in pins
     assert 2 not in {gsi for gsi, _chip, _pin in pins}
     assert router.commits() == 1
+
+
+def test_wires_of_pci_arrive_at_the_pic_as_well_each_at_a_line_of_its_own() -> None:
+    router = IrqRouter(None, split=False, legacy=True)
+    last: dict[tuple[int, int], int] = {}  # whose EOI it is, for KVM
+    for gsi, _type, chip, pin in router.entries():
+        last[chip, pin] = gsi
+
+    assert {last[lib.KVM_IRQCHIP_IOAPIC, gsi] for gsi in layout.GSI_PCI_INTX} == {16, 17, 18, 19}
+    places = [(line // 8, line % 8) for line in layout.PIC_PCI_INTX]
+    assert [last[place] for place in places] == list(layout.GSI_PCI_INTX)
+    assert last[lib.KVM_IRQCHIP_PIC_SLAVE, 0] == 8
 
 
 def test_allocated_gsis_lie_above_the_pins_and_come_back() -> None:

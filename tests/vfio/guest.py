@@ -16,6 +16,7 @@ from vmm.config import VmConfig
 from vmm.lab.guest import guest_kernel, guest_modules
 from vmm.machine import Machine
 
+APPEND = 'console=ttyS0 quiet vmm.cmd="/bin/sh /script"'
 SHELL = "PATH=/bin; /bin/busybox --install -s /bin\n"
 COMPLAINTS = "dmesg -r | grep '^<[0-3]>' | sed 's/^/complaint /'\n"
 
@@ -60,7 +61,7 @@ def options(folder: Path, script: str, modules: Sequence[str], **settings: Any) 
         **{
             "kernel": str(guest_kernel()),
             "initrd": str(initrd_with(folder, SHELL + script, guest_modules(modules))),
-            "append": 'console=ttyS0 quiet vmm.cmd="/bin/sh /script"',
+            "append": APPEND,
             "consoles": [f"file:{folder / 'console'}"],
             "timeout": str(TIMEOUT),
             **settings,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.linux.namespace import GUEST, HOST, inside
 from tests.linux.wire import BACK, MIB, OUT, Wire
-from tests.vfio.guest import COMPLAINTS, peer, stock_guest
+from tests.vfio.guest import APPEND, COMPLAINTS, peer, stock_guest
 from tests.vfio.host import drive, driver, load, vmm
 from tests.vfio.lab import LEVEL, MODERN, STORE, WIRED
 from vmm.errors import EXIT_OK
@@ -96,6 +96,7 @@ def test_requests_and_interrupts_cost_no_exit_and_no_code(
     assert vmm("restore").returncode == EXIT_OK
 
 
+LEVELS = {"eth0": ("15:", "addr=3"), "eth1": ("10:", "addr=4")}  # lines of the PIC
 CARDS = {WIRED: ("messages", "msix"), LEVEL: ("level", "intx"), MODERN: ("modern", "msix")}
 CARD = """
 ifconfig {card} {guest} up
@@ -136,3 +137,30 @@ def test_cards_and_bytes_through_each(irqchip: str, tmp_path: Path) -> None:
     assert {driver(address) for address in CARDS} == {"vfio-pci"}
     assert vmm("restore").returncode == EXIT_OK
     assert driver(MODERN) == "virtio-pci"
+
+
+@pytest.mark.parametrize("irqchip", CHIPS)
+def test_pins_of_a_guest_that_uses_the_pic(irqchip: str, tmp_path: Path) -> None:
+    load("e1000e")
+    assert vmm("bind", WIRED, LEVEL).returncode == EXIT_OK
+    data = random.Random(irqchip).randbytes(MIB // 2)
+    ends = {"host": HOST, "out": OUT, "back": BACK}
+    script = "".join(CARD.format(card=card, guest=f"{GUEST}{n}", **ends)
+                     for n, card in enumerate(LEVELS))  # fmt: skip
+    places = zip((WIRED, LEVEL), LEVELS.values(), strict=True)
+    devices = [f"vfio,host={host},{place}" for host, (_line, place) in places]
+    settings = {"machine": "legacy", "irqchip": irqchip, "devices": devices}
+    settings["append"] = f"{APPEND} noapic pci=nomsi"
+    with peer() as name:
+        wire = inside(name, Wire)
+        with stock_guest(tmp_path, script + COMPLAINTS, ["e1000e", "8139cp"], **settings) as guest:
+            for _card in LEVELS:
+                for size in (1000, len(data)):
+                    assert wire.echo(data[:size]) == data[:size]
+        wire.close()
+    rows = [line.split() for line in guest.text().splitlines() if line.startswith("irq ")]
+    assert [(row[-1], row[1], row[3]) for row in rows] == [
+        (card, line, "XT-PIC") for card, (line, _) in LEVELS.items()
+    ]
+    assert all(int(row[2]) > 100 for row in rows), rows
+    assert vmm("restore").returncode == EXIT_OK

@@ -21,11 +21,13 @@ class Intx:
     """Writing `trigger` makes GSI `gsi` high; the guest's EOI makes it low and signals `resample`.
 
     Whoever owns the source then triggers again if it still wants service. `hub` is the machine's
-    `struct irq_hub *`. Nobody writes `trigger` any more when it is closed.
+    `struct irq_hub *`. `pic`: the PIC's line of that wire, where the guest may use the PIC. Nobody
+    writes `trigger` any more when it is closed.
     """
 
-    def __init__(self, hub: Any, loop: IoLoop, gsi: int) -> None:
-        pointer = lib.intx_create(hub, loop.pointer, gsi)
+    def __init__(self, hub: Any, loop: IoLoop, gsi: int, pic: int | None = None) -> None:
+        line = lib.INTX_NO_PIC if pic is None else pic
+        pointer = lib.intx_create(hub, loop.pointer, gsi, line)
         self.pointer: Any = made(pointer, lib.intx_destroy, "a level interrupt")
         self.trigger = int(self.pointer.trigger_fd)
         self.resample = int(self.pointer.resample_fd)

@@ -130,8 +130,10 @@ class VfioPci(PciDevice):
         pin = self.config.image[PIN]
         if pin:
             wire = layout.pci_pin(self.function.devfn // FUNCTIONS, pin)
-            gsi = layout.GSI_PCI_INTX[wire]
-            self._intx = Intx(self._context.irq, self._context.loop, gsi)
+            gsi, pic = layout.GSI_PCI_INTX[wire], layout.PIC_PCI_INTX[wire]
+            legacy = self._context.config.machine == "legacy"
+            hub, loop = self._context.irq, self._context.loop
+            self._intx = Intx(hub, loop, gsi, pic if legacy else None)
             try:
                 self._intx.check()
             except VmmError as error:  # MSI may do without

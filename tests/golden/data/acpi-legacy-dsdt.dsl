@@ -8,7 +8,7 @@
  *     Signature        "DSDT"
  *     Length           0x000018FA (6394)
  *     Revision         0x02
- *     Checksum         0x74
+ *     Checksum         0xD9
  *     OEM ID           "VMM   "
  *     OEM Table ID     "VMMTABLE"
  *     OEM Revision     0x00000001 (1)
@@ -1349,7 +1349,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0001FFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1373,7 +1373,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0002FFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1397,7 +1397,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0003FFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1453,7 +1453,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0004FFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1477,7 +1477,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0005FFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1501,7 +1501,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0006FFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1525,7 +1525,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0007FFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1581,7 +1581,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0008FFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1605,7 +1605,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0009FFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1629,7 +1629,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x000AFFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1653,7 +1653,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x000BFFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1709,7 +1709,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x000CFFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1733,7 +1733,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x000DFFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1757,7 +1757,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x000EFFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1781,7 +1781,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x000FFFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1837,7 +1837,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0010FFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1861,7 +1861,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0011FFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1885,7 +1885,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0012FFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1909,7 +1909,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0013FFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1965,7 +1965,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0014FFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -1989,7 +1989,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0015FFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2013,7 +2013,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0016FFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2037,7 +2037,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0017FFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2093,7 +2093,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0018FFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2117,7 +2117,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x0019FFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2141,7 +2141,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x001AFFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2165,7 +2165,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x001BFFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2221,7 +2221,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x001CFFFF, 
                     0x03, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2245,7 +2245,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x001DFFFF, 
                     0x02, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2269,7 +2269,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x001EFFFF, 
                     One, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)
@@ -2293,7 +2293,7 @@ DefinitionBlock ("", "DSDT", 2, "VMM   ", "VMMTABLE", 0x00000001)
                     0x001FFFFF, 
                     Zero, 
                     Zero, 
-                    0x0A
+                    0x0F
                 }, 
 
                 Package (0x04)

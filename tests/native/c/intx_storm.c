@@ -83,7 +83,7 @@ static void *come_and_go(void *opaque)
 {
 	(void)opaque;
 	while (!atomic_load(&done)) {
-		struct intx *x = intx_create(hub, loop, GSI);
+		struct intx *x = intx_create(hub, loop, GSI, INTX_NO_PIC);
 		CHECK(x && !intx_status(x));
 		intx_destroy(x);
 		usleep(100);
@@ -130,7 +130,7 @@ int main(void)
 	CHECK((interrupt_fd = eventfd(0, EFD_CLOEXEC)) >= 0);
 	ioapic_set_msi(ioapic, message, NULL);
 	for (int i = 0; i < SOURCES; i++)
-		CHECK((source[i] = intx_create(hub, loop, GSI)));
+		CHECK((source[i] = intx_create(hub, loop, GSI, INTX_NO_PIC)));
 	split_sink_attach(sink, hub);
 	write_window(0x10 + 2 * GSI, VECTOR | LEVEL);
 	CHECK(!pthread_create(&looper, NULL, run_loop, NULL));
