@@ -24,6 +24,8 @@ class Host:
             return _kvm_problem()
         if need == "xen":
             return _kvm_problem() or _xen_problem()
+        if need == "hyperv":
+            return _kvm_problem() or _capability_problem("KVM_CAP_SYS_HYPERV_CPUID")
         if need in ("tap", "vhost-net"):
             return _network_problem(need)
         if need in ("vfio", "vfio-iommufd"):
@@ -61,6 +63,13 @@ def _xen_problem() -> str | None:
     except VmmError as error:
         return str(error)
     return None
+
+
+def _capability_problem(name: str) -> str | None:
+    from vmm.kvm.system import System
+
+    with System() as system:
+        return None if system.check_extension(name) else f"no {name}"
 
 
 def _network_problem(need: str) -> str | None:

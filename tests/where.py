@@ -5,10 +5,10 @@ in the lab: all such tests run there in one boot, and their reports appear here 
 same tests are collected everywhere; the summary tells what ran where.
 
 Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Linux), `xen` (KVM
-that hosts Xen domains), `root`, `tap` and `vhost-net` (the host makes network interfaces, serves
-them), `vfio` (PCI functions to take away from the host: those of the lab, which tests/vfio/lab.py
-lists, and nobody else's), `vfio-iommufd` (modules for those, built before the lab starts), or the
-name of a probe guest (tests/guests.py).
+that hosts Xen domains), `hyperv` (KVM that shows Hyper-V's leaves), `root`, `tap` and `vhost-net`
+(the host makes network interfaces, serves them), `vfio` (PCI functions to take away from the host:
+those of the lab, which tests/vfio/lab.py lists, and nobody else's), `vfio-iommufd` (modules for
+those, built before the lab starts), or the name of a probe guest (tests/guests.py).
 """
 
 from __future__ import annotations

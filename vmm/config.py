@@ -37,6 +37,7 @@ class VmConfig(Record):
     machine: str = "default"
     irqchip: str = "kernel"
     ioapic_pins: int = 24
+    hyperv: bool = False
     xen: bool = False
     xen_backend: str = "auto"
     xen_calls: str = "patch"

@@ -12,8 +12,9 @@ from vmm.closing import close_all
 from vmm.coalesce import Coalesce
 from vmm.context import DeviceContext
 from vmm.errors import HostError, StateError
+from vmm.guestcpuid import GuestCpuid
 from vmm.irq import IrqRouter
-from vmm.kvm import caps, clock, cpuid, irqchip_state, plain, state, topology
+from vmm.kvm import caps, clock, irqchip_state, plain, state, topology
 from vmm.kvm.regs import enter
 from vmm.kvm.system import System
 from vmm.loop import IoLoops
@@ -157,7 +158,7 @@ class Hardware:
         run_size = self.vm.vcpu_mmap_size
         ring_page = self.caps["KVM_CAP_COALESCED_MMIO"]
         check(lib.vcpu_kick_signal_init(), "sigaction")
-        table: cpuid.CpuidTable | None = None
+        shown: GuestCpuid | None = None
         for number, apic_id in enumerate(self.context.apic_ids):
             kvm = self.vm.create_vcpu(apic_id)
             self.vcpus.append(Vcpu(kvm, self.core, run_size, ring_page))
@@ -165,17 +166,12 @@ class Hardware:
                 kvm.setup_mce(MCE_BANKS)
             if config.tsc_khz is not None:
                 clock.set_tsc_khz(kvm, config.tsc_khz, self.caps)
-            if table is None:
+            if shown is None:
                 khz = clock.tsc_khz(kvm)
-                supported = self.system.supported_cpuid()
-                if self.xen is not None:
-                    supported = self.xen.without_kvm(supported)
-                table = cpuid.prepare(supported, config.cpu, config.cpus, self.caps, khz)
-            entries = table.for_vcpu(number)
+                shown = GuestCpuid(self.system, config, self.caps, khz, self.xen)
             if self.xen is not None:
-                entries += self.xen.leaves(number, khz)
                 self.xen.add_vcpu(kvm, self.vcpus[-1].pointer)
-            kvm.set_cpuid2(entries)
+            kvm.set_cpuid2(shown.of(number))
 
     def enter(self, boot: BootResult) -> None:
         """The boot vCPU's first registers; the others wait for INIT and SIPI."""
@@ -186,7 +182,7 @@ class Hardware:
 
     def remember_reset_state(self) -> None:
         """Keeps each vCPU's and in-kernel chip's present state as the one reset() returns to."""
-        indices = self.system.msr_indices()
+        indices = self.system.msr_indices(hyperv=self.config.hyperv)
         self._reset_vcpus = [state.save(v.kvm, indices, self.caps) for v in self.vcpus]
         self._reset_chips = irqchip_state.save(self.vm, self.config.irqchip, self.caps)
 
@@ -222,7 +218,7 @@ class Hardware:
 
     def save(self) -> dict[str, Any]:
         """The state of everything but RAM, as plain data. All vCPUs must be parked."""
-        indices = self.system.msr_indices()
+        indices = self.system.msr_indices(hyperv=self.config.hyperv)
         return {
             "version": STATE_VERSION,
             "clock": int(lib.vclock_ns(self.clock)),

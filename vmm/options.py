@@ -96,6 +96,9 @@ BOOT_OPTIONS: tuple[Option, ...] = (
          "Where PIC, IO-APIC and PIT live: in KVM, or here (the local APICs stay in KVM)."),
     _row(SHAPE, "--ioapic-pins", "count", "24|48", "24",
          "Pins of the IO-APIC; 48 needs --irqchip split.", choices=("24", "48")),
+    _row(SHAPE, "--hyperv", "flag", "", "",
+         "Show Hyper-V's CPUID leaves too, for guests that look for them; KVM's or Xen's stand "
+         "0x100 higher then."),
     _row(SHAPE, "--xen", "flag", "", "",
          "Show the guest a Xen HVM domain: hypercalls, event channels, PV clock and timer."),
     _row(SHAPE, "--xen-backend", "choice", "auto|kvm|userspace", "auto",

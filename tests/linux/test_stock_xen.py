@@ -30,10 +30,13 @@ SCRIPT = "\n".join(
 
 
 @pytest.mark.parametrize(
-    ("cpus", "irqchip"), [(1, "kernel"), (2, "kernel"), (2, "split"), (4, "kernel")]
+    ("cpus", "irqchip", "more"),
+    [(1, "kernel", ()), (2, "kernel", ("--hyperv",)), (2, "split", ()), (4, "kernel", ())],
 )
-def test_stock_kernel_is_a_xen_guest(cpus: int, irqchip: str, tmp_path: Path) -> None:
-    options = ["--xen", "--cpus", str(cpus), "--irqchip", irqchip]
+def test_stock_kernel_is_a_xen_guest(
+    cpus: int, irqchip: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = ["--xen", "--cpus", str(cpus), "--irqchip", irqchip, *more]
 
     run = boot(tmp_path, options, script=SCRIPT, append="loglevel=4")
 

@@ -14,7 +14,7 @@ from vmm.native import lib
 from vmm.xen import cpuid, net
 from vmm.xen.kvmxen import NEEDED, check_flags
 
-VERSION = 4 << 16 | 17
+VERSION, MSR = 4 << 16 | 17, 0x40000000
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_pv_cards_are_not_on_the_pci_bus() -> None:
 
 
 def test_leaves_name_xen_and_the_vcpu() -> None:
-    leaves = {(entry[0], entry[1]): entry[3:] for entry in cpuid.leaves(VERSION, 3, 2_000_000)}
+    leaves = {(entry[0], entry[1]): entry[3:] for entry in cpuid.leaves(VERSION, 3, 2_000_000, MSR)}
 
     name = leaves[0x40000000, 0]
     assert pack("<3I", *name[1:]) == b"XenVMMXenVMM"
@@ -66,7 +66,7 @@ def test_leaves_name_xen_and_the_vcpu() -> None:
 
 
 def test_upcall_vectors_of_vcpus_are_offered_from_4_17_on() -> None:
-    flags = {v: cpuid.leaves(4 << 16 | v, 0, 0)[-1][3] >> 6 & 1 for v in (16, 17, 18)}
+    flags = {v: cpuid.leaves(4 << 16 | v, 0, 0, MSR)[-1][3] >> 6 & 1 for v in (16, 17, 18)}
 
     assert flags == {16: 0, 17: 1, 18: 1}
 

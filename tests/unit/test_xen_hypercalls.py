@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vmm.config import VmConfig
 from vmm.errors import KvmError, StateError
 from vmm.native import lib
 from vmm.threads import Lock
@@ -126,7 +127,7 @@ def test_kvm_hears_of_no_hypercalls_when_the_domain_could_not_be_made() -> None:
             raise KvmError("KVM_XEN_HVM_SET_ATTR", errno.EINVAL)
 
     vm: Any = Vm()
-    context: Any = SimpleNamespace(router=None, apic_ids=[0])
+    context: Any = SimpleNamespace(router=None, apic_ids=[0], config=VmConfig(xen=True))
     with pytest.raises(KvmError, match="SET_ATTR"):
         KvmXen(vm, context, 0, 4 << 16)
     assert vm.flags == 0
@@ -149,7 +150,7 @@ def test_searches_for_the_place_of_hypercalls_end() -> None:
     watched: list[tuple[int, ...]] = []
     site = Interception.__new__(Interception)
     site._watch = lambda *indices: watched.append(indices)  # type: ignore[method-assign]
-    site.breakpoints = False
+    site.breakpoints, site._msr = False, abi.HYPERCALL_MSR
     vcpu: Any = SimpleNamespace(
         set_msrs=lambda _msrs: 0,
         get_regs=lambda: SimpleNamespace(rip=0x1000),

@@ -24,7 +24,6 @@ KEYS = {"regs", "sregs", "xcrs", "xsave", "debugregs", "lapic", "msrs", "mp_stat
 IA32_TSC, IA32_TSC_ADJUST, IA32_TSC_DEADLINE = 0x10, 0x3B, 0x6E0
 IA32_FEAT_CTL = 0x3A
 IA32_MCG_CAP, IA32_MC0_CTL, MC_REGISTERS, MC_BANKS_MAX = 0x179, 0x400, 4, 32
-HYPERV_MSRS = range(0x40000000, 0x40000200)  # in KVM's index list, but no guest here is shown them
 # Not in KVM's index list: eight pairs of variable MTRRs, the fixed ones, the default type.
 MTRRS = (*range(0x200, 0x210), 0x250, 0x258, 0x259, *range(0x268, 0x270), 0x2FF)
 
@@ -168,8 +167,7 @@ def _save_msrs(vcpu: KvmVcpu, indices: Iterable[int]) -> dict[int, int]:
     """In the order in which they must be written: the TSC before its deadline."""
     banks = min(vcpu.get_msrs((IA32_MCG_CAP,)).get(IA32_MCG_CAP, 0) & 0xFF, MC_BANKS_MAX)
     mce = range(IA32_MC0_CTL, IA32_MC0_CTL + banks * MC_REGISTERS)
-    ours = (index for index in indices if index not in HYPERV_MSRS)
-    wanted = dict.fromkeys((IA32_TSC, *ours, *MTRRS, *mce))
+    wanted = dict.fromkeys((IA32_TSC, *indices, *MTRRS, *mce))
     if IA32_TSC_DEADLINE in wanted:
         del wanted[IA32_TSC_DEADLINE]
         wanted[IA32_TSC_DEADLINE] = None

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 KVM_API_VERSION = 12  # Documentation/virt/kvm/api.rst, 4.1: fixed for good
 MAX_CPUID_ENTRIES = 256
+HYPERV_MSRS = range(0x40000000, 0x40000200)
+# GUEST_OS_ID, HYPERCALL, VP_INDEX, VP_RUNTIME, REFERENCE_TSC, VP_ASSIST_PAGE; in the order in which
+# they must be written. The others are constant, or belong to what no guest is shown.
+HYPERV_STATE_MSRS = (0x40000000, 0x40000001, 0x40000002, 0x40000010, 0x40000021, 0x40000073)
 EXTENDED_BASE, NAME_LEAVES = 0x80000000, (0x80000002, 0x80000003, 0x80000004)
 
 
@@ -84,21 +88,32 @@ class System:
 
         With the processor's name, which KVM leaves out.
         """
+        shown = self._cpuid("KVM_GET_SUPPORTED_CPUID")
+        return [entry for entry in shown if entry[0] not in NAME_LEAVES] + _name()
+
+    def hyperv_cpuid(self) -> list[CpuidEntry]:
+        """KVM_GET_SUPPORTED_HV_CPUID, where KVM_CAP_SYS_HYPERV_CPUID says that there is one."""
+        return self._cpuid("KVM_GET_SUPPORTED_HV_CPUID")
+
+    def _cpuid(self, request: str) -> list[CpuidEntry]:
         table = ffi.new(
             "struct kvm_cpuid2 *", {"nent": MAX_CPUID_ENTRIES, "entries": MAX_CPUID_ENTRIES}
         )
-        self.fd.ioctl("KVM_GET_SUPPORTED_CPUID", table)
+        self.fd.ioctl(request, table)
         return [
             (e.function, e.index, e.flags, e.eax, e.ebx, e.ecx, e.edx)
             for e in table.entries[0 : table.nent]
-            if e.function not in NAME_LEAVES
-        ] + _name()
+        ]
 
-    def msr_indices(self) -> list[int]:
-        """KVM_GET_MSR_INDEX_LIST: the MSRs that make up a vCPU's saved state."""
+    def msr_indices(self, *, hyperv: bool = False) -> list[int]:
+        """KVM_GET_MSR_INDEX_LIST: the MSRs that make up a vCPU's saved state.
+
+        Hyper-V's are in KVM's list whether a guest is shown them or not.
+        """
         probe = ffi.new("struct kvm_msr_list *", {"nmsrs": 0, "indices": 0})
         lib.sys_ioctl(self.fd.number, lib.KVM_GET_MSR_INDEX_LIST, probe)  # E2BIG, and the count
         count = probe.nmsrs
         table = ffi.new("struct kvm_msr_list *", {"nmsrs": count, "indices": count})
         self.fd.ioctl("KVM_GET_MSR_INDEX_LIST", table)
-        return list(table.indices[0 : table.nmsrs])
+        rest = [index for index in table.indices[0 : table.nmsrs] if index not in HYPERV_MSRS]
+        return [*HYPERV_STATE_MSRS, *rest] if hyperv else rest

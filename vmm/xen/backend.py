@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         """
 
         features: int  # XENFEAT_* bits: what it can keep, and nothing else
+        hypercall_msr: int  # by which a guest asks for a page of calls
 
         def claim(self, pio: Bus) -> None: ...
         def close(self) -> None: ...

@@ -20,12 +20,17 @@ LEAVES = 5  # base + 0 to base + 4
 SIGNIFICANT_INDEX = 1  # KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
 
+def hypercall_msr(*, hyperv: bool) -> int:
+    """Its index: the first is Hyper-V's own where that is shown too."""
+    return abi.HYPERCALL_MSR_VIRIDIAN if hyperv else abi.HYPERCALL_MSR
+
+
 def without_hypervisor(supported: Iterable[CpuidEntry]) -> list[CpuidEntry]:
     """KVM's supported table without the leaves by which a guest knows a hypervisor."""
     return [entry for entry in supported if entry[0] not in HYPERVISOR_LEAVES]
 
 
-def leaves(version: int, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
+def leaves(version: int, vcpu: int, tsc_khz: int, hypercall_msr: int) -> list[CpuidEntry]:
     """The domain's leaves for one vCPU. version: major << 16 | minor.
 
     KVM fills in what leaf 3 says of the TSC's scale and offset, where it knows how.
@@ -39,7 +44,7 @@ def leaves(version: int, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
     return [
         (base, 0, 0, base + LEAVES - 1, ebx, ecx, edx),
         (base + 1, 0, 0, version, 0, 0, 0),
-        (base + 2, 0, 0, 1, abi.HYPERCALL_MSR, 0, 0),  # one hypercall page
+        (base + 2, 0, 0, 1, hypercall_msr, 0, 0),  # one hypercall page
         (base + 3, 0, indexed, 0, abi.TSC_MODE_NEVER_EMULATE, tsc_khz, 0),
         (base + 3, 1, indexed, 0, 0, 0, 0),
         (base + 3, 2, indexed, tsc_khz, 0, 0, 0),

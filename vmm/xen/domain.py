@@ -85,7 +85,7 @@ class XenDomain:
 
     def leaves(self, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
         """What CPUID shows of it."""
-        return cpuid.leaves(self.version, vcpu, tsc_khz)
+        return cpuid.leaves(self.version, vcpu, tsc_khz, self.backend.hypercall_msr)
 
     def without_kvm(self, supported: list[CpuidEntry]) -> list[CpuidEntry]:
         """What CPUID shows besides, of what KVM supports."""

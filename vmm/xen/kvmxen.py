@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vmm.errors import HostError, KvmError
 from vmm.native import ffi, lib
-from vmm.xen import abi
+from vmm.xen import abi, cpuid
 from vmm.xen.kvmports import PRIORITY_2LEVEL, KvmPorts
 from vmm.xen.pinevents import PinEvents
 
@@ -53,6 +53,7 @@ class KvmXen:
         """flags: KVM_CAP_XEN_HVM's value, which has been checked."""
         self.features = abi.FEATURES
         self.has_update_flag = bool(flags & lib.KVM_XEN_HVM_CONFIG_RUNSTATE_UPDATE_FLAG)
+        self.hypercall_msr = cpuid.hypercall_msr(hyperv=context.config.hyperv)
         self._vm, self._context = vm, context
         self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
         self._vcpus: list[KvmVcpu] = []
@@ -73,7 +74,7 @@ class KvmXen:
         flags = lib.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL
         if events:
             flags |= lib.KVM_XEN_HVM_CONFIG_EVTCHN_SEND
-        self._vm.xen_hvm_config(flags, abi.HYPERCALL_MSR)
+        self._vm.xen_hvm_config(flags, self.hypercall_msr)
 
     # --- the domain
 

@@ -37,8 +37,10 @@ HIGH_HALF = 1 << 63
 class Interception:
     """One domain's. Context: a vCPU's thread, or no vCPU runs."""
 
-    def __init__(self, vm: Vm, memory: Accessor, *, breakpoints: bool) -> None:
-        self._vm, self._memory = vm, memory
+    def __init__(
+        self, vm: Vm, memory: Accessor, msr: int = abi.HYPERCALL_MSR, *, breakpoints: bool
+    ) -> None:
+        self._vm, self._memory, self._msr = vm, memory, msr
         self.breakpoints = breakpoints
         self.how = ""  # by what the place was found
         self._tries = 0
@@ -55,7 +57,7 @@ class Interception:
     def arm(self) -> None:
         """Another kernel will run: its place is yet to be found."""
         self.how, self.linear, self._tries = "", None, 0
-        self._watch(abi.HYPERCALL_MSR, MSR_EFER, GS_BASE)
+        self._watch(self._msr, MSR_EFER, GS_BASE)
 
     def _watch(self, *indices: int) -> None:
         if self._exits:
@@ -120,7 +122,7 @@ class Interception:
         log.event("xen.hypercalls_found", by=how, vmmcall=places[0], vmcall=places[1])
 
     def _settle(self) -> None:
-        self._watch(abi.HYPERCALL_MSR)
+        self._watch(self._msr)
 
     def fill_page(self, value: int) -> None:
         """The guest wants stubs in the page at `value`: each loads its number and makes the call.

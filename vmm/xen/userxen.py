@@ -14,7 +14,7 @@ import os
 import time
 
 from vmm.native import check, ffi, lib, made
-from vmm.xen import abi
+from vmm.xen import abi, cpuid
 from vmm.xen.abi import XenError
 from vmm.xen.callbackline import CallbackLine
 from vmm.xen.userclock import write_wallclock
@@ -45,6 +45,7 @@ class UserXen:
     ) -> None:
         self.features = abi.FEATURES
         self.has_update_flag = True
+        self.hypercall_msr = cpuid.hypercall_msr(hyperv=context.config.hyperv)
         if version < abi.VERSION_UPCALL_VECTOR:
             self.features &= ~XENFEAT_hvm_callback_vector
         memory, core = context.memory, context.core
@@ -55,7 +56,7 @@ class UserXen:
         self._open: set[int] = set()
         self._shared: int | None = None
         self._wide = False
-        self.site = Interception(vm, self._memory, breakpoints=breakpoints)
+        self.site = Interception(vm, self._memory, self.hypercall_msr, breakpoints=breakpoints)
         loop = context.loop.pointer
         count = len(context.apic_ids)
         args = (core, memory.pointer, self._memory.dev, context.clock, loop)
@@ -245,7 +246,7 @@ class UserXen:
         check(result, "KVM_SET_GUEST_DEBUG", f"vCPU {index}")
 
     def vcpu_msr_written(self, vcpu: KvmVcpu, index: int, value: int) -> bool:
-        if index == abi.HYPERCALL_MSR:
+        if index == self.hypercall_msr:
             self.site.fill_page(value)
             return True
         if not self.site.written(vcpu, index, value):
