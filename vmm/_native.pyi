@@ -1517,6 +1517,7 @@ class struct_xencon_counters(Struct):
     tx_bytes: int
     rx_bytes: int
     kicks: int
+    calls: int
     tx_blocked: int
     broken: int
 

@@ -29,7 +29,7 @@ void xsring_counters(struct xsring *r, struct xsring_counters *ret);
 
 // --- console
 enum { XENCON_IN, XENCON_OUT, ... };
-struct xencon_counters { uint64_t tx_bytes, rx_bytes, kicks, tx_blocked, broken; };
+struct xencon_counters { uint64_t tx_bytes, rx_bytes, kicks, calls, tx_blocked, broken; };
 struct xencon { ...; };
 struct xencon *xencon_create(struct gmem *memory, struct loop *loop, struct chan *chan);
 void xencon_destroy(struct xencon *c);

@@ -15,6 +15,7 @@ enum {
 	OUT_PROD = 3084,
 	PAGE = 4096,
 	ROUNDS = 8, // rings of output before it is another source's turn
+	MUCH = XENCON_OUT / 8, // bytes, beyond which a guest may wait for more room
 };
 
 // The page, if the guest may be served now. The lock is held.
@@ -65,7 +66,14 @@ static uint32_t fetch(struct xencon *c, uint8_t *ret, uint32_t *ret_life)
 	return (uint32_t)n;
 }
 
-// The channel has taken so many of them.
+static void tell(struct xencon *c)
+{
+	c->counters.calls++;
+	xenbytes_tell(c->call);
+}
+
+// The channel has taken so many of them. A guest is told only if it may wait for room: one that
+// wrote into a ring with much of it left goes on by itself, and each event costs it an interrupt.
 static void consumed(struct xencon *c, uint32_t n, uint32_t life)
 {
 	LOCKED(&c->lock);
@@ -74,11 +82,17 @@ static void consumed(struct xencon *c, uint32_t n, uint32_t life)
 	c->counters.tx_bytes += n;
 	if (c->life != life)
 		return; // connected anew meanwhile
-	c->out_cons += n;
-	if (!page)
+	if (!page) {
+		c->out_cons += n;
 		return; // paused: shown when it goes on
-	xenbytes_show(out_ring(page).cons, c->out_cons);
-	xenbytes_tell(c->call);
+	}
+	const struct xenbytes r = out_ring(page);
+	const uint32_t before = c->out_cons;
+	c->out_cons += n;
+	xenbytes_show(r.cons, c->out_cons);
+	int filled = xenbytes_filled(&r, before); // as it was, or by now would have been
+	if (filled < 0 || filled > MUCH)
+		tell(c);
 }
 
 static void send(struct xencon *c)
@@ -153,7 +167,7 @@ static size_t on_rx(void *opaque, const uint8_t *buf, size_t len)
 	c->rx_waits = done < len;
 	c->counters.rx_bytes += done;
 	if (done)
-		xenbytes_tell(c->call);
+		tell(c);
 	return done;
 }
 
@@ -228,7 +242,7 @@ void xencon_pause(struct xencon *c, bool paused)
 			xenbytes_show(out_ring(page).cons, c->out_cons);
 		c->rx_waits = true;
 		xenbytes_tell(c->kick);
-		xenbytes_tell(c->call);
+		tell(c);
 	}
 }
 

@@ -14,7 +14,7 @@ enum {
 
 struct xencon_counters {
 	uint64_t tx_bytes, rx_bytes;
-	uint64_t kicks; // times the guest has sent its event
+	uint64_t kicks, calls; // times the guest has sent its event, and was sent it
 	uint64_t tx_blocked; // times that the channel took no more
 	uint64_t broken; // times that an index was impossible
 };

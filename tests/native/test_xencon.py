@@ -110,6 +110,22 @@ def test_bytes_go_both_ways_at_once(rig: Rig) -> None:
     assert counters["broken"] == 0
 
 
+def test_guest_is_told_of_room_when_there_was_little(rig: Rig) -> None:
+    for length in (1, 256, 256, 16):
+        rig.output.put(b"x" * length)
+        rig.wires.kick()
+        until(lambda: rig.output.cons == rig.output.prod)
+    assert rig.counters()["calls"] == 0
+    for length in (257, 2048):
+        rig.output.put(b"x" * length)
+        rig.wires.kick()
+        until(rig.wires.called)
+    assert rig.counters()["calls"] == 2
+    rig.host.sendall(b"typed")
+    assert rig.hear(5) == b"typed"
+    until(rig.wires.called)
+
+
 def test_what_the_host_does_not_take_stays_in_the_ring(rig: Rig) -> None:
     length = 0
     while rig.counters()["tx_blocked"] == 0:
