@@ -2522,6 +2522,7 @@ class Lib:
     pic_set_line: Callable[[struct_pic, int, int], None]
     pit_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop], struct_pit]
     pit_destroy: Callable[[struct_pit], None]
+    pit_hide_count2: Callable[[struct_pit], None]
     pit_load: Callable[[struct_pit, struct_pit_state], int]
     pit_reset: Callable[[struct_pit], None]
     pit_save: Callable[[struct_pit, struct_pit_state], None]

@@ -70,6 +70,16 @@ class VmConfig(Record):
     log_level: str = "warning"
     debug: bool = False
 
+    @property
+    def hides_count2(self) -> bool:
+        """The 8254's counter 2 cannot be read: Xen tells how fast the TSC is."""
+        return self.xen and self.machine == "default"
+
+    @property
+    def own_pit(self) -> bool:
+        """The 8254 is ours, else KVM's."""
+        return self.irqchip == "split" or self.hides_count2
+
     @classmethod
     def of(cls, **values: object) -> VmConfig:
         """Python's door: fields by name, each as its own type or as the text a user would type."""

@@ -63,6 +63,7 @@ class Hardware:
         self.vm = self._own(self.system.create_vm())
         self.memory = self._own(GuestMemory(config.mem, config.mem_backing, config.mem_prealloc))
         self.memory.attach(self.vm)
+        self._kvm_pit = bool(self.caps["KVM_CAP_PIT2"]) and not config.own_pit
         self._make_irqchip()
         self.pio, self.mmio = Bus("port", PIO_LIMIT), Bus("address", MMIO_LIMIT)
         vm_fd = self.vm.fd.number
@@ -108,7 +109,7 @@ class Hardware:
             self.vm.set_identity_map_addr(layout.KVM_IDENTITY_MAP)
         if config.irqchip == "kernel":
             self.vm.create_irqchip()
-            if self.caps["KVM_CAP_PIT2"]:
+            if self._kvm_pit:
                 self.vm.create_pit2()
             return
         if not self.caps["KVM_CAP_SPLIT_IRQCHIP"]:
@@ -184,7 +185,7 @@ class Hardware:
         """Keeps each vCPU's and in-kernel chip's present state as the one reset() returns to."""
         indices = self.system.msr_indices(hyperv=self.config.hyperv)
         self._reset_vcpus = [state.save(v.kvm, indices, self.caps) for v in self.vcpus]
-        self._reset_chips = irqchip_state.save(self.vm, self.config.irqchip, self.caps)
+        self._reset_chips = irqchip_state.save(self.vm, self.config.irqchip, self._kvm_pit)
 
     def pause_devices(self) -> None:
         """No device uses guest memory until `resume_devices()`. All vCPUs must be parked."""
@@ -224,7 +225,7 @@ class Hardware:
             "clock": int(lib.vclock_ns(self.clock)),
             "kvmclock": int(self.vm.get_clock().clock),
             "devices": {device.name: device.save() for device in self.devices},
-            "irqchip": irqchip_state.save(self.vm, self.config.irqchip, self.caps),
+            "irqchip": irqchip_state.save(self.vm, self.config.irqchip, self._kvm_pit),
             "vcpus": [state.save(vcpu.kvm, indices, self.caps) for vcpu in self.vcpus],
         }
 

@@ -87,6 +87,7 @@ void pit_destroy(struct pit *p);
 void pit_reset(struct pit *p);
 void pit_save(struct pit *p, struct pit_state *ret);
 int pit_load(struct pit *p, const struct pit_state *state);
+void pit_hide_count2(struct pit *p);
 void pit_set_irq_off(struct pit *p, bool off);
 
 // The hub's chip as a pair of functions; tests bring their own.

@@ -88,6 +88,8 @@ static int pit_read(struct dev *d, uint32_t region, uint64_t offset, uint32_t si
 		*ret = read_port61(p);
 	else if (offset != CONTROL)
 		*ret = pit_channel_read(&p->channel[offset], ticks_now(p));
+	if (region == PIT_COUNTERS && offset == 2 && p->count2_hidden)
+		*ret = 0;
 	return 0;
 }
 
@@ -146,6 +148,11 @@ void pit_reset(struct pit *p)
 	p->port61 = 0;
 	p->last_ns = -PIT_MIN_IRQ_NS;
 	update(p);
+}
+
+void pit_hide_count2(struct pit *p)
+{
+	p->count2_hidden = true;
 }
 
 void pit_set_irq_off(struct pit *p, bool off)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An Intel 8254 interval timer and port 0x61, for the split irqchip. (The kernel's own comes with
-// the in-kernel one.)
+// An Intel 8254 interval timer and port 0x61, for the split irqchip and for Xen guests. (Others
+// have the kernel's own with the in-kernel irqchip.)
 //
 // Counter 0 drives GSI 0. Ticks that come while an earlier one waits are lost: nothing is
 // re-injected, so a guest that was held up sees fewer ticks, as a guest with a tickless clock wants
@@ -32,6 +32,7 @@ struct pit {
 	struct vclock *clock;
 	struct timer timer;
 	bool irq_off; // HPET legacy replacement owns the interrupt
+	bool count2_hidden; // counter 2 reads as zero
 	struct pit_channel channel[PIT_CHANNELS];
 	uint8_t port61; // bits 0 to 3 as written
 	uint64_t due; // tick of the next interrupt, PIT_NEVER for none
@@ -68,6 +69,10 @@ void pit_destroy(struct pit *p);
 void pit_reset(struct pit *p);
 void pit_save(struct pit *p, struct pit_state *ret);
 int pit_load(struct pit *p, const struct pit_state *state);
+// For good: the count of counter 2 reads as zero, its output in port 0x61 is as ever. A kernel that
+// would measure the TSC by that count, in 10 to 25 ms, sees at once that it cannot. Before any vCPU
+// runs.
+void pit_hide_count2(struct pit *p);
 // HPET legacy replacement takes the line away and gives it back.
 void pit_set_irq_off(struct pit *p, bool off);
 

@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from tests.native.devrig import Mix, compare
+from tests.native.devrig import DeviceRig, Mix, compare
 from tests.native.pitrig import CONTROL, MS, US, PitRig
 from tests.native.twins.pit import COUNTERS, PORT61, PitTwin
+from vmm.devices.irqchip import interval_timer
 from vmm.errors import StateError
 from vmm.native import lib
 
@@ -113,6 +114,22 @@ def test_tiny_period_interrupts_at_most_10000_times_a_second(pit: PitRig) -> Non
     pit.step(10 * MS)
 
     assert pit.rises() == 100
+
+
+def test_count_of_a_xen_guest_cannot_be_read_but_its_output_can() -> None:
+    with DeviceRig(interval_timer, xen=True) as hidden, PitRig() as whole:
+        for rig in (hidden, whole):
+            rig.write(PORT61, 0, 1)
+            for offset, value in ((3, 0xB0), (2, 0xFF), (2, 0xFF), (3, 0x30), (0, 9), (0, 9)):
+                rig.write(COUNTERS, offset, value)
+            rig.step(US * 100)
+        assert [hidden.read(COUNTERS, 2) for _ in range(2)] == [0, 0]
+        assert [whole.read(COUNTERS, 2) for _ in range(2)] != [0, 0]
+        assert hidden.read(COUNTERS, 0) == whole.read(COUNTERS, 0) != 0
+        before = hidden.read(PORT61) & 0x20
+        for rig in (hidden, whole):
+            rig.step(60 * MS)
+        assert (before, hidden.read(PORT61) & 0x20, whole.read(PORT61) & 0x20) == (0, 0x20, 0x20)
 
 
 def test_silenced_timer_counts_on_without_interrupts(pit: PitRig) -> None:

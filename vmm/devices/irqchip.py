@@ -1,6 +1,6 @@
 """The split irqchip: 8254, 8259 pair and I/O APIC in C, the local APICs in the kernel.
 
-With the in-kernel irqchip none of these exist here.
+With the in-kernel irqchip none of these exist here, but a Xen guest's 8254 (VmConfig.own_pit).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ INDEX_BYTES = 4  # at the start of the page; an access to the data follows a wri
 def interval_timer(context: DeviceContext) -> CDevice:
     """The 8254 with port 0x61."""
     pointer = lib.pit_create(context.irq, layout.GSI_PIT, context.clock, context.loop.pointer)
+    if pointer and context.config.hides_count2:
+        lib.pit_hide_count2(pointer)
     claims: list[Claim] = [
         ("pio", layout.PORT_PIT, 4, lib.PIT_COUNTERS),
         ("pio", layout.PORT_SPEAKER, 1, lib.PIT_PORT61),

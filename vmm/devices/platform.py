@@ -51,7 +51,7 @@ def _devices(context: DeviceContext) -> Iterator[Device]:
     for port in serial_ports(context):
         debugcon = port if port.name == "debugcon" else debugcon
         yield port
-    if split:
+    if config.own_pit:
         from vmm.devices import irqchip
 
         pit = irqchip.interval_timer(context)
@@ -70,6 +70,8 @@ def _devices(context: DeviceContext) -> Iterator[Device]:
     else:
         yield ports.empty_pci_ports(context, reset)
     if split:
+        from vmm.devices import irqchip
+
         # Last: lines that move while a saved state is loaded must not count as new edges.
         pic = irqchip.pic_pair()
         yield pic

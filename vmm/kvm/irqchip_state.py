@@ -12,7 +12,6 @@ from vmm.native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from vmm.kvm.vm import Vm
@@ -21,8 +20,8 @@ VERSION = 1
 KEYS = {"irqchip", "pic", "ioapic", "pit"}
 
 
-def save(vm: Vm, irqchip: str, caps: Mapping[str, int]) -> dict[str, Any]:
-    """`irqchip` is "kernel" or "split". KvmError when an ioctl fails."""
+def save(vm: Vm, irqchip: str, pit: bool) -> dict[str, Any]:
+    """`irqchip` is "kernel" or "split"; `pit`: the 8254 is KVM's. KvmError when an ioctl fails."""
     if irqchip == "split":
         return {"version": VERSION, "irqchip": irqchip, "pic": None, "ioapic": None, "pit": None}
     return {
@@ -30,7 +29,7 @@ def save(vm: Vm, irqchip: str, caps: Mapping[str, int]) -> dict[str, Any]:
         "irqchip": irqchip,
         "pic": [plain.dump(lib.irqchip_pic(vm.get_irqchip(chip))) for chip in _pics()],
         "ioapic": plain.dump(lib.irqchip_ioapic(vm.get_irqchip(lib.KVM_IRQCHIP_IOAPIC))),
-        "pit": plain.dump(vm.get_pit2()) if caps.get("KVM_CAP_PIT2") else None,
+        "pit": plain.dump(vm.get_pit2()) if pit else None,
     }
 
 
