@@ -8,7 +8,8 @@ u8 pages[4][4096] __attribute__((aligned(4096)));
 u32 others, upcalls;
 
 /* As kernels have them: the one place for each vendor. */
-asm(".balign 32\n"
+asm(".globl call_amd, call_intel\n"
+    "	.balign 32\n"
     "call_amd: vmmcall\n"
     "	ret\n"
     "	.balign 32\n"
@@ -16,9 +17,9 @@ asm(".balign 32\n"
     "	ret\n");
 extern const u8 call_amd[], call_intel[];
 
-static bool amd(void)
+const u8 *hypercall_site(void)
 {
-	return cpuid(0, 0).ecx == 0x444d4163; /* "cAMD" */
+	return cpuid(0, 0).ecx == 0x444d4163 ? call_amd : call_intel; /* "cAMD" */
 }
 
 long hypercall6(u64 number, const u64 arguments[6])
@@ -32,7 +33,7 @@ long hypercall6(u64 number, const u64 arguments[6])
 	asm volatile("call *%[site]"
 		     : "=a"(result), "+D"(a), "+S"(b), "+d"(c), "+r"(fourth), "+r"(fifth),
 		       "+r"(sixth)
-		     : "a"(number), [site] "r"(amd() ? call_amd : call_intel)
+		     : "a"(number), [site] "r"(hypercall_site())
 		     : "memory");
 	return result;
 }

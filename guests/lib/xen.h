@@ -75,6 +75,7 @@ extern u8 pages[4][4096];
 /* The result in RAX: 0 or more, or an error below 0. */
 long hypercall(u64 number, u64 a, u64 b, u64 c);
 long hypercall6(u64 number, const u64 arguments[6]);
+const u8 *hypercall_site(void); /* the instruction, and a return */
 #define CHECK_ERROR(call, error) check_equal((u64)(call), (u64)(-(long)(error)))
 
 /* shared_info at `page`, a vcpu_info for each CPU, both CPUs told by VEC_CPU. */

@@ -1,93 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 // MC146818 clock and its RAM behind 0x70/0x71, interrupt on IRQ 8. Command line: epoch=SECONDS
 // (host's clock, within an hour).
+#include "../lib/rtc.h"
 #include "guest.h"
 
-#define REG_A 0x0a
-#define REG_B 0x0b
 #define REG_C 0x0c
 #define REG_D 0x0d
-#define UIP 0x80
 #define SET 0x80
 #define PIE 0x40
 #define AIE 0x20
 #define UIE 0x10
-#define BINARY 0x04
 #define HOUR24 0x02
-#define CENTURY 0x32
 #define VEC 0x62
 #define SLOW_MS 5000
 #define UIP_MS 40000 // the announcement is short, and a busy host may let it pass unseen
-
-static u8 get(u8 reg)
-{
-	outb(0x70, reg);
-	return inb(0x71);
-}
-
-static void put(u8 reg, u8 v)
-{
-	outb(0x70, reg);
-	outb(0x71, v);
-}
-
-static u32 number(u8 reg)
-{
-	u8 v = get(reg);
-
-	return get(REG_B) & BINARY ? v : (u32)(v >> 4) * 10 + (v & 15);
-}
-
-/* Days since 1970-01-01 of a date in the Gregorian calendar. */
-static u64 days(u32 year, u32 month, u32 day)
-{
-	if (month <= 2) {
-		month += 12;
-		year--;
-	}
-	return 365ull * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 +
-	       day - 719469;
-}
-
-static u64 now(void)
-{
-	u64 s;
-
-	WAIT_FOR(!(get(REG_A) & UIP), SLOW_MS);
-	s = days(number(CENTURY) * 100 + number(9), number(8), number(7)) * 86400;
-	return s + number(4) * 3600 + number(2) * 60 + number(0);
-}
 
 static void irq_setup(void)
 {
 	irq_begin();
 	irq_count_on(VEC);
-	put(REG_B, HOUR24);
-	get(REG_C);
+	rtc_put(RTC_REG_B, HOUR24);
+	rtc_get(REG_C);
 	irq_reset();
 	ioapic_route(8, VEC, apic_id());
 }
 
 static void irq_done(void)
 {
-	put(REG_B, HOUR24);
-	get(REG_C);
+	rtc_put(RTC_REG_B, HOUR24);
+	rtc_get(REG_C);
 	ioapic_route(8, IOAPIC_MASKED, 0);
 }
 
 static void valid(void)
 {
-	check_equal(get(REG_D) & 0x80, 0x80);
-	check_equal(get(REG_A) & 0x70, 0x20); // 32768 Hz time base
-	check(get(REG_B) & HOUR24);
-	check(number(0) < 60 && number(2) < 60 && number(4) < 24);
-	check(number(7) >= 1 && number(7) <= 31 && number(8) >= 1 && number(8) <= 12);
-	check(number(CENTURY) >= 20 && number(CENTURY) < 30);
+	check_equal(rtc_get(REG_D) & 0x80, 0x80);
+	check_equal(rtc_get(RTC_REG_A) & 0x70, 0x20); // 32768 Hz time base
+	check(rtc_get(RTC_REG_B) & HOUR24);
+	check(rtc_number(0) < 60 && rtc_number(2) < 60 && rtc_number(4) < 24);
+	check(rtc_number(7) >= 1 && rtc_number(7) <= 31 && rtc_number(8) >= 1 &&
+	      rtc_number(8) <= 12);
+	check(rtc_number(RTC_CENTURY) >= 20 && rtc_number(RTC_CENTURY) < 30);
 }
 
 static void host_time(void)
 {
-	u64 want = arg_u64("epoch", 0), got = now();
+	u64 want = arg_u64("epoch", 0), got = rtc_seconds();
 
 	printf("# clock says %lu\n", got);
 	if (want)
@@ -96,48 +54,48 @@ static void host_time(void)
 
 static void advances(void)
 {
-	u64 a = now();
+	u64 a = rtc_seconds();
 
-	check(WAIT_FOR(now() > a, SLOW_MS));
-	check(now() <= a + 3);
+	check(WAIT_FOR(rtc_seconds() > a, SLOW_MS));
+	check(rtc_seconds() <= a + 3);
 }
 
 /* An update is announced for at least 244 us before the digits change. */
 static void update_in_progress(void)
 {
-	check(arg_flag("no-uip") || WAIT_FOR(get(REG_A) & UIP, UIP_MS));
-	check(WAIT_FOR(!(get(REG_A) & UIP), SLOW_MS));
+	check(arg_flag("no-uip") || WAIT_FOR(rtc_get(RTC_REG_A) & RTC_UIP, UIP_MS));
+	check(WAIT_FOR(!(rtc_get(RTC_REG_A) & RTC_UIP), SLOW_MS));
 }
 
 static void memory(void)
 {
-	u8 old = get(0x60);
+	u8 old = rtc_get(0x60);
 
-	put(0x60, 0xa5);
-	put(0x61, 0x5a);
-	check_equal(get(0x60), 0xa5);
-	check_equal(get(0x61), 0x5a);
-	put(0x60, old);
+	rtc_put(0x60, 0xa5);
+	rtc_put(0x61, 0x5a);
+	check_equal(rtc_get(0x60), 0xa5);
+	check_equal(rtc_get(0x61), 0x5a);
+	rtc_put(0x60, old);
 }
 
 static void index_ignores_nmi_bit(void)
 {
-	put(0x60, 0x11);
-	check_equal(get(0x60 | 0x80), 0x11);
+	rtc_put(0x60, 0x11);
+	check_equal(rtc_get(0x60 | 0x80), 0x11);
 }
 
 static void set_time(void)
 {
-	put(REG_B, get(REG_B) | SET);
-	put(REG_B, HOUR24 | SET);
-	put(4, 0x12);
-	put(2, 0x34);
-	put(0, 0x56);
-	check_equal(get(2), 0x34);
-	put(REG_B, HOUR24);
-	check_equal(number(4), 12);
-	check_equal(number(2), 34);
-	check(number(0) >= 56);
+	rtc_put(RTC_REG_B, rtc_get(RTC_REG_B) | SET);
+	rtc_put(RTC_REG_B, HOUR24 | SET);
+	rtc_put(4, 0x12);
+	rtc_put(2, 0x34);
+	rtc_put(0, 0x56);
+	check_equal(rtc_get(2), 0x34);
+	rtc_put(RTC_REG_B, HOUR24);
+	check_equal(rtc_number(4), 12);
+	check_equal(rtc_number(2), 34);
+	check(rtc_number(0) >= 56);
 }
 
 static void periodic(void)
@@ -145,11 +103,11 @@ static void periodic(void)
 	u32 i;
 
 	irq_setup();
-	put(REG_A, 0x26); // 1024 Hz
-	put(REG_B, HOUR24 | PIE);
+	rtc_put(RTC_REG_A, 0x26); // 1024 Hz
+	rtc_put(RTC_REG_B, HOUR24 | PIE);
 	for (i = 1; i <= 5; i++) {
 		check(irq_wait(VEC, i, SLOW_MS) >= i);
-		check_equal(get(REG_C) & 0xc0, 0xc0); // reading lets the next one come
+		check_equal(rtc_get(REG_C) & 0xc0, 0xc0); // reading lets the next one come
 	}
 	irq_done();
 }
@@ -157,22 +115,22 @@ static void periodic(void)
 static void update_ended(void)
 {
 	irq_setup();
-	put(REG_B, HOUR24 | UIE);
+	rtc_put(RTC_REG_B, HOUR24 | UIE);
 	check_equal(irq_wait(VEC, 1, SLOW_MS), 1);
-	check_equal(get(REG_C) & 0x90, 0x90);
-	check_equal(get(REG_C) & 0x90, 0); // the periodic flag goes on by itself
+	check_equal(rtc_get(REG_C) & 0x90, 0x90);
+	check_equal(rtc_get(REG_C) & 0x90, 0); // the periodic flag goes on by itself
 	irq_done();
 }
 
 static void alarm(void)
 {
 	irq_setup();
-	put(1, 0xff); // any second, minute and hour
-	put(3, 0xff);
-	put(5, 0xff);
-	put(REG_B, HOUR24 | AIE);
+	rtc_put(1, 0xff); // any second, minute and hour
+	rtc_put(3, 0xff);
+	rtc_put(5, 0xff);
+	rtc_put(RTC_REG_B, HOUR24 | AIE);
 	check(irq_wait(VEC, 1, SLOW_MS) >= 1);
-	check_equal(get(REG_C) & 0xa0, 0xa0);
+	check_equal(rtc_get(REG_C) & 0xa0, 0xa0);
 	irq_done();
 }
 

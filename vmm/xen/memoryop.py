@@ -40,9 +40,14 @@ def _map(domain: XenDomain, call: Call, space: int, index: int, frame: int) -> N
         raise XenError(abi.EINVAL)
 
 
-def add_to_physmap(domain: XenDomain, call: Call) -> int:
+def _at_once(call: Call) -> None:
+    """Nothing that is interrupted: what says that it has been is refused."""
     if call.params[0] >> CONTINUATION:
         raise XenError(abi.EINVAL)
+
+
+def add_to_physmap(domain: XenDomain, call: Call) -> int:
+    _at_once(call)
     layout = "<HHIQQ" if call.wide else "<HHIII"
     target, _size, space, index, frame = call.read_struct(call.params[1], layout)
     check_domain(target)
@@ -74,6 +79,7 @@ def add_to_physmap_batch(domain: XenDomain, call: Call) -> int:
 
 
 def remove_from_physmap(domain: XenDomain, call: Call) -> int:
+    _at_once(call)
     target, frame = call.read_struct(call.params[1], "<H6xQ" if call.wide else "<H2xI")
     check_domain(target)
     with domain.lock:
@@ -131,10 +137,12 @@ def claim_pages(domain: XenDomain, call: Call) -> int:
 
 def maximum_ram_page(domain: XenDomain, call: Call) -> int:
     """The machine's highest page, which is the domain's."""
+    _at_once(call)
     return domain.reservation.top
 
 
 def _named(call: Call) -> None:
+    _at_once(call)
     (target,) = call.read_struct(call.params[1], "<H")
     check_domain(target)
 

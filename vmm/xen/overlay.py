@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vmm.memory import GuestMemory
 
 PLACES_MAX = 8  # stretches of pages; a guest needs one
+# Where KVM may answer by itself, of which the bus knows nothing: local APICs take a whole MiB.
+CHIPS = ((layout.IOAPIC, abi.PAGE), (layout.LAPIC, layout.MIB))
 
 
 class _Nothing:
@@ -67,6 +69,8 @@ class Overlay:
         """Memory of ours at a place. VmmError if it is taken."""
         if base < 0:
             raise VmmError("there is no memory below 0")
+        if any(base < chip + size and chip < base + length for chip, size in CHIPS):
+            raise VmmError(f"an interrupt controller is at {base:#x}")
         self._mmio.claim(base, length, self._nothing.dev, "xen", keep=self._nothing)
         try:
             self._memory.add_pages(base, length)

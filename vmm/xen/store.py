@@ -43,7 +43,7 @@ class Client:
         """EINVAL for what is no path."""
         if path.startswith("/"):
             return check_path(path)
-        if not path or len(path) > RELATIVE_MAX:
+        if not path or path.startswith("@") or len(path) > RELATIVE_MAX:
             raise StoreError("EINVAL")
         return check_path(f"{self.home}/{path}")
 

@@ -82,6 +82,8 @@ def get_runstate_info(domain: XenDomain, call: Call) -> int:
         )
     except KvmError:
         raise XenError(abi.ENOSYS) from None  # a host without scheduler statistics
+    lasts = max(domain.backend.now() - entry, 0)  # the state that it is in, up to now
+    times = tuple(ns + lasts * (n == state) for n, ns in enumerate(times))
     layout = "<i4xQ4Q" if call.wide else "<iQ4Q"
     call.write(call.params[2], pack(layout, state, entry, *times))
     return 0

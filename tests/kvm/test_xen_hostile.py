@@ -1,0 +1,43 @@
+"""A Xen guest that means harm, on both back-ends: it gets Xen's errors, and the machine lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import guests
+from tests.native import sanitized
+from vmm.config import VmConfig
+from vmm.machine import Machine
+
+ROWS = [row for row in guests.load()[0].values() if row.image == "xenhostile.elf"]
+CASES = [
+    pytest.param(row, chip, id=f"{row.name}-{chip}", marks=pytest.mark.needs("kvm", *row.needs))
+    for row in ROWS
+    for chip in row.irqchips
+]
+LEAST = 30  # named cases
+
+
+@pytest.mark.parametrize(("row", "irqchip"), CASES)
+def test_hostile_guest_gets_errors_and_goes_on(
+    row: guests.Guest, irqchip: str, tmp_path: Path
+) -> None:
+    guests.build()
+    output = tmp_path / "console"
+    settings = row.settings(irqchip, tmp_path)
+    assert len(row.tests) > LEAST
+
+    with Machine(VmConfig.of(consoles=[f"file:{output}", "xen:null"], **settings)) as machine:
+        code = machine.run().code
+
+    assert not row.complaints(output.read_text(errors="replace"), code)
+
+
+@pytest.mark.needs("kvm", "probe-long64:interrupt")
+def test_hostile_guest_leaves_the_sanitizers_silent(tmp_path: Path) -> None:
+    """Without KVM's help, where most of the core is reached."""
+    name = f"{__file__}::{test_hostile_guest_gets_errors_and_goes_on.__name__}"
+
+    assert not sanitized.complaints(tmp_path, name, "-k", "userspace", "--where", "host")
