@@ -718,6 +718,10 @@ class struct_pci_ident(Struct):
     revision: int
     pin: int
 
+class struct_pci_pass_ops(Struct):
+    read: Any
+    write: Any
+
 class struct_pci_root(Struct):
     dev: struct_dev
 
@@ -2483,6 +2487,7 @@ class Lib:
     pci_get: Callable[[struct_pci_func, int, int], int]
     pci_intx_connect: Callable[[struct_pci_func, struct_irq_hub, int, int], None]
     pci_intx_set: Callable[[struct_pci_func, bool], None]
+    pci_pass: Callable[[struct_pci_func, struct_pci_pass_ops, Any], None]
     pci_plug: Callable[[struct_pci_root, struct_pci_func, int], int]
     pci_root_counts: Callable[[struct_pci_root, struct_pci_counts], None]
     pci_root_create: Callable[[struct_dev, int, struct_dev, struct_coalesce], struct_pci_root]
@@ -3007,6 +3012,8 @@ class FFI:
     def new(self, cdecl: Literal["struct pci_func_state *"], init: Any = ...) -> struct_pci_func_state: ...
     @overload
     def new(self, cdecl: Literal["struct pci_ident *"], init: Any = ...) -> struct_pci_ident: ...
+    @overload
+    def new(self, cdecl: Literal["struct pci_pass_ops *"], init: Any = ...) -> struct_pci_pass_ops: ...
     @overload
     def new(self, cdecl: Literal["struct pci_root *"], init: Any = ...) -> struct_pci_root: ...
     @overload

@@ -12,6 +12,11 @@ struct pci_ident {
 	uint32_t class_code; uint8_t revision, pin; ...;
 };
 struct pci_cap_ops { ...; };
+struct pci_pass_ops {
+	void (*read)(void *opaque, uint32_t offset, uint32_t size, uint64_t *value);
+	void (*write)(void *opaque, uint32_t offset, uint32_t size, uint64_t value);
+};
+void pci_pass(struct pci_func *f, const struct pci_pass_ops *ops, void *opaque);
 struct pci_func { uint32_t devfn; ...; };
 struct pci_func_state { uint32_t version, intx_level; uint8_t config[...]; ...; };
 struct pci_func *pci_func_create(const struct pci_ident *ident);

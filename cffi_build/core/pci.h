@@ -43,12 +43,21 @@ struct pci_func;
 
 // Hooks of whoever owns a capability. Context: the root's lock held, on the accessing vCPU's
 // thread; [offset, offset + size) is the access, counted from the start of configuration space, and
-// overlaps the capability. Either may be NULL. They do not block, but for those of a function of
-// the host (vfiopci.h).
+// overlaps the capability. Either may be NULL. They do not block.
 struct pci_cap_ops {
 	void (*reading)(void *opaque, struct pci_func *f, uint32_t offset, uint32_t size);
 	// After the store. Also called for the whole capability after a reset or a load.
 	void (*written)(void *opaque, struct pci_func *f, uint32_t offset, uint32_t size);
+};
+
+// Whose registers are another device's, which answers in its own time. Context: no lock, on the
+// accessing vCPU's thread, after the registers here were read or written; what is behind `opaque`
+// lives until the function is unplugged and no access under way.
+struct pci_pass_ops {
+	// value: what the registers here say, to be changed.
+	void (*read)(void *opaque, uint32_t offset, uint32_t size, uint64_t *value);
+	// value: as the guest wrote it.
+	void (*write)(void *opaque, uint32_t offset, uint32_t size, uint64_t value);
 };
 
 struct pci_cap {
@@ -84,6 +93,8 @@ struct pci_func {
 	// lock held.
 	void (*watch)(void *opaque, struct pci_func *f);
 	void *watch_opaque;
+	const struct pci_pass_ops *pass; // or NULL
+	void *pass_opaque;
 	struct lock intx_lock; // guards the four below; a leaf but for the irq hub
 	struct irq_line intx, intx_pic; // to the I/O APIC's pin and, where there is one, the PIC's
 	bool intx_level, intx_off;
@@ -127,6 +138,8 @@ int pci_add_ext_capability(struct pci_func *f, uint16_t id, uint8_t version, uin
 // The same hooks for registers that are there already. -ENOSPC.
 int pci_hook(struct pci_func *f, uint32_t offset, uint32_t len, const struct pci_cap_ops *ops,
 	     void *opaque);
+// Accesses go on to somebody else.
+void pci_pass(struct pci_func *f, const struct pci_pass_ops *ops, void *opaque);
 // Who wants to know when the function's registers, or what follows from them, may have changed.
 void pci_watch(struct pci_func *f, void (*watch)(void *opaque, struct pci_func *f), void *opaque);
 void pci_set_wmask(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t mask);

@@ -97,17 +97,9 @@ static struct pci_func *found(struct pci_root *r, uint32_t devfn)
 	return r->func[devfn & ~7u] ? r->func[devfn] : NULL;
 }
 
-void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
-		     uint64_t *ret)
+// Context: root's lock held.
+static uint64_t read_locked(struct pci_func *f, uint32_t offset, uint32_t size)
 {
-	*ret = UINT64_MAX;
-	LOCKED(&r->dev.lock);
-	struct pci_func *f = found(r, devfn);
-	if (!has(f, offset, size)) {
-		count_add(&r->missing, 1);
-		return;
-	}
-	count_add(&r->reads, 1);
 	if (overlaps(offset, size, PCI_STATUS, 1)) {
 		LOCKED(&f->intx_lock);
 		uint8_t status = (uint8_t)(f->config[PCI_STATUS] & ~PCI_STATUS_INTERRUPT);
@@ -118,7 +110,27 @@ void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32
 		if (cap->ops && cap->ops->reading && overlaps(offset, size, cap->offset, cap->len))
 			cap->ops->reading(cap->opaque, f, offset, size);
 	}
-	*ret = pci_get(f, offset, size);
+	return pci_get(f, offset, size);
+}
+
+void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
+		     uint64_t *ret)
+{
+	struct pci_func *f;
+
+	*ret = UINT64_MAX;
+	{
+		LOCKED(&r->dev.lock);
+		f = found(r, devfn);
+		if (!has(f, offset, size)) {
+			count_add(&r->missing, 1);
+			return;
+		}
+		count_add(&r->reads, 1);
+		*ret = read_locked(f, offset, size);
+	}
+	if (f->pass)
+		f->pass->read(f->pass_opaque, offset, size, ret);
 }
 
 static void store(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t value)
@@ -158,18 +170,21 @@ static bool write_locked(struct pci_func *f, uint32_t offset, uint32_t size, uin
 int pci_config_write(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
 		     uint64_t value)
 {
-	bool changed = false;
+	struct pci_func *f;
+	bool changed;
 
 	{
 		LOCKED(&r->dev.lock);
-		struct pci_func *f = found(r, devfn);
-		if (has(f, offset, size)) {
-			count_add(&r->writes, 1);
-			changed = write_locked(f, offset, size, value);
-		} else {
+		f = found(r, devfn);
+		if (!has(f, offset, size)) {
 			count_add(&r->missing, 1);
+			return 0;
 		}
+		count_add(&r->writes, 1);
+		changed = write_locked(f, offset, size, value);
 	}
+	if (f->pass)
+		f->pass->write(f->pass_opaque, offset, size, value);
 	if (!changed || !r->changed)
 		return 0;
 	count_add(&r->changes, 1);

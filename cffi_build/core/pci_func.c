@@ -140,6 +140,12 @@ static void remember(struct pci_func *f, uint32_t offset, uint32_t len,
 	f->cap[f->caps++] = (struct pci_cap){ (uint16_t)offset, (uint16_t)len, ops, opaque };
 }
 
+void pci_pass(struct pci_func *f, const struct pci_pass_ops *ops, void *opaque)
+{
+	f->pass = ops;
+	f->pass_opaque = opaque;
+}
+
 int pci_hook(struct pci_func *f, uint32_t offset, uint32_t len, const struct pci_cap_ops *ops,
 	     void *opaque)
 {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 enum {
-	ACCESS_MAX = 8,
 	// Decoding stays on: where a register answers is up to the guest's memory map, and the
 	// kernel takes the mappings of a function away that does not decode.
 	COMMAND_FORCED = PCI_COMMAND_IO | PCI_COMMAND_MEMORY,
@@ -73,53 +72,57 @@ static bool passes(const struct vfiopci *v, uint32_t offset, uint32_t size)
 	return any;
 }
 
-static void config_reading(void *opaque, struct pci_func *f, uint32_t offset, uint32_t size)
+static void pass_read(void *opaque, uint32_t offset, uint32_t size, uint64_t *value)
 {
 	struct vfiopci *v = opaque;
-	uint8_t now[ACCESS_MAX];
+	uint64_t now = 0;
 
-	if (size > sizeof(now) || !passes(v, offset, size))
+	if (!passes(v, offset, size))
 		return;
 	count_add(&v->config_reads, 1);
-	if (!get(v, v->config + offset, now, size))
-		memset(now, 0xff, sizeof(now));
-	for (uint32_t i = 0; i < size; i++)
+	if (!get(v, v->config + offset, &now, size))
+		now = UINT64_MAX;
+	for (uint32_t i = 0; i < size; i++) {
+		uint64_t byte = UINT64_C(0xff) << (8 * i);
 		if (v->pass[offset + i])
-			pci_set(f, offset + i, 1, now[i]);
+			*value = (*value & ~byte) | (now & byte);
+	}
 }
 
-static void write_command(struct vfiopci *v, struct pci_func *f)
-{
-	// GUEST: any bits; these are safe
-	uint16_t command = (uint16_t)(pci_get(f, PCI_COMMAND, 2) & COMMAND_GUEST) | COMMAND_FORCED;
-
-	put(v, v->config + PCI_COMMAND, &command, sizeof(command));
-}
-
-// What the guest wrote stands in `f`. The kernel keeps from a function's configuration space what
-// would harm the host.
-static void config_written(void *opaque, struct pci_func *f, uint32_t offset, uint32_t size)
+// The kernel keeps from a function's configuration space what would harm the host.
+static void pass_write(void *opaque, uint32_t offset, uint32_t size, uint64_t value)
 {
 	struct vfiopci *v = opaque;
 	uint32_t first = 0;
 
-	if (offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND)
-		write_command(v, f);
-	if (size > ACCESS_MAX || !passes(v, offset, size))
-		return; // a reset: the device has its own
+	if (!passes(v, offset, size))
+		return;
 	count_add(&v->config_writes, 1);
 	for (uint32_t i = 0; i <= size; i++) {
 		if (i < size && v->pass[offset + i])
 			continue;
-		uint64_t value = pci_get(f, offset + first, i - first);
-		if (i > first)
-			put(v, v->config + offset + first, &value, i - first);
+		if (i > first) {
+			uint64_t part = value >> (8 * first); // GUEST: any bits
+			put(v, v->config + offset + first, &part, i - first);
+		}
 		first = i + 1;
 	}
 }
 
-static const struct pci_cap_ops config_ops = { .reading = config_reading,
-					       .written = config_written };
+static const struct pci_pass_ops pass_ops = { pass_read, pass_write };
+
+// Context: root's lock held, so that the device's follow the guest's in order.
+static void command_written(void *opaque, struct pci_func *f, uint32_t offset, uint32_t size)
+{
+	struct vfiopci *v = opaque;
+	// GUEST: any bits; these are safe
+	uint16_t command = (uint16_t)(pci_get(f, PCI_COMMAND, 2) & COMMAND_GUEST) | COMMAND_FORCED;
+
+	(void)offset, (void)size;
+	put(v, v->config + PCI_COMMAND, &command, sizeof(command));
+}
+
+static const struct pci_cap_ops command_ops = { .written = command_written };
 
 int vfiopci_adopt(struct vfiopci *v, struct pci_func *f, uint64_t at, const uint8_t *bytes,
 		  const uint8_t *pass, uint32_t len)
@@ -130,15 +133,10 @@ int vfiopci_adopt(struct vfiopci *v, struct pci_func *f, uint64_t at, const uint
 	v->config = at;
 	memcpy(v->pass, pass, len);
 	memcpy(f->config, bytes, len);
-	for (uint32_t i = 0; i < len; i++) {
-		if (!pass[i])
-			continue;
-		pci_set_wmask(f, i, 1, 0xff); // config_written() finds there what was written
-		pci_set_w1c(f, i, 1, 0);
-	}
 	if (len == PCI_CONFIG_SIZE)
 		f->last_ext_cap = PCI_CONFIG_CLASSIC;
-	return pci_hook(f, 0, len, &config_ops, v);
+	pci_pass(f, &pass_ops, v);
+	return pci_hook(f, PCI_COMMAND, 2, &command_ops, v);
 }
 
 // --- lifetime

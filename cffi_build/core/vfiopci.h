@@ -7,9 +7,8 @@
 // delivered. All device accesses are pread() and pwrite() of VFIO's descriptor, which the kernel
 // makes accesses of that width: a device that dies then fails them instead of killing the process.
 //
-// Those to configuration space are made with the root's lock held. A write can keep the kernel busy
-// (a function level reset takes 100 ms and more): as long all other accesses to configuration space
-// wait, of whatever function. Trapped ranges are accessed without any lock.
+// None is made with a lock held, as one can take long (a function level reset takes 100 ms and
+// more), but for those to the command register.
 //
 // Lock order: root or vectors (msix.h), then irq_lock, a leaf.
 #ifndef VMM_VFIOPCI_H
