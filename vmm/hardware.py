@@ -133,6 +133,7 @@ class Hardware:
             coalesce=self.coalesce,
             apic_ids=topology.apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=self.vm.fd.number,
+            kvm_vfio=self.vm.vfio,
             upcalls=self.python_devices,
             notify=self._notify,
             wish=self._wish,

@@ -14,7 +14,7 @@ from vmm.context import DeviceContext
 from vmm.irq import IrqRouter
 from vmm.kvm.topology import apic_ids
 from vmm.loop import IoLoops
-from vmm.native import ffi, lib, made
+from vmm.native import Fd, ffi, lib, made
 
 
 class Rig:
@@ -49,6 +49,7 @@ class Rig:
             coalesce=Coalesce(ffi.NULL, self.clock, self.loop, usable=False),
             apic_ids=apic_ids(self.config.cpu, self.config.cpus),
             vm_fd=-1,
+            kvm_vfio=lambda: Fd(-1),
             upcalls=[],
             notify=lambda _name, _fields: None,
             wish=lambda _what, _device: None,

@@ -10,17 +10,19 @@ from typing import Any, cast
 import pytest
 
 from vmm.errors import ConfigError, HostError, VfioError
+from vmm.kvm.vm import Vm
 from vmm.layout import MIB
 from vmm.memory import GuestMemory
-from vmm.native import lib
+from vmm.native import Fd, lib
 from vmm.pci.bar import Direct
 from vmm.vfio.asking import VfioFd
 from vmm.vfio.devicefd import DeviceFd
 from vmm.vfio.guestbars import GuestBars
-from vmm.vfio.guestram import GuestRam, open_device
+from vmm.vfio.guestram import GuestRam, KvmVfio, open_device
 from vmm.vfio.interrupt import Interrupt
 from vmm.vfio.iommu import Iommu
 from vmm.vfio.iommufd import Ioas
+from vmm.vfio.sysfs import bound
 
 ADDRESS = "0000:03:00.0"
 
@@ -155,5 +157,38 @@ def test_a_second_device_says_the_same_interface(memory: GuestMemory) -> None:
     memory.followers.append(ram)
     one = cast(Any, SimpleNamespace(address=ADDRESS))
     with pytest.raises(ConfigError, match=f"{ADDRESS} cannot have api=iommufd.*api=legacy; say"):
-        open_device(memory, -1, one, "iommufd")
+        open_device(memory, KvmVfio(Fd(-1)), one, "iommufd")
     memory.followers.clear()
+
+
+def test_without_an_iommu_there_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    lone = SimpleNamespace(address=ADDRESS, group=None)
+    monkeypatch.setattr("vmm.vfio.sysfs.function", lambda _text: lone)
+    with pytest.raises(HostError, match=f"{ADDRESS} is behind no IOMMU.*vmm vfio check {ADDRESS}"):
+        bound(ADDRESS)
+
+
+def test_a_machine_has_one_pseudo_device_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels before 6.4 know it until then, whoever closes its descriptor, and make no second."""
+    answers = [0]
+    fake = SimpleNamespace(
+        KVM_DEV_TYPE_VFIO=4, KVM_CREATE_DEVICE=0, sys_ioctl=lambda *_: answers.pop()
+    )
+    monkeypatch.setattr("vmm.kvm.vm.lib", fake)
+    machine = Vm(Fd(-1), 0)
+    assert machine.vfio() is machine.vfio()
+    machine._vfio = None  # as on a kernel that has none
+    answers.append(-19)
+    assert machine.vfio().number == -1
+
+
+@pytest.mark.parametrize(("alone", "size"), [(True, 0x1000), (False, 0x100)])
+def test_a_small_register_with_a_page_of_its_own_is_mapped(
+    memory: GuestMemory, alone: bool, size: int
+) -> None:
+    small = Region()
+    small.size, small.info = 0x100, SimpleNamespace(offset=0, areas=((0, 0x100),) if alone else ())
+    made = bars(memory, Region(), small)
+    (bar,) = made.bars
+    assert (bar.size, [part.length for part in bar.direct]) == (size, [0x1000] * alone)
+    made.close()

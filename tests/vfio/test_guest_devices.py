@@ -129,8 +129,8 @@ def test_cards_and_bytes_through_each(irqchip: str, tmp_path: Path) -> None:
         wire.close()
     assert "complaint" not in guest.text()
     assert all(guest.counters(card)["failures"] == 0 for card, _ in CARDS.values())
-    messages = guest.counters("messages")
-    assert messages["reads"] + messages["writes"] == 0
+    for card, _ in CARDS.values():  # one of 256 bytes too, which has a page for itself
+        assert guest.counters(card)["reads"] + guest.counters(card)["writes"] == 0
     assert sum(guest.interrupts("eth0").values()) > 100
     assert guest.interrupts("eth1")["eth1"] > 100
     assert guest.interrupts("virtio")["virtio0-input.0"] > 100

@@ -14,7 +14,7 @@ import pytest
 
 from tests import guests
 from tests.vfio.host import PATIENCE, drive, driver, load, until, vmm, vmm_after, write
-from tests.vfio.lab import DISK, EDU, SHARED_CARD, SHARED_EDU
+from tests.vfio.lab import DISK, EDU, HUGE, SHARED_CARD, SHARED_EDU, STORE
 from vmm.errors import EXIT_HOST, EXIT_OK, EXIT_USAGE
 from vmm.vfio.sysfs import DEVICES
 
@@ -143,8 +143,11 @@ def boot(device: str, folder: Path, before: Sequence[str] = ()) -> subprocess.Co
 def test_what_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
     limit = ("setpriv", "--bounding-set=-ipc_lock", "prlimit", "--memlock=1048576:1048576")
     nobody = ("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all")
+    few = ("prlimit", "--nofile=100:100")
     load("8139cp")
-    assert vmm("bind", EDU).returncode == EXIT_OK
+    load("nvme")
+    drive(STORE, "nvme")
+    assert vmm("bind", EDU, STORE, HUGE).returncode == EXIT_OK
     assert vmm("bind", "--group", SHARED_EDU).returncode == EXIT_OK
     write(f"{DEVICES}/{SHARED_CARD}/driver_override", "\n")
     drive(SHARED_CARD, "8139cp")
@@ -154,9 +157,12 @@ def test_what_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
         (EDU, limit, "the limit is 1,048,576; sudo prlimit --pid $$ --memlock="),
         (SHARED_EDU, (), f"while the host drives a part of it ({SHARED_CARD} has 8139cp)"),
         (EDU, nobody, "Permission denied"),
+        (STORE, few, "descriptors, "),
+        (HUGE, (), "No room is left for vfio0 (BAR 2): 0x800000000 bytes of PCI mem64 space"),
     ):
         done = boot(f"vfio,host={device}", tmp_path, before)
-        assert done.returncode == EXIT_HOST, (device, done.stderr)
+        code = EXIT_USAGE if device == HUGE else EXIT_HOST  # this machine is what is too small
+        assert done.returncode == code, (device, done.stderr)
         assert words in done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
     assert vmm("restore").returncode == EXIT_OK

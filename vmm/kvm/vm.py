@@ -18,9 +18,23 @@ class Vm:
         self.fd = fd
         self.vcpu_mmap_size = vcpu_mmap_size
         self.core: Any = None  # the `struct vmcore *`, once there is one
+        self._vfio: Fd | None = None
 
     def close(self) -> None:
+        if self._vfio is not None:
+            self._vfio.close()
         self.fd.close()
+
+    def vfio(self) -> Fd:
+        """KVM's pseudo device that learns which VFIO devices the guest has; -1 where it has none.
+
+        Made when first asked for and kept: older kernels give a VM one, and no second.
+        """
+        if self._vfio is None:
+            request = ffi.new("struct kvm_create_device *", {"type": lib.KVM_DEV_TYPE_VFIO})
+            result = lib.sys_ioctl(self.fd.number, lib.KVM_CREATE_DEVICE, request)
+            self._vfio = Fd(request.fd if result == 0 else -1)
+        return self._vfio
 
     def change(self, name: str, argument: Any, about: str) -> None:
         """An ioctl for which KVM waits until every vCPU was out of the guest (core/kvmwait.h)."""

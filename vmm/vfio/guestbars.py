@@ -1,7 +1,8 @@
 """Base address registers of a function of the host: what of them the guest reaches by itself.
 
 All that can be mapped is a memory slot of the guest, but for the pages with the MSI-X table and its
-pending bits, which are ours. What is left traps and goes through VFIO.
+pending bits, which are ours. What is left traps and goes through VFIO. A memory register smaller
+than a page has a whole one in the guest if the host gives it one, so that it can be mapped too.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class GuestBars:
         flags = self._flags(number)
         io = bool(flags & IO)
         size = 1 << (region.size - 1).bit_length()
+        if not io and region.info.areas:
+            size = max(size, layout.PAGE)  # VFIO maps a smaller one if it has its page for itself
         ours = sorted(self._emulated.get(number, []), key=lambda piece: piece.offset)
         if any(piece.offset + piece.length > size for piece in ours):
             raise HostError(
@@ -116,6 +119,8 @@ class GuestBars:
         pages = [whole_pages(piece.offset, piece.length) for piece in ours]
         parts = []
         for number, (start, length) in enumerate(region.info.areas):
+            if region.size < layout.PAGE:
+                length = layout.PAGE
             free = outside([(start, length)], pages)
             spans = [span for span in map(inner_pages, free) if span[1] > 0]
             mapping = self._map(region, number) if spans else None

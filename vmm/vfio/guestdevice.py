@@ -6,6 +6,7 @@ from vmm import layout, log
 from vmm.cdevice import CDevice
 from vmm.closing import close_all
 from vmm.errors import ConfigError, HostError, StateError, VmmError
+from vmm.host.limits import allow_descriptors
 from vmm.native import check, ffi, lib
 from vmm.pci.device import PciDevice
 from vmm.pci.function import Ident, PciFunction
@@ -14,7 +15,7 @@ from vmm.pci.msix import Msix
 from vmm.vfio.guestbars import GuestBars
 from vmm.vfio.guestconfig import CLASSIC, MSI, MSIX, PIN, guest_config
 from vmm.vfio.guestnotices import Notices
-from vmm.vfio.guestram import open_device
+from vmm.vfio.guestram import KvmVfio, open_device
 from vmm.vfio.sysfs import bound
 
 TYPE_CHECKING = False
@@ -57,7 +58,8 @@ class VfioPci(PciDevice):
         self._context, self._on_error = context, settings["on-error"]
         self._intx: Intx | None = None
         self._notices: Notices | None = None
-        self.host, self._ram = open_device(context.memory, context.vm_fd, one, settings["api"])
+        kvm = KvmVfio(context.kvm_vfio())
+        self.host, self._ram = open_device(context.memory, kvm, one, settings["api"])
         self._undo = [self._ram.left, self._give_back]  # the last first
         try:
             self._build(name)
@@ -95,6 +97,7 @@ class VfioPci(PciDevice):
         interrupt = self.host.interrupts.get(kind)
         if interrupt is None or number not in self.config.capabilities:
             return None
+        allow_descriptors(interrupt.count, f"{self.host.address}, with a vector each,")
         made = Msix(name, self._context.router, self._context.vm_fd, interrupt.count)
         self._undo.append(made.close)
         return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmm.errors import ConfigError, HostError, KvmError
-from vmm.native import Fd, ffi, lib
+from vmm.native import ffi, lib
 from vmm.vfio.check import MARGIN, locked_memory_limit, raise_limit
 from vmm.vfio.device import PciDevice
 from vmm.vfio.session import open_iommu
@@ -11,6 +11,7 @@ from vmm.vfio.session import open_iommu
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.memory import GuestMemory
+    from vmm.native import Fd
     from vmm.region import Region
     from vmm.vfio.sysfs import Function
 
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
 class KvmVfio:
     """KVM's pseudo device: it learns which devices a guest has, for their caches' sake.
 
-    A kernel without it runs devices that need none of that.
+    A kernel without it (-1) runs devices that need none of that.
     """
 
-    def __init__(self, vm_fd: int) -> None:
-        request = ffi.new("struct kvm_create_device *", {"type": lib.KVM_DEV_TYPE_VFIO})
-        result = lib.sys_ioctl(vm_fd, lib.KVM_CREATE_DEVICE, request)
-        self._fd = Fd(request.fd if result == 0 else -1)
+    def __init__(self, fd: Fd) -> None:
+        self._fd = fd
 
     def add(self, number: int) -> None:
         self._set(lib.KVM_DEV_VFIO_GROUP_ADD, number)
@@ -43,9 +42,6 @@ class KvmVfio:
         }
         self._fd.ioctl("KVM_SET_DEVICE_ATTR", ffi.new("struct kvm_device_attr *", fields))
 
-    def close(self) -> None:
-        self._fd.close()
-
 
 class GuestRam:
     """One address space for DMA: a device finds RAM where the guest does.
@@ -53,16 +49,11 @@ class GuestRam:
     It lasts as long as it has devices. Context: the machine's lifecycle lock.
     """
 
-    def __init__(self, memory: GuestMemory, vm_fd: int, one: Function, api: str) -> None:
+    def __init__(self, memory: GuestMemory, kvm: KvmVfio, one: Function, api: str) -> None:
         self._memory, self._api = memory, api
         self._devices = 0
-        self._kvm = KvmVfio(vm_fd)
-        try:
-            self.iommu = open_iommu(one, api)
-        except BaseException:
-            self._kvm.close()
-            raise
-        self.iommu.on_open, self.iommu.on_close = self._kvm.add, self._kvm.remove
+        self.iommu = open_iommu(one, api)
+        self.iommu.on_open, self.iommu.on_close = kvm.add, kvm.remove
 
     def agree(self, one: Function, api: str) -> None:
         """ConfigError if `api` is not what the devices before were opened with."""
@@ -104,7 +95,6 @@ class GuestRam:
     def close(self) -> None:
         """For one that has no device."""
         self.iommu.close()
-        self._kvm.close()
 
 
 def may_lock(size: int) -> None:
@@ -118,14 +108,14 @@ def may_lock(size: int) -> None:
 
 
 def open_device(
-    memory: GuestMemory, vm_fd: int, one: Function, api: str
+    memory: GuestMemory, kvm: KvmVfio, one: Function, api: str
 ) -> tuple[PciDevice, GuestRam]:
     """The device in the address space of the machine's others, or in a new one."""
     for follower in memory.followers:
         if isinstance(follower, GuestRam):
             follower.agree(one, api)
             return follower.open(one), follower
-    ram = GuestRam(memory, vm_fd, one, api)
+    ram = GuestRam(memory, kvm, one, api)
     try:
         return ram.open(one), ram
     except BaseException:

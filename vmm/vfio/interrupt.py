@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from vmm.errors import HostError
+from vmm.host.limits import allow_descriptors
 from vmm.native import lib
 
 TYPE_CHECKING = False
@@ -74,6 +75,7 @@ class Interrupt:
         if start and count > start and not self.resizable:
             self._disable()
             start = 0
+        allow_descriptors(count - len(self.vectors), f"{self.name} with {count} vectors")
         fresh = [Vector(f"{self.name}{n}") for n in range(len(self.vectors), count)]
         wanted = [*self.vectors, *fresh]
         try:

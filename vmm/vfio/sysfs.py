@@ -219,6 +219,11 @@ def for_vfio(one: Function) -> bool:
 def bound(text: str) -> Function:
     """The function at an address, if it is free for VFIO. HostError with what binds it, if not."""
     one = function(text)
+    if one.group is None:
+        raise HostError(
+            f"{one.address} is behind no IOMMU that works, and could reach all memory; `vmm vfio "
+            f"check {one.address}` says what to do"
+        )
     if not for_vfio(one):
         raise HostError(
             f"{one.address} is not bound to vfio-pci; bind it with `sudo vmm vfio bind "
