@@ -1507,12 +1507,20 @@ class struct_xblk_counters(Struct):
     kicks: int
     calls: int
 
+class struct_xblk_link(Struct):
+    refs: Array[int]
+    pages: int
+    kick: int
+    call: int
+    narrow: bool
+
 class struct_xblk_setup(Struct):
     grants: struct_gnttab
     loop: struct_loop
     blk: struct_blk
     sectors: int
     read_only: bool
+    queues: int
 
 class struct_xencon(Struct):
     pass
@@ -2266,6 +2274,7 @@ class Lib:
     XBLK_EVENT: int
     XBLK_IDLE: int
     XBLK_INDIRECT: int
+    XBLK_MAX_QUEUES: int
     XBLK_REQUESTS: int
     XBLK_RING_ORDER: int
     XBLK_RING_PAGES: int
@@ -2717,7 +2726,7 @@ class Lib:
     vq_start: Callable[[struct_vq, struct_gmem, struct_gmem_dev, struct_vq_config], int]
     vq_stop: Callable[[struct_vq, struct_vq_config], None]
     vq_unpop: Callable[[struct_vq], None]
-    xblk_connect: Callable[[struct_xblk, Any, int, int, int], int]
+    xblk_connect: Callable[[struct_xblk, int, struct_xblk_link], int]
     xblk_counters: Callable[[struct_xblk, struct_xblk_counters], None]
     xblk_create: Callable[[struct_xblk_setup], struct_xblk]
     xblk_destroy: Callable[[struct_xblk], None]
@@ -3264,6 +3273,8 @@ class FFI:
     def new(self, cdecl: Literal["struct vq_counts *"], init: Any = ...) -> struct_vq_counts: ...
     @overload
     def new(self, cdecl: Literal["struct xblk_counters *"], init: Any = ...) -> struct_xblk_counters: ...
+    @overload
+    def new(self, cdecl: Literal["struct xblk_link *"], init: Any = ...) -> struct_xblk_link: ...
     @overload
     def new(self, cdecl: Literal["struct xblk_setup *"], init: Any = ...) -> struct_xblk_setup: ...
     @overload

@@ -19,6 +19,7 @@ IO_THREADS_MAX = 64
 XEN_MINOR_MAX = 255
 XEN_DISKS_MAX = 16  # xvda to xvdp
 XEN_NETS_MAX = 16
+XEN_QUEUES_MAX = 16
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -135,11 +136,18 @@ def _check_pv_devices(config: VmConfig, problems: list[str]) -> None:
             problems.append(f"--{option} with bus=xen needs --xen")
         if len(devices) > most:
             problems.append(f"{len(devices)} times --{option} with bus=xen; a domain has {most}")
-    for disk in disks:
-        if disk.addr or dict(disk.params).get("queues", "1") != "1":
-            problems.append("--disk with bus=xen has one queue and no place on the PCI bus")
+    if any(disk.addr for disk in disks):
+        problems.append("--disk with bus=xen has no place on the PCI bus, so leave out addr=")
+    for option, devices in (("disk", disks), ("net", nets)):
+        if any(not _few(dict(device.params).get("queues", "1")) for device in devices):
+            problems.append(f"--{option} with bus=xen has 1 to {XEN_QUEUES_MAX} queues")
     if any(dict(net.params).get("vhost", "auto") == "on" for net in nets):
         problems.append("--net with bus=xen cannot have vhost=on: the kernel serves virtio alone")
+
+
+def _few(queues: str) -> bool:
+    """Whether so many queues can be; text that is no number is somebody else's to refuse."""
+    return not queues.isdecimal() or 1 <= int(queues) <= XEN_QUEUES_MAX
 
 
 def _check_consoles(config: VmConfig, problems: list[str]) -> None:

@@ -39,17 +39,19 @@ void xencon_pause(struct xencon *c, bool paused);
 void xencon_counters(struct xencon *c, struct xencon_counters *ret);
 
 // --- disks
-enum { XBLK_RING_ORDER, XBLK_RING_PAGES, XBLK_REQUESTS, XBLK_SEGMENTS, XBLK_INDIRECT, XBLK_EVENT, XBLK_IDLE, ... };
+enum { XBLK_RING_ORDER, XBLK_RING_PAGES, XBLK_MAX_QUEUES, XBLK_REQUESTS, XBLK_SEGMENTS, XBLK_INDIRECT, XBLK_EVENT, XBLK_IDLE, ... };
 struct xblk_counters {
 	uint64_t requests, segments, indirect, rejected, unsupported, failed, broken, kicks, calls;
 };
 struct xblk_setup {
-	struct gnttab *grants; struct loop *loop; struct blk *blk; uint64_t sectors; bool read_only; ...;
+	struct gnttab *grants; struct loop *loop; struct blk *blk; uint64_t sectors; bool read_only;
+	uint32_t queues; ...;
 };
+struct xblk_link { const uint32_t *refs; uint32_t pages; int kick, call; bool narrow; ...; };
 struct xblk { ...; };
 struct xblk *xblk_create(const struct xblk_setup *setup);
 void xblk_destroy(struct xblk *x);
-int xblk_connect(struct xblk *x, const uint32_t *refs, uint32_t pages, int kick, int call);
+int xblk_connect(struct xblk *x, uint32_t queue, const struct xblk_link *link);
 void xblk_disconnect(struct xblk *x);
 void xblk_pause(struct xblk *x, bool paused);
 uint32_t xblk_in_flight(struct xblk *x);

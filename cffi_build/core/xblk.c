@@ -7,65 +7,37 @@
 #include "xblk_impl.h"
 #include "xenbytes.h"
 
-// --- The ring
+// --- What happens
 
-void xblk_ring_copy(struct xblk *x, uint32_t at, void *mine, uint32_t len, bool to_ring)
+static void show(struct xblk_queue *q)
 {
-	uint8_t *buf = mine;
-
-	while (len) {
-		uint8_t *there = x->page[at / GNTTAB_PAGE] + at % GNTTAB_PAGE;
-		uint32_t room = GNTTAB_PAGE - at % GNTTAB_PAGE, n = len < room ? len : room;
-		if (to_ring)
-			memcpy(there, buf, n);
-		else
-			memcpy(buf, there, n); // GUEST: the copy counts
-		at += n;
-		buf += n;
-		len -= n;
+	if (q->handle >= 0 && xring_show(&q->ring)) {
+		q->x->counters.calls++;
+		xenbytes_tell(q->call);
 	}
 }
 
-uint32_t *xblk_word(struct xblk *x, uint32_t at)
+static void work(struct xblk_queue *q)
 {
-	return (uint32_t *)(x->page[0] + at);
-}
+	struct xblk *x = q->x;
 
-void xblk_show(struct xblk *x)
-{
-	uint32_t old = x->shown, now = x->rsp_prod;
-
-	if (x->handle < 0 || old == now)
+	if (q->handle < 0 || x->paused || x->broken)
 		return;
-	x->shown = now;
-	xenbytes_show(xblk_word(x, XBLK_RSP_PROD), now);
-	// GUEST: tell it if this passes the answer it waits for.
-	uint32_t event = __atomic_load_n(xblk_word(x, XBLK_RSP_EVENT), __ATOMIC_ACQUIRE);
-	if (now - event < now - old) {
-		x->counters.calls++;
-		xenbytes_tell(x->call);
-	}
-}
-
-static void work(struct xblk *x)
-{
-	if (x->handle < 0 || x->paused || x->broken)
-		return;
-	xblk_take(x);
+	xblk_take(q);
 	blk_kick(x->blk);
-	xblk_show(x);
+	show(q);
 }
 
 static void on_kick(void *opaque, uint32_t events)
 {
-	struct xblk *x = opaque;
+	struct xblk_queue *q = opaque;
 
 	(void)events;
-	if (x->handle < 0)
+	if (q->handle < 0)
 		return;
-	xenbytes_drain(x->kick);
-	x->counters.kicks++;
-	work(x);
+	xenbytes_drain(q->kick);
+	q->x->counters.kicks++;
+	work(q);
 }
 
 // Requests have ended: see blk_connect().
@@ -73,32 +45,52 @@ static void on_batch(void *opaque)
 {
 	struct xblk *x = opaque;
 
-	xblk_show(x);
+	for (uint32_t i = 0; i < x->queues; i++)
+		show(&x->queue[i]);
 }
 
 // --- Its life
 
+static bool make_queue(struct xblk_queue *q, struct xblk *x)
+{
+	q->x = x;
+	q->handle = -1;
+	q->request = calloc(XBLK_REQUESTS, sizeof(*q->request));
+	if (!q->request)
+		return false;
+	for (uint32_t i = 0; i < XBLK_REQUESTS; i++) {
+		q->request[i].q = q;
+		q->request[i].next = q->free;
+		q->free = &q->request[i];
+	}
+	return true;
+}
+
+static void free_all(struct xblk *x)
+{
+	for (uint32_t i = 0; i < x->queues; i++)
+		free(x->queue[i].request);
+	free(x);
+}
+
 struct xblk *xblk_create(const struct xblk_setup *setup)
 {
-	struct xblk *x = calloc(1, sizeof(*x));
-
+	errno = EINVAL;
+	if (!setup->queues || setup->queues > XBLK_MAX_QUEUES)
+		return NULL;
+	struct xblk *x = calloc(1, sizeof(*x) + (size_t)setup->queues * sizeof(x->queue[0]));
 	if (!x)
 		return NULL;
-	x->request = calloc(XBLK_REQUESTS, sizeof(*x->request));
-	if (!x->request) {
-		free(x);
-		return NULL;
-	}
 	x->grants = setup->grants;
 	x->loop = setup->loop;
 	x->blk = setup->blk;
 	x->sectors = setup->sectors;
 	x->read_only = setup->read_only;
-	x->handle = -1;
-	for (uint32_t i = 0; i < XBLK_REQUESTS; i++) {
-		x->request[i].x = x;
-		x->request[i].next = x->free;
-		x->free = &x->request[i];
+	for (; x->queues < setup->queues; x->queues++) {
+		if (!make_queue(&x->queue[x->queues], x)) {
+			free_all(x);
+			return NULL;
+		}
 	}
 	blk_connect(x->blk, on_batch, x);
 	return x;
@@ -109,75 +101,62 @@ void xblk_destroy(struct xblk *x)
 	if (!x)
 		return;
 	loop_forget(x->loop, x);
-	free(x->request);
-	free(x);
+	free_all(x);
 }
 
-static void unmap_ring(struct xblk *x)
+int xblk_connect(struct xblk *x, uint32_t queue, const struct xblk_link *link)
 {
-	while (x->pages)
-		gnttab_unmap(x->grants, x->ring_ref[--x->pages], true);
-}
+	const uint32_t pages = link->pages;
 
-static int map_ring(struct xblk *x, const uint32_t *refs, uint32_t pages)
-{
-	for (; x->pages < pages; x->pages++) {
-		void *at;
-		int err = gnttab_map(x->grants, refs[x->pages], true, &at);
-		if (err) {
-			unmap_ring(x);
-			return err;
-		}
-		x->ring_ref[x->pages] = refs[x->pages];
-		x->page[x->pages] = at;
-	}
-	return 0;
-}
-
-int xblk_connect(struct xblk *x, const uint32_t *refs, uint32_t pages, int kick, int call)
-{
-	if (!pages || pages > XBLK_RING_PAGES || pages & (pages - 1))
+	if (queue >= x->queues || !pages || pages > XBLK_RING_PAGES || pages & (pages - 1))
 		return -EINVAL;
-	if (x->handle >= 0 || xblk_in_flight(x))
+	struct xblk_queue *q = &x->queue[queue];
+	if (q->handle >= 0 || atomic_load(&q->in_flight))
 		return -EBUSY;
-	int err = map_ring(x, refs, pages);
+	int err = xring_map(&q->ring, x->grants, link->refs, pages, 32 * pages,
+			    link->narrow ? XBLK_ENTRY32 : XBLK_ENTRY);
 	if (err)
 		return err;
-	x->kick = kick;
-	x->call = call;
+	q->kick = link->kick;
+	q->call = link->call;
+	q->narrow = link->narrow;
 	x->broken = false;
-	x->size = 32 * pages;
-	x->req_cons = x->rsp_prod = x->shown = 0;
-	int handle = loop_add(x->loop, kick, EPOLLIN, on_kick, x);
+	int handle = loop_add(x->loop, q->kick, EPOLLIN, on_kick, q);
 	if (handle < 0) {
-		unmap_ring(x);
+		xring_unmap(&q->ring, x->grants);
 		return handle;
 	}
-	x->handle = handle;
-	xenbytes_tell(kick); // what came before
+	q->handle = handle;
+	xenbytes_tell(q->kick); // what came before
 	return 0;
 }
 
 void xblk_disconnect(struct xblk *x)
 {
-	int handle = x->handle;
-
-	x->handle = -1;
-	if (handle >= 0)
-		loop_remove(x->loop, handle);
-	unmap_ring(x);
+	for (uint32_t i = 0; i < x->queues; i++) {
+		struct xblk_queue *q = &x->queue[i];
+		int handle = q->handle;
+		q->handle = -1;
+		if (handle >= 0)
+			loop_remove(x->loop, handle);
+		xring_unmap(&q->ring, x->grants);
+	}
 }
 
 void xblk_pause(struct xblk *x, bool paused)
 {
 	x->paused = paused;
-	if (!paused)
-		work(x);
+	for (uint32_t i = 0; i < x->queues && !paused; i++)
+		work(&x->queue[i]);
 }
 
 uint32_t xblk_in_flight(struct xblk *x)
 {
-	return atomic_load(&x->in_flight);
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < x->queues; i++)
+		total += atomic_load(&x->queue[i].in_flight);
+	return total;
 }
 
 void xblk_counters(struct xblk *x, struct xblk_counters *ret)

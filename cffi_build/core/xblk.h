@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Xen's block device, the back-end's side (xen/include/public/io/blkif.h), on a back-end of blk.h.
 //
-// One ring of up to four pages, which the guest grants; requests name granted pages for their data,
-// in the ring or, more of them, in further granted pages. Everything runs on the loop's thread.
+// Rings of up to four pages, which the guest grants; requests name granted pages for their data, in
+// the ring or, more of them, in further granted pages. Everything runs on the loop's thread.
 #ifndef VMM_XBLK_H
 #define VMM_XBLK_H
 
 #include "blk.h"
-#include "gnttab.h"
 #include "loop.h"
+#include "xring.h"
 
 enum {
 	XBLK_RING_ORDER = 2, // pages of a ring: a power of two, 4 at most
 	XBLK_RING_PAGES = 1 << XBLK_RING_ORDER,
-	XBLK_REQUESTS = 128, // in a ring of that many
+	XBLK_MAX_QUEUES = 16,
+	XBLK_REQUESTS = 128, // in a ring of that many pages
 	XBLK_SEGMENTS = 11, // of a request in the ring
 	XBLK_INDIRECT = 256, // of one whose segments are elsewhere
 	// Posted with the device as source: the guest broke the ring, or the host failed a request;
@@ -23,6 +24,7 @@ enum {
 };
 
 struct xblk;
+struct xblk_queue;
 
 struct xblk_ref {
 	uint32_t ref;
@@ -31,7 +33,7 @@ struct xblk_ref {
 
 struct xblk_request {
 	struct blk_request blk;
-	struct xblk *x;
+	struct xblk_queue *q;
 	struct xblk_request *next; // free
 	uint64_t id;
 	uint8_t op; // the guest's
@@ -54,6 +56,24 @@ struct xblk_setup {
 	struct blk *blk; // the caller's; closed after the device
 	uint64_t sectors;
 	bool read_only;
+	uint32_t queues;
+};
+
+// The guest's end of one ring, as its driver says.
+struct xblk_link {
+	const uint32_t *refs;
+	uint32_t pages; // a power of two
+	int kick, call; // eventfds
+	bool narrow; // entries as 32-bit x86 lays them out
+};
+
+struct xblk_queue {
+	struct xblk *x;
+	struct xring ring;
+	int handle, kick, call; // handle -1: not connected
+	bool narrow;
+	_Atomic uint32_t in_flight;
+	struct xblk_request *request, *free; // XBLK_REQUESTS
 };
 
 struct xblk {
@@ -63,15 +83,9 @@ struct xblk {
 	uint64_t sectors;
 	bool read_only;
 	bool broken, paused;
-	int handle, kick, call; // -1: not connected
-	uint32_t pages, ring_ref[XBLK_RING_PAGES];
-	uint8_t *page[XBLK_RING_PAGES];
-	uint32_t size; // entries of the ring
-	uint32_t req_cons, rsp_prod; // ours
-	uint32_t shown; // of rsp_prod
-	_Atomic uint32_t in_flight;
-	struct xblk_request *request, *free; // XBLK_REQUESTS
 	struct xblk_counters counters;
+	uint32_t queues;
+	struct xblk_queue queue[];
 };
 
 // NULL with errno set.
@@ -80,9 +94,8 @@ struct xblk *xblk_create(const struct xblk_setup *setup);
 void xblk_destroy(struct xblk *x);
 // The rest on the loop's thread, or while nobody is inside the loop.
 //
-// Maps the ring that the guest grants in `pages` pages, a power of two, and serves it. -EINVAL and
-// what gnttab_map() has.
-int xblk_connect(struct xblk *x, const uint32_t *refs, uint32_t pages, int kick, int call);
+// Serves one more ring. -EINVAL, -EBUSY and what gnttab_map() has.
+int xblk_connect(struct xblk *x, uint32_t queue, const struct xblk_link *link);
 // Takes no more requests, and tells the guest nothing. Those under way go on: what they touch is
 // given back as they end, see xblk_in_flight().
 void xblk_disconnect(struct xblk *x);

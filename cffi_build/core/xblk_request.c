@@ -23,7 +23,8 @@ struct segment {
 	uint16_t pad;
 };
 
-// struct blkif_request, blkif_request_indirect and blkif_request_discard, as x86-64 lays them out.
+// struct blkif_request, blkif_request_indirect and blkif_request_discard, as x86-64 lays them out;
+// on 32-bit x86 there is no `pad`, and all behind it is where it would be.
 struct wire {
 	uint8_t op;
 	uint8_t count; // of segments; indirect: the operation; discard: flags
@@ -45,16 +46,11 @@ struct answer {
 	uint64_t id;
 	uint8_t op, pad;
 	int16_t status;
-	uint32_t pad2;
+	uint32_t end;
 };
 
 _Static_assert(sizeof(struct wire) == XBLK_ENTRY, "blkif_request");
-_Static_assert(sizeof(struct answer) == 16, "blkif_response");
-
-static uint32_t entry_at(const struct xblk *x, uint32_t index)
-{
-	return XBLK_FIRST + (index & (x->size - 1)) * XBLK_ENTRY;
-}
+_Static_assert(offsetof(struct answer, end) == 12, "blkif_response");
 
 // --- Answers
 
@@ -62,32 +58,29 @@ static void unmap(struct xblk_request *r)
 {
 	while (r->count) {
 		const struct xblk_ref *ref = &r->ref[--r->count];
-		gnttab_unmap(r->x->grants, ref->ref, ref->write);
+		gnttab_unmap(r->q->x->grants, ref->ref, ref->write);
 	}
 }
 
 static void finish(struct xblk_request *r, int status)
 {
-	struct xblk *x = r->x;
+	struct xblk_queue *q = r->q;
 	struct answer a = { .id = r->id, .op = r->op, .status = (int16_t)status };
 
 	unmap(r);
-	r->next = x->free;
-	x->free = r;
-	uint32_t left = atomic_fetch_sub(&x->in_flight, 1) - 1;
-	if (x->handle < 0) { // disconnected meanwhile
-		if (!left)
-			loop_post_once(x->loop, XBLK_IDLE, 0, x);
-		return;
-	}
-	xblk_ring_copy(x, entry_at(x, x->rsp_prod), &a, sizeof(a), true);
-	x->rsp_prod++;
+	r->next = q->free;
+	q->free = r;
+	uint32_t left = atomic_fetch_sub(&q->in_flight, 1) - 1;
+	if (q->handle >= 0)
+		xring_put(&q->ring, &a, offsetof(struct answer, end));
+	else if (!left) // disconnected meanwhile
+		loop_post_once(q->x->loop, XBLK_IDLE, 0, q->x);
 }
 
 static void on_done(struct blk_request *blk, int err)
 {
 	struct xblk_request *r = container_of(blk, struct xblk_request, blk);
-	struct xblk *x = r->x;
+	struct xblk *x = r->q->x;
 
 	if (!err) {
 		finish(r, BLKIF_RSP_OKAY);
@@ -121,7 +114,7 @@ static int add_segment(struct xblk_request *r, const struct segment *s, bool wri
 
 	if (s->first > s->last || s->last >= SECTORS_OF_PAGE)
 		return -EINVAL;
-	int err = gnttab_map(r->x->grants, s->gref, write, &page);
+	int err = gnttab_map(r->q->x->grants, s->gref, write, &page);
 	if (err)
 		return err;
 	const uint64_t len = (uint64_t)(s->last - s->first + 1) * BLK_SECTOR;
@@ -135,7 +128,7 @@ static int add_segment(struct xblk_request *r, const struct segment *s, bool wri
 // Reads or writes the pages that are in the request now.
 static int transfer(struct xblk_request *r, bool write, uint64_t sector)
 {
-	struct xblk *x = r->x;
+	struct xblk *x = r->q->x;
 
 	if (!is_within(x, sector, r->blk.len / BLK_SECTOR) || (write && x->read_only))
 		return reject(x);
@@ -152,10 +145,10 @@ static int direct(struct xblk_request *r, const struct wire *w)
 	bool write = w->op == BLKIF_OP_WRITE;
 
 	if (!w->count || w->count > XBLK_SEGMENTS)
-		return reject(r->x);
+		return reject(r->q->x);
 	for (uint32_t i = 0; i < w->count; i++) {
 		if (add_segment(r, &w->segment[i], !write))
-			return reject(r->x);
+			return reject(r->q->x);
 	}
 	return transfer(r, write, w->sector);
 }
@@ -164,28 +157,29 @@ static int indirect(struct xblk_request *r, const struct wire *w)
 {
 	bool write = w->count == BLKIF_OP_WRITE;
 	uint32_t count = w->indirect_count;
+	struct xblk *x = r->q->x;
 	void *page;
 
-	r->x->counters.indirect++;
+	x->counters.indirect++;
 	if (w->count > BLKIF_OP_WRITE || !count || count > XBLK_INDIRECT)
-		return reject(r->x);
+		return reject(x);
 	r->op = w->count; // what the answer is to name
 	// XBLK_INDIRECT segments fit into the first page.
-	if (gnttab_map(r->x->grants, w->indirect.gref[0], false, &page))
-		return reject(r->x);
+	if (gnttab_map(x->grants, w->indirect.gref[0], false, &page))
+		return reject(x);
 	int err = 0;
 	for (uint32_t i = 0; i < count && !err; i++) {
 		struct segment s;
 		memcpy(&s, (uint8_t *)page + i * sizeof(s), sizeof(s)); // GUEST: the copy counts
 		err = add_segment(r, &s, !write);
 	}
-	gnttab_unmap(r->x->grants, w->indirect.gref[0], false);
-	return err ? reject(r->x) : transfer(r, write, w->sector);
+	gnttab_unmap(x->grants, w->indirect.gref[0], false);
+	return err ? reject(x) : transfer(r, write, w->sector);
 }
 
 static int discard(struct xblk_request *r, const struct wire *w)
 {
-	struct xblk *x = r->x;
+	struct xblk *x = r->q->x;
 
 	if (w->count) { // so that nobody can read it again: no file system promises that
 		x->counters.unsupported++;
@@ -204,7 +198,7 @@ static int discard(struct xblk_request *r, const struct wire *w)
 static int flush(struct xblk_request *r, const struct wire *w)
 {
 	if (w->count)
-		return reject(r->x);
+		return reject(r->q->x);
 	r->blk.op = BLK_FLUSH;
 	return PENDING;
 }
@@ -222,66 +216,78 @@ static int begin(struct xblk_request *r, const struct wire *w)
 	case BLKIF_OP_DISCARD:
 		return discard(r, w);
 	default:
-		r->x->counters.unsupported++;
+		r->q->x->counters.unsupported++;
 		return BLKIF_RSP_EOPNOTSUPP;
 	}
 }
 
-static void take_one(struct xblk *x)
+static void read_entry(struct xblk_queue *q, struct wire *ret)
 {
-	struct xblk_request *r = x->free;
+	const uint32_t index = q->ring.req_cons++;
+
+	*ret = (struct wire){ 0 };
+	if (!q->narrow) {
+		xring_get(&q->ring, index, ret, sizeof(*ret));
+		return;
+	}
+	uint8_t *bytes = (uint8_t *)ret;
+	const size_t head = offsetof(struct wire, pad);
+	xring_get(&q->ring, index, bytes + head, XBLK_ENTRY32);
+	memcpy(bytes, bytes + head, head);
+}
+
+static void take_one(struct xblk_queue *q)
+{
+	struct xblk_request *r = q->free;
 	struct wire w;
 
-	xblk_ring_copy(x, entry_at(x, x->req_cons++), &w, sizeof(w), false);
-	x->free = r->next;
-	atomic_fetch_add(&x->in_flight, 1);
-	x->counters.requests++;
+	read_entry(q, &w);
+	q->free = r->next;
+	atomic_fetch_add(&q->in_flight, 1);
+	q->x->counters.requests++;
 	r->id = w.id;
 	r->op = w.op;
 	r->count = 0;
 	r->blk = (struct blk_request){ .done = on_done };
 	int status = begin(r, &w);
 	if (status == PENDING)
-		blk_submit(x->blk, &r->blk);
+		blk_submit(q->x->blk, &r->blk);
 	else
 		finish(r, status);
 }
 
-// How many requests there are, 0 for a ring that is broken. GUEST:
-static uint32_t waiting(struct xblk *x)
+// How many requests there are, 0 for a ring that is broken.
+static uint32_t waiting(struct xblk_queue *q)
 {
-	uint32_t prod = __atomic_load_n(xblk_word(x, XBLK_REQ_PROD), __ATOMIC_ACQUIRE);
+	struct xblk *x = q->x;
+	int n = xring_waiting(&q->ring);
 
-	// Each has an entry from its request to its answer.
-	if (prod - x->rsp_prod > x->size || prod - x->req_cons > x->size) {
-		x->broken = true;
-		x->counters.broken++;
-		loop_post_once(x->loop, XBLK_EVENT, 0, x);
-		return 0;
-	}
-	return prod - x->req_cons;
+	if (n >= 0)
+		return (uint32_t)n;
+	x->broken = true;
+	x->counters.broken++;
+	loop_post_once(x->loop, XBLK_EVENT, 0, x);
+	return 0;
 }
 
-void xblk_take(struct xblk *x)
+void xblk_take(struct xblk_queue *q)
 {
 	// Once round at most: what it answers at once it could be asked for ever.
-	for (uint32_t left = x->size; left;) {
-		uint32_t n = waiting(x);
+	for (uint32_t left = q->ring.size; left;) {
+		uint32_t n = waiting(q);
 		if (!n) {
-			if (x->broken)
+			if (q->x->broken)
 				return;
 			// Tell us of the next one; was there one already?
-			__atomic_store_n(xblk_word(x, XBLK_REQ_EVENT), x->req_cons + 1,
-					 __ATOMIC_RELEASE);
-			__atomic_thread_fence(__ATOMIC_SEQ_CST);
-			if (!waiting(x))
+			xring_listen(&q->ring, 1);
+			if (!waiting(q))
 				return;
 			continue;
 		}
-		for (n = n < left ? n : left; n && x->free; n--, left--)
-			take_one(x);
-		if (!x->free)
-			return; // impossible: see waiting()
+		for (n = n < left ? n : left; n && q->free; n--, left--)
+			take_one(q);
+		if (!q->free)
+			return; // impossible: see xring_waiting()
 	}
-	xenbytes_tell(x->kick);
+	xenbytes_tell(q->kick);
 }

@@ -40,15 +40,16 @@ static void grant_all(struct rig *r)
 	}
 }
 
-static void reconnect(struct rig *r, uint32_t pages)
+static void reconnect(struct rig *r, uint32_t pages, bool narrow)
 {
 	const uint32_t refs[4] = { RING, RING + 1, RING + 2, RING + 3 };
+	const struct xblk_link link = { refs, pages, r->kick, r->call, narrow };
 
 	xblk_disconnect(r->x);
 	settle(r);
 	grant_all(r);
 	memset(r->ram + RING * 4096, 0, 4 * 4096);
-	MUST(!xblk_connect(r->x, refs, pages, r->kick, r->call));
+	MUST(!xblk_connect(r->x, 0, &link));
 }
 
 static void *work(void *opaque)
@@ -84,7 +85,7 @@ static void one_step(struct rig *r, struct input *in)
 		xblk_pause(r->x, what & 0x10);
 		break;
 	default:
-		reconnect(r, 1u << (what >> 3) % 3);
+		reconnect(r, 1u << (what >> 3) % 3, what & 0x80);
 		break;
 	}
 	MUST(write(r->kick, &one, sizeof(one)) == sizeof(one));
@@ -109,7 +110,7 @@ static void make(struct rig *r, struct gmem *m)
 					.depth = XBLK_REQUESTS };
 	MUST((r->blk = blk_create(&disk)));
 	MUST(!pthread_create(&r->worker, NULL, work, r->blk));
-	const struct xblk_setup setup = { r->grants, r->ticker.loop, r->blk, SECTORS, false };
+	const struct xblk_setup setup = { r->grants, r->ticker.loop, r->blk, SECTORS, false, 1 };
 	MUST((r->x = xblk_create(&setup)));
 }
 
@@ -123,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(m && (r->ram = calloc(1, MEMORY)));
 	MUST(!gmem_add(m, 0, MEMORY, r->ram, 0));
 	make(r, m);
-	reconnect(r, 1);
+	reconnect(r, 1, false);
 	while (in.left)
 		one_step(r, &in);
 	xblk_disconnect(r->x);

@@ -23,6 +23,7 @@ SCRIPT = "\n".join(
         f"dd if=/dev/urandom of=/tmp/bulk bs=1M count={BULK} 2>/dev/null",
         "echo written=`sum </tmp/bulk`",
         "dd if=/tmp/bulk of=/dev/xvda bs=1M seek=8 conv=notrunc,fsync 2>/dev/null",
+        "echo queues=`ls /sys/block/xvda/mq | wc -l``ls /sys/block/xvdb/mq | wc -l`",
         "echo sectors=`cat /sys/block/xvda/size` ro=`cat /sys/block/xvdb/ro`",
         "echo segments=`cat /sys/block/xvda/queue/max_segments`",
         "echo cache=`cat /sys/block/xvda/queue/write_cache`",
@@ -39,7 +40,7 @@ def test_bytes_go_both_ways(tmp_path: Path) -> None:
     data = bytes(hashlib.shake_256(b"first").digest(SIZE * MIB))
     first.write_bytes(data)
     second.write_bytes(data[: 4 * MIB])
-    disks = ("--disk", f"{first},bus=xen", "--disk", f"{second},bus=xen,ro,id=fixed")
+    disks = ("--disk", f"{first},bus=xen,queues=4", "--disk", f"{second},bus=xen,ro,id=fixed")
 
     done = boot(
         tmp_path,
@@ -59,6 +60,7 @@ def test_bytes_go_both_ways(tmp_path: Path) -> None:
     assert after[44 * MIB :] == data[44 * MIB :]
     assert answers["discarded"] == "yes"
     assert after[40 * MIB : 44 * MIB] == bytes(4 * MIB)
+    assert answers["queues"] == "21"  # no more than there are vCPUs
     assert answers["sectors"] == f"{SIZE * 2048} ro=1"
     assert int(answers["segments"]) > 11
     assert answers["cache"] == "write back"

@@ -19,7 +19,7 @@ from vmm.native import ffi, lib
 
 PAGE, MEMORY, TABLE = 4096, 16 << 20, 0x100000
 RING, DATA = 0x200000 // PAGE, 0x400000 // PAGE  # page numbers, and references to them
-ENTRY, SECTOR, SECTORS = 112, 512, 4096
+SECTOR, SECTORS = 512, 4096
 READ, WRITE, BARRIER, FLUSH, DISCARD, INDIRECT = 0, 1, 2, 3, 5, 6
 OKAY, ERROR, UNSUPPORTED = 0, -1, -2
 PERMIT, READONLY = 1, 4
@@ -30,18 +30,25 @@ Segment = tuple[int, int, int]  # reference, first and last sector
 class Rig:
     """References are page numbers; RING and DATA pages are granted from the start."""
 
-    def __init__(self, image: Path, pages: int = 1, **config: Any) -> None:
+    def __init__(
+        self, image: Path, pages: int = 1, *, narrow: bool = False, queues: int = 1, **config: Any
+    ) -> None:
         self.memory = GuestMemory(MEMORY)
-        self.loop, self.wires = IoLoop(), Wires()
+        self.loop, self.wires, self.narrow = IoLoop(), Wires(), narrow
+        self.entry = 108 if narrow else 112
         self.grants = ffi.gc(lib.gnttab_create(self.memory.pointer), lib.gnttab_destroy)
         for index in range(8):
             lib.gnttab_place(self.grants, index, TABLE + index * PAGE)
         for page in (*range(RING, RING + 4), *range(DATA, DATA + 1024)):
             self.grant(page)
-        self.backend = BlockBackend("test", BlockConfig(path=str(image), **config), self.loop, 128)
+        depth = 128 * queues
+        self.backend = BlockBackend(
+            "test", BlockConfig(path=str(image), **config), self.loop, depth
+        )
         setup = {
             "grants": self.grants, "loop": self.loop.pointer, "blk": self.backend.pointer,
             "sectors": SECTORS, "read_only": self.backend.config.read_only,
+            "queues": queues,
         }  # fmt: skip
         self.pointer = ffi.gc(
             lib.xblk_create(ffi.new("struct xblk_setup *", setup)), lib.xblk_destroy
@@ -62,11 +69,13 @@ class Rig:
         self.arm(1)
         assert self.try_connect(list(range(RING, RING + pages))) == 0
 
-    def try_connect(self, refs: list[int]) -> int:
-        wires = self.wires
-        return int(self.loop.ask(
-            lambda: lib.xblk_connect(self.pointer, refs, len(refs), wires.kick_fd, wires.call_fd)
-        ))  # fmt: skip
+    def try_connect(self, refs: list[int], queue: int = 0, wires: Wires | None = None) -> int:
+        wires = wires or self.wires
+        pages = ffi.new("uint32_t[]", refs)
+        link = ffi.new("struct xblk_link *")
+        link.refs, link.pages, link.narrow = pages, len(refs), self.narrow
+        link.kick, link.call = wires.kick_fd, wires.call_fd
+        return int(self.loop.ask(lambda: lib.xblk_connect(self.pointer, queue, link)))
 
     def disconnect(self) -> None:
         self.loop.ask(lambda: lib.xblk_disconnect(self.pointer))
@@ -79,8 +88,11 @@ class Rig:
         self.memory.write(RING * PAGE + 12, pack("<I", event))
 
     def put(self, request: bytes) -> None:
-        at = RING * PAGE + 64 + (self.prod % self.size) * ENTRY
-        self.memory.write(at, request.ljust(ENTRY, b"\0"))
+        at = RING * PAGE + 64 + (self.prod % self.size) * self.entry
+        request = request.ljust(112, b"\0")
+        if self.narrow:
+            request = request[:4] + request[8:]
+        self.memory.write(at, request)
         self.prod += 1
 
     def submit(self, prod: int | None = None) -> None:
@@ -94,8 +106,8 @@ class Rig:
         until(lambda: self.word(8) - self.seen >= count)
         found = {}
         while self.seen < self.word(8):
-            at = RING * PAGE + 64 + (self.seen % self.size) * ENTRY
-            number, op, status = unpack("<QBxh4x", self.memory.read(at, 16))
+            at = RING * PAGE + 64 + (self.seen % self.size) * self.entry
+            number, op, status = unpack("<QBxh", self.memory.read(at, 12))
             found[number] = (op, status)
             self.seen += 1
         assert len(found) == count
@@ -155,10 +167,12 @@ def rig(image: Path) -> Iterator[Rig]:
     rig.close()
 
 
+@pytest.mark.parametrize("narrow", [False, True], ids=["64-bit", "32-bit"])
 @pytest.mark.parametrize("pages", [1, 2, 4])
-def test_random_requests_do_as_the_model(image: Path, pages: int) -> None:
+def test_random_requests_do_as_the_model(image: Path, pages: int, narrow: bool) -> None:
     """The model is the disk's bytes. Requests of a round touch places of their own."""
-    rig, dice, model = Rig(image, pages), random.Random(pages), bytearray(image.read_bytes())
+    rig, dice = Rig(image, pages, narrow=narrow), random.Random(pages)
+    model = bytearray(image.read_bytes())
     for round_ in range(12):
         wanted: dict[int, bytes] = {}
         places: dict[int, list[Segment]] = {}
@@ -200,7 +214,9 @@ def test_random_requests_do_as_the_model(image: Path, pages: int) -> None:
     rig.close()
 
 
-def test_longest_indirect_request_and_a_discard(rig: Rig, image: Path) -> None:
+@pytest.mark.parametrize("narrow", [False, True], ids=["64-bit", "32-bit"])
+def test_longest_indirect_request_and_a_discard(image: Path, narrow: bool) -> None:
+    rig = Rig(image, narrow=narrow)
     table = b"".join(pack("<IBBxx", DATA + 1 + index, 0, 7) for index in range(256))
     rig.memory.write(DATA * PAGE, table)
 
@@ -208,6 +224,7 @@ def test_longest_indirect_request_and_a_discard(rig: Rig, image: Path) -> None:
     assert rig.memory.read((DATA + 1) * PAGE, 256 * PAGE) == image.read_bytes()[: 256 * PAGE]
     assert rig.ask(discard(8, 64)) == OKAY
     assert image.read_bytes()[8 * SECTOR : 72 * SECTOR] == bytes(64 * SECTOR)
+    rig.close()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ def test_what_is_no_version_is_refused(text: str) -> None:
         ({"xen": True, "nets": ["tap,bus=xen,vhost=on"]}, "cannot have vhost=on"),
         ({"xen": True, "nets": ["tap,bus=xen"] * 17}, "17 times --net with bus=xen"),
         ({"disks": ["/disk,bus=xen"]}, "--disk with bus=xen needs --xen"),
+        ({"xen": True, "disks": ["/disk,bus=xen,queues=17"]}, "--disk with .* 1 to 16 queues"),
+        ({"xen": True, "disks": ["/disk,bus=xen,queues=0"]}, "--disk with .* 1 to 16 queues"),
+        ({"xen": True, "disks": ["/disk,bus=xen,addr=5"]}, "leave out addr="),
     ],
 )
 def test_pv_devices_that_cannot_be_are_refused(settings: dict[str, object], problem: str) -> None:

@@ -18,10 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.context import DeviceContext
     from vmm.deviceconfig import DeviceConfig
-    from vmm.xen.channel import Channel
 
 MAJOR, MINORS = 202, 16  # xvda and the following, with their partitions
-ABI = "x86_64-abi"
+NARROW = {"x86_64-abi": False, "x86_32-abi": True}  # by protocol
 
 
 class XenDisk(PvDevice):
@@ -30,10 +29,17 @@ class XenDisk(PvDevice):
     kind = "vbd"
 
     def __init__(
-        self, name: str, context: DeviceContext, index: int, backend: BlockBackend, grants: object
+        self,
+        name: str,
+        context: DeviceContext,
+        index: int,
+        backend: BlockBackend,
+        grants: object,
+        *,
+        queues: int,
     ) -> None:
         super().__init__(name, context, MAJOR << 8 | index * MINORS)
-        self.index, self.backend = index, backend
+        self.index, self.backend, self.queues = index, backend, queues
         setup = ffi.new(
             "struct xblk_setup *",
             {
@@ -42,11 +48,11 @@ class XenDisk(PvDevice):
                 "blk": backend.pointer,
                 "sectors": backend.geometry.sectors,
                 "read_only": backend.config.read_only,
+                "queues": queues,
             },
         )
         self.pointer = made(lib.xblk_create(setup), lib.xblk_destroy, name, grants, self.loop)
         self._source = ffi.cast("void *", self.pointer)
-        self._channel: Channel | None = None
         self._limit = log.Limit("warning")
         self.loop.on(lib.XBLK_EVENT, self._event, self._source)
         self.loop.on(lib.XBLK_IDLE, lambda _value, _source: self.follow(), self._source)
@@ -63,6 +69,7 @@ class XenDisk(PvDevice):
             "feature-flush-cache": "1", "feature-persistent": "1",
             "feature-max-indirect-segments": str(lib.XBLK_INDIRECT),
             "max-ring-page-order": str(lib.XBLK_RING_ORDER),
+            "multi-queue-max-queues": str(self.queues),
         }  # fmt: skip
         if writable:
             found |= {"feature-discard": "1", "discard-granularity": str(block)}
@@ -71,18 +78,12 @@ class XenDisk(PvDevice):
 
     def connect(self) -> None:
         order = self.read_number("ring-page-order", default=0, most=int(lib.XBLK_RING_ORDER))
-        names = (
-            ["ring-ref"] if self.read("ring-ref") else [f"ring-ref{n}" for n in range(1 << order)]
-        )
-        refs = [self.read_number(name) for name in names]
-        port = self.read_number("event-channel")
         abi = self.read("protocol")
-        if abi != ABI:
-            raise Unusable(f"protocol is {abi!r}, and only {ABI} is served")
-        channel = self._channel = self.bind(port)
-        result = lib.xblk_connect(self.pointer, refs, len(refs), channel.kick, channel.call)
-        if result < 0:
-            raise Unusable(f"the ring cannot be used: {os.strerror(-result)}")
+        if abi is not None and abi not in NARROW:
+            raise Unusable(f"protocol is {abi!r}, and only {' and '.join(NARROW)} are served")
+        narrow = not self.domain.backend.wide() if abi is None else NARROW[abi]
+        for queue, where in enumerate(self.queue_places(self.queues)):
+            self._connect_queue(queue, where, 1 << order, narrow)
         shape = self.backend.geometry
         for name, value in (
             ("sectors", shape.sectors),
@@ -92,12 +93,22 @@ class XenDisk(PvDevice):
         ):
             self.write(name, str(value))
 
+    def _connect_queue(self, queue: int, where: str, pages: int, narrow: bool) -> None:
+        names = [where + "ring-ref"]
+        if self.read(names[0]) is None:
+            names = [f"{where}ring-ref{number}" for number in range(pages)]
+        refs = ffi.new("uint32_t[]", [self.read_number(name) for name in names])
+        channel = self.bind(self.read_number(where + "event-channel"))
+        link = ffi.new("struct xblk_link *")
+        link.refs, link.pages, link.narrow = refs, len(names), narrow
+        link.kick, link.call = channel.kick, channel.call
+        result = lib.xblk_connect(self.pointer, queue, link)
+        if result < 0:
+            raise Unusable(f"the ring of queue {queue} cannot be used: {os.strerror(-result)}")
+
     def disconnect(self) -> None:
         lib.xblk_disconnect(self.pointer)
-        if self._channel is not None:
-            channel, self._channel = self._channel, None
-            with self.domain.lock:
-                self.domain.services.channels.close(channel)
+        self.leave_channels()
 
     def busy(self) -> bool:
         return bool(lib.xblk_in_flight(self.pointer))
@@ -113,10 +124,8 @@ class XenDisk(PvDevice):
     def close(self) -> None:
         self.loop.off(lib.XBLK_EVENT, self._source)
         self.loop.off(lib.XBLK_IDLE, self._source)
-        if self._channel is not None:
-            lib.xblk_disconnect(self.pointer)
-            self._channel.close_fds()
-            self._channel = None
+        lib.xblk_disconnect(self.pointer)
+        self.close_channels()
         ffi.release(self.pointer)
         self.backend.close()
 
@@ -150,9 +159,10 @@ def make(context: DeviceContext, index: int, config: DeviceConfig, grants: objec
     """`--disk PATH,bus=xen`."""
     settings = KINDS[DISK].settings(config)
     image = BlockConfig.of(settings)
-    backend = BlockBackend(config.id, image, context.loop, int(lib.XBLK_REQUESTS))
+    queues = settings["queues"]
+    backend = BlockBackend(config.id, image, context.loop, queues * int(lib.XBLK_REQUESTS))
     try:
-        return XenDisk(config.id, context, index, backend, grants)
+        return XenDisk(config.id, context, index, backend, grants, queues=queues)
     except BaseException:
         backend.close()
         raise

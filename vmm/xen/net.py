@@ -19,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vmm.context import DeviceContext
     from vmm.deviceconfig import DeviceConfig
-    from vmm.xen.channel import Channel
 
 NO_FD = -1
 EBADFD = 77
@@ -74,7 +73,6 @@ class XenNet(PvDevice):
         )
         self.pointer = made(lib.xnet_create(setup), lib.xnet_destroy, name, grants, self.loop)
         self._source = ffi.cast("void *", self.pointer)
-        self._channels: list[Channel] = []
         self._limit = log.Limit("warning")
         self.loop.on(lib.XNET_EVENT, self._event, self._source)
 
@@ -92,38 +90,32 @@ class XenNet(PvDevice):
         }  # fmt: skip
 
     def connect(self) -> None:
-        queues = self.read_number("multi-queue-num-queues", default=1, most=self.queues)
-        if not queues:
-            raise Unusable("multi-queue-num-queues is 0")
+        places = self.queue_places(self.queues)
         for needed in ("request-rx-copy", "feature-rx-notify"):
             if not self.read_number(needed, default=0):
                 raise Unusable(f"{needed} is not set, and nothing else is served")
         takes = self._takes()
         try:
-            self.tap.use(queues, self._offloads(takes))
+            self.tap.use(len(places), self._offloads(takes))
         except KvmError as error:
             if error.errno != EBADFD:  # a tap that is gone is a card without a cable
                 raise Unusable(f"the tap refuses: {error}") from None
-        for queue in range(queues):
-            self._connect_queue(queue, f"queue-{queue}/" if queues > 1 else "", takes)
+        for queue, where in enumerate(places):
+            self._connect_queue(queue, where, takes)
 
     def _connect_queue(self, queue: int, where: str, takes: int) -> None:
         link = ffi.new("struct xnet_link *")
         link.tx_ref = self.read_number(where + "tx-ring-ref")
         link.rx_ref = self.read_number(where + "rx-ring-ref")
         if self.read(where + "event-channel-tx") is None:
-            tx = rx = self._bind(self.read_number(where + "event-channel"))
+            tx = rx = self.bind(self.read_number(where + "event-channel"))
         else:
-            tx = self._bind(self.read_number(where + "event-channel-tx"))
-            rx = self._bind(self.read_number(where + "event-channel-rx"))
+            tx = self.bind(self.read_number(where + "event-channel-tx"))
+            rx = self.bind(self.read_number(where + "event-channel-rx"))
         link.tx_kick, link.tx_call, link.rx_kick, link.rx_call = tx.kick, tx.call, rx.kick, rx.call
         result = lib.xnet_connect(self.pointer, queue, link, takes)
         if result < 0:
             raise Unusable(f"rings of queue {queue} cannot be used: {os.strerror(-result)}")
-
-    def _bind(self, port: int) -> Channel:
-        self._channels.append(self.bind(port))
-        return self._channels[-1]
 
     def _takes(self) -> int:
         """XNET_*: what the driver says of frames for it."""
@@ -144,10 +136,7 @@ class XenNet(PvDevice):
 
     def disconnect(self) -> None:
         lib.xnet_disconnect(self.pointer)
-        channels, self._channels = self._channels, []
-        with self.domain.lock:
-            for channel in channels:
-                self.domain.services.channels.close(channel)
+        self.leave_channels()
 
     def pause(self) -> None:
         self.loop.ask(lambda: lib.xnet_pause(self.pointer, True))
@@ -158,9 +147,7 @@ class XenNet(PvDevice):
     def close(self) -> None:
         self.loop.off(lib.XNET_EVENT, self._source)
         lib.xnet_disconnect(self.pointer)
-        for channel in self._channels:
-            channel.close_fds()
-        self._channels = []
+        self.close_channels()
         ffi.release(self.pointer)
         self.tap.close()
 

@@ -45,6 +45,7 @@ class PvDevice:
         self.back = f"/local/domain/0/backend/{self.kind}/{abi.DOMID_GUEST}/{number}"
         self.client = Client(0, lambda _path, _token: self.loop.call(self.follow))
         self.state = 0
+        self.channels: list[Channel] = []  # that were bound
         self.domain: XenDomain
         self._alive = False
 
@@ -176,12 +177,34 @@ class PvDevice:
             raise Unusable(f"{name} is {text!r}")
         return int(text)
 
+    def queue_places(self, most: int) -> list[str]:
+        """Where the driver wrote of each of its queues: what the names of nodes begin with."""
+        count = self.read_number("multi-queue-num-queues", default=1, most=most)
+        if not count:
+            raise Unusable("multi-queue-num-queues is 0")
+        return [f"queue-{queue}/" for queue in range(count)] if count > 1 else [""]
+
     def bind(self, port: int) -> Channel:
         """The event channel that the driver made for us."""
         try:
             with self.domain.lock:
-                return self.domain.services.channels.bind(port)
+                self.channels.append(self.domain.services.channels.bind(port))
+                return self.channels[-1]
         except XenError as error:
             raise Unusable(f"event channel {port} cannot be bound: {error.number}") from None
         except (OSError, VmmError) as error:
             raise Unusable(f"event channel {port} cannot be bound: {error}") from None
+
+    def leave_channels(self) -> None:
+        """Ends what was bound; nothing serves it any more. May be repeated."""
+        channels, self.channels = self.channels, []
+        if channels:
+            with self.domain.lock:
+                for channel in channels:
+                    self.domain.services.channels.close(channel)
+
+    def close_channels(self) -> None:
+        """The same when there is no domain any more."""
+        channels, self.channels = self.channels, []
+        for channel in channels:
+            channel.close_fds()
