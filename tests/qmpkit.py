@@ -65,7 +65,7 @@ class Setup:
     def __init__(self, path: Path) -> None:
         self.machine = FakeMachine()
         self.events = EventLog(clock=lambda: 1234.5)
-        target = Target(machine=self.machine, events=self.events, version=(1, 2, 3))  # type: ignore[arg-type]
+        target = Target(machine=self.machine, events=self.events, version=(1, 2, 3), watching=[])  # type: ignore[arg-type]
         self.path = str(path / "control.sock")
         self.server = ControlServer(self.path, target)
         self.server.start()

@@ -127,7 +127,7 @@ def test_a_socket_left_by_a_dead_process_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_socket_in_use_is_left_alone(setup: Setup) -> None:
-    target = Target(machine=setup.machine, events=setup.events, version=(0, 0, 0))  # type: ignore[arg-type]
+    target = Target(machine=setup.machine, events=setup.events, version=(0, 0, 0), watching=[])  # type: ignore[arg-type]
 
     with pytest.raises(HostError, match="cannot listen on"):
         ControlServer(setup.path, target)
@@ -136,7 +136,7 @@ def test_a_socket_in_use_is_left_alone(setup: Setup) -> None:
 
 
 def test_a_path_too_long_for_a_socket_is_one_sentence(tmp_path: Path) -> None:
-    target = Target(machine=FakeMachine(), events=EventLog(), version=(0, 0, 0))  # type: ignore[arg-type]
+    target = Target(machine=FakeMachine(), events=EventLog(), version=(0, 0, 0), watching=[])  # type: ignore[arg-type]
 
     with pytest.raises(HostError, match="107 bytes"):
         ControlServer(str(tmp_path / ("x" * 108)), target)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 import click
 
 from vmm.cli.generate import table_command
 from vmm.control.client import ControlClient
-from vmm.errors import EXIT_OK, ConfigError
+from vmm.control.signals import Signals
+from vmm.errors import EXIT_OK, ConfigError, StateError
 from vmm.options import options_of
 
 LS = """Show a node's children, or with --recursive all that is below it.
@@ -22,12 +24,24 @@ A line has the path, the value in quotes and who may use it: the owner with what
 READ = "Print a node's value."
 WRITE = "Write a node, which is made if there is none."
 RM = "Remove a node and all below it."
-WATCH = "Print the path of each change at a node or below it, until the machine or you end it."
+WATCH = (
+    "Print the path of each change at a node or below it, until the machine or a signal ends it."
+)
 
 
 def show(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def show_bytes(value: bytes) -> None:
+    """As they are, but to a terminal only what it prints: a guest may have written them."""
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(value)
+        return show("\n")
+    text = value.decode(errors="backslashreplace")
+    return show("".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + "\n")
 
 
 def _client(options: dict[str, Any]) -> ControlClient:
@@ -36,13 +50,28 @@ def _client(options: dict[str, Any]) -> ControlClient:
     return ControlClient(options["state_dir"])
 
 
-def _rows(client: ControlClient, path: str, deep: bool) -> list[dict[str, Any]]:
+Row = dict[str, Any]
+
+
+def _children(client: ControlClient, path: str) -> list[tuple[Row, int]]:
+    """Each child, and how many it has itself; the last one first."""
     found = []
     for row in client.execute("xenstore-list", path=path)["children"]:
         whole = f"{'' if path == '/' else path}/{row['name']}"
-        found.append({"path": whole, "value": row["value"], "perms": row["perms"]})
-        if deep and row["children"]:
-            found += _rows(client, whole, deep)
+        shown = {"path": whole, "value": row["value"], "perms": row["perms"]}
+        found.append((shown, row["children"]))
+    return found[::-1]
+
+
+def _rows(client: ControlClient, path: str, deep: bool) -> list[Row]:
+    """What is below a node follows it. How deep that goes is the guest's choice."""
+    found, waiting = [], _children(client, path)
+    while waiting:
+        row, below = waiting.pop()
+        found.append(row)
+        if deep and below:
+            with suppress(StateError):  # gone meanwhile
+                waiting += _children(client, row["path"])
     return found
 
 
@@ -57,7 +86,10 @@ def ls(client: ControlClient, options: dict[str, Any]) -> None:
 
 def read(client: ControlClient, options: dict[str, Any]) -> None:
     value = client.execute("xenstore-read", path=options["path"])["value"]
-    show(f"{json.dumps(value) if options.get('json') else value}\n")
+    if options.get("json"):
+        show(json.dumps(value) + "\n")
+    else:
+        show_bytes(value.encode("latin-1"))  # see xenverbs
 
 
 def write(client: ControlClient, options: dict[str, Any]) -> None:
@@ -70,22 +102,16 @@ def rm(client: ControlClient, options: dict[str, Any]) -> None:
 
 def watch(client: ControlClient, options: dict[str, Any]) -> None:
     path = options["path"]
-    client.execute("xenstore-watch", path=path)
-    try:
-        for event in client.events():
-            if event["event"] == "XENSTORE_WATCH" and event["data"]["watch"] == path:
-                show(f"{event['data']['path']}\n")
-    except KeyboardInterrupt:
-        client.execute("xenstore-unwatch", path=path)
+    client.execute("xenstore-watch", path=path)  # ends with the connection
+    for event in client.events():
+        if event["event"] == "XENSTORE_WATCH" and event["data"]["watch"] == path:
+            show(f"{event['data']['path']}\n")
 
 
 def _run(act: Callable[[ControlClient, dict[str, Any]], None]) -> Callable[[dict[str, Any]], int]:
     def run(options: dict[str, Any]) -> int:
-        client = _client(options)
-        try:
+        with Signals(), closing(_client(options)) as client:
             act(client, options)
-        finally:
-            client.close()
         return EXIT_OK
 
     return run

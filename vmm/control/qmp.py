@@ -16,9 +16,11 @@ import selectors
 import socket
 from collections import deque
 
+from vmm.control import xenverbs
 from vmm.control.framing import FramingError, Splitter
 from vmm.control.verbs import VERBS, ArgumentError, Target, call, version
 from vmm.errors import HostError, VmmError
+from vmm.record import replace
 from vmm.threads import Lock, Thread
 
 CLIENTS_MAX = 16
@@ -31,8 +33,9 @@ PATH_MAX = 107  # sun_path, less its terminator
 class Client:
     """One connection: what it sent so far, what it has yet to read."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, target: Target) -> None:
         self.sock = sock
+        self.target = replace(target, watching=[])
         self.splitter = Splitter()
         self.unread = bytearray()
         self.negotiated = False
@@ -113,7 +116,7 @@ class ControlServer:
                 self._deaf = True
             return
         sock.setblocking(False)
-        client = Client(sock)
+        client = Client(sock, self._target)
         self._clients[sock.fileno()] = client
         self._selector.register(sock, selectors.EVENT_READ, client)
         if len(self._clients) > CLIENTS_MAX:
@@ -172,7 +175,7 @@ class ControlServer:
         if verb is None:
             return _failure(f"there is no command {name!r}", "CommandNotFound")
         try:
-            return {"return": call(verb, self._target, message.get("arguments", {}))}
+            return {"return": call(verb, client.target, message.get("arguments", {}))}
         except (ArgumentError, VmmError) as error:
             return _failure(str(error))
         except Exception as error:
@@ -209,6 +212,7 @@ class ControlServer:
         if self._clients.pop(client.sock.fileno(), None) is not None:
             self._selector.unregister(client.sock)
             client.sock.close()
+            xenverbs.leave(client.target)
 
 
 def _failure(text: str, kind: str = "GenericError") -> dict[str, object]:

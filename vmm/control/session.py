@@ -31,7 +31,7 @@ class StateSession:
 
     def serve(self, machine: Machine) -> None:
         """Opens the control socket; the machine's events go out on it."""
-        target = Target(machine=machine, events=self.events, version=numbers())
+        target = Target(machine=machine, events=self.events, version=numbers(), watching=[])
         self._server = ControlServer(self.directory.socket, target)
         self._server.start()
         machine.on_event = self._emit

@@ -23,11 +23,12 @@ Arguments = dict[str, Any]
 
 
 class Target(Record):
-    """What commands act on."""
+    """What commands act on. `watching`: nodes of xenstore, as often as this connection does."""
 
     machine: Machine
     events: EventLog
     version: tuple[int, int, int]
+    watching: list[str]
 
 
 class Argument(Record):
@@ -224,8 +225,10 @@ _ROWS = (
                                    help="Characters that stand for bytes."))),
     Verb(name="xenstore-rm", run=xenverbs.remove, help="Remove a node.", arguments=(PATH,)),
     Verb(name="xenstore-watch", run=xenverbs.watch,
-         help="XENSTORE_WATCH tells of each change from now on.", arguments=(PATH,)),
-    Verb(name="xenstore-unwatch", run=xenverbs.unwatch, help="Ends one xenstore-watch.",
+         help="XENSTORE_WATCH tells of each change while the connection lasts.",
+         arguments=(PATH,)),
+    Verb(name="xenstore-unwatch", run=xenverbs.unwatch,
+         help="Ends one xenstore-watch of this connection.",
          arguments=(PATH,)),
     Verb(name="stats", run=_stats, help="Counters, as --stats prints them."),
     Verb(name="info", run=_info, help="What the machine is made of."),

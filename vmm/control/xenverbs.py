@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from vmm.errors import StateError
@@ -63,8 +64,25 @@ def remove(target: Target, arguments: Arguments) -> None:
 
 
 def watch(target: Target, arguments: Arguments) -> None:
-    _service(target).outside_watch(arguments["path"], on=True)
+    """Until xenstore-unwatch, or the connection ends."""
+    path = arguments["path"]
+    _service(target).outside_watch(path, on=True)
+    target.watching.append(path)
 
 
 def unwatch(target: Target, arguments: Arguments) -> None:
-    _service(target).outside_watch(arguments["path"], on=False)
+    path = arguments["path"]
+    service = _service(target)
+    if path not in target.watching:
+        raise StateError(f"this connection does not watch {path}")
+    target.watching.remove(path)
+    service.outside_watch(path, on=False)
+
+
+def leave(target: Target) -> None:
+    """The connection has ended: nobody is there who could end its watches."""
+    paths = target.watching.copy()
+    target.watching.clear()
+    for path in paths:
+        with suppress(StateError):  # of a machine that has stopped
+            _service(target).outside_watch(path, on=False)
