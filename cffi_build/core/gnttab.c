@@ -42,7 +42,12 @@ void gnttab_reset(struct gnttab *t)
 	LOCKED(&t->lock);
 	for (uint32_t i = 0; i < GNTTAB_FRAMES; i++)
 		t->frame[i] = GNTTAB_NOWHERE;
-	memset(t->pins, 0, sizeof(t->pins));
+	for (uint32_t ref = 0; ref < GNTTAB_REFS; ref++) {
+		struct gnttab_pins *p = &t->pins[ref];
+		p->late_readers += p->readers;
+		p->late_writers += p->writers;
+		p->readers = p->writers = 0;
+	}
 	t->counters.mapped = 0;
 }
 
@@ -154,8 +159,13 @@ void gnttab_unmap(struct gnttab *t, uint32_t ref, bool write)
 		return;
 	struct gnttab_pins *p = &t->pins[ref];
 	uint16_t *pin = write ? &p->writers : &p->readers;
+	uint32_t *late = write ? &p->late_writers : &p->late_readers;
+	if (*late) {
+		--*late; // whichever of them it is: what is mapped now is no less used
+		return;
+	}
 	if (!*pin)
-		return; // the table was reset meanwhile
+		return;
 	--*pin;
 	t->counters.mapped--;
 	if (!entry_of(t, ref, &e))

@@ -18,6 +18,7 @@ enum {
 // How often a reference is mapped here.
 struct gnttab_pins {
 	uint16_t readers, writers;
+	uint32_t late_readers, late_writers; // from before a reset: nothing to the guest
 };
 
 struct gnttab_counters {
@@ -36,7 +37,8 @@ struct gnttab {
 
 struct gnttab *gnttab_create(struct gmem *memory);
 void gnttab_destroy(struct gnttab *t);
-// No frame lies anywhere, and what was mapped counts as given back.
+// No frame lies anywhere, and what was mapped counts as given back: a gnttab_unmap() that comes
+// late gives back nothing else.
 void gnttab_reset(struct gnttab *t);
 // Where a frame lies from here on. -EINVAL: there is no such frame.
 int gnttab_place(struct gnttab *t, uint32_t index, uint64_t gpa);

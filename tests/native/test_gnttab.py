@@ -124,6 +124,26 @@ def test_pins_have_an_end_and_a_reset_forgets_them(rig: Rig) -> None:
     assert rig.map(5) == EINVAL
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_what_is_given_back_late_was_mapped_before_the_reset(rig: Rig, write: bool) -> None:
+    in_use = PERMIT | READING | (WRITING if write else 0)
+    rig.put(5, PERMIT, 0, 3)
+    assert rig.map(5, write) == rig.map(5, write) == 0
+    lib.gnttab_reset(rig.table)
+    lib.gnttab_place(rig.table, 0, TABLE)
+    rig.put(5, PERMIT, 0, 4)
+    assert rig.map(5, write) == 0
+
+    for _ in range(2):
+        lib.gnttab_unmap(rig.table, 5, write)
+        assert rig.get(5) == [in_use, 0, 4]
+        assert rig.counters()["mapped"] == 1
+    lib.gnttab_unmap(rig.table, 5, write)
+
+    assert rig.get(5) == [PERMIT, 0, 4]
+    assert rig.counters()["mapped"] == 0
+
+
 def test_guest_that_scribbles_meanwhile_gets_errors_at_most(rig: Rig) -> None:
     done = threading.Event()
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack, closing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from vmm.loop import IoLoop
+from vmm.memory import GuestMemory
 from vmm.xen.store import TRANSACTIONS_MAX, WATCHES_MAX, Client, Store
 from vmm.xen.storetree import NODES_MAX, TOUCHED_BYTES, TOUCHED_MAX, VALUE_MAX, StoreError
+from vmm.xen.xenstore import XenStore
 
 GUEST = 1
 OPEN = (("n", 0), ("r", GUEST))
@@ -316,3 +322,27 @@ def test_random_changes_leave_a_tree_as_the_model(rig: Rig) -> None:
         assert rig.get(path) == value
         names = [p.rpartition("/")[2] for p in model if p.rpartition("/")[0] == path]
         assert sorted(rig.names(path)) == sorted(names)
+
+
+def test_event_on_its_way_to_an_earlier_life_of_the_guest_is_nobodys() -> None:
+    """Events are told with no lock held: the guest may begin anew before it is its turn."""
+    with ExitStack() as stack:
+        loop = stack.enter_context(closing(IoLoop()))
+        memory = stack.enter_context(closing(GuestMemory(1 << 20)))
+        context: Any = SimpleNamespace(loop=loop, memory=memory)
+        service = stack.enter_context(closing(XenStore(context)))
+        service._begin_anew()
+        first = service._guest
+        context.notify = lambda *_event: None
+        service.outside_watch("/data", on=True)
+        service.store.write_all(service.toolstack, {"/data": ""}, OPEN)
+        service.store.watch(first, "/data", "token")
+        assert service._next_event() == ("/data", "token")
+
+        context.notify = lambda *_event: service._begin_anew()  # those outside are told first
+        service.outside_write("/data", b"")
+
+        assert service._next_event() is None
+        service.store.watch(service._guest, "/data", "token")
+        assert service._next_event() == ("/data", "token")
+        assert service._next_event() is None

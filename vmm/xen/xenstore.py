@@ -52,11 +52,11 @@ class XenStore:
         self.outside = Client(0, self._tell_outside)
         self.store.connect(self.outside)
         self._watched: dict[str, int] = {}  # from outside: how often each
-        self._guest = Client(abi.DOMID_GUEST, self._tell)
+        self._guest = self._new_guest()
         self._waiting: dict[tuple[str, str], None] = {}
         self._lost = 0
         self._called = False  # _serve() will run
-        self._lock = Lock()  # guards the three above; a leaf
+        self._lock = Lock()  # guards the four above; a leaf
         self._channel: Channel | None = None
         self._buffer = ffi.new("uint8_t[]", lib.XSRING_MESSAGE)
         memory = context.memory
@@ -76,10 +76,7 @@ class XenStore:
         domain.params[abi.HVM_PARAM_STORE_EVTCHN] = channel.port
         domain.services.grants.granted[XENSTORE_REF] = page // abi.PAGE
         self.store.reset()
-        self.store.forget(self._guest)
-        with self._lock:
-            self._waiting.clear()
-        self.store.connect(self._guest)
+        self._begin_anew()
         self._populate(channel.port)
         result = lib.xsring_connect(self.pointer, page, channel.kick, channel.call)
         check(result, "xsring_connect")
@@ -107,9 +104,7 @@ class XenStore:
         store.write_all(self.toolstack, {"/vm/1/name": config.name}, KEEPER)
 
     def end(self, domain: XenDomain) -> None:
-        lib.xsring_disconnect(self.pointer)
         self.store.disconnect(self._guest)
-        self._loop.ask(lambda: None)  # an answer that was under way is over
         if self._channel is not None:
             domain.services.channels.close(self._channel)
             self._channel = None
@@ -123,7 +118,9 @@ class XenStore:
         ffi.release(self.pointer)
 
     def halt(self) -> None:
-        """Nothing is under way on the host."""
+        """An answer that was under way is over when this returns."""
+        lib.xsring_disconnect(self.pointer)
+        self._loop.ask(lambda: None)
 
     def pause(self) -> None:
         lib.xsring_pause(self.pointer, True)
@@ -180,9 +177,23 @@ class XenStore:
 
     # --- the guest
 
-    def _tell(self, path: str, token: str) -> None:
+    def _new_guest(self) -> Client:
+        """One life of it: events on their way to an earlier one are nobody's."""
+        client = Client(abi.DOMID_GUEST, lambda path, token: self._tell(client, path, token))
+        return client
+
+    def _begin_anew(self) -> None:
+        self.store.disconnect(self._guest)
+        with self._lock:
+            self._guest = self._new_guest()
+            self._waiting.clear()
+        self.store.connect(self._guest)
+
+    def _tell(self, client: Client, path: str, token: str) -> None:
         """An event for the guest. Any thread."""
         with self._lock:
+            if client is not self._guest:
+                return
             full = len(self._waiting) >= EVENTS_MAX and (path, token) not in self._waiting
             self._lost += full
             if not full:
@@ -193,10 +204,9 @@ class XenStore:
 
     def _next_event(self) -> tuple[str, str] | None:
         with self._lock:
-            if not self._waiting:
-                return None
-            found = next(iter(self._waiting))
-            del self._waiting[found]
+            found = next(iter(self._waiting), None)
+            if found is not None:
+                del self._waiting[found]
             return found
 
     def _serve_soon(self) -> None:
@@ -218,9 +228,7 @@ class XenStore:
         """Whether there was something to do that could be done."""
         length = lib.xsring_take(self.pointer, self._buffer)
         if length == lib.XSRING_RESTARTED:
-            self.store.forget(self._guest)
-            with self._lock:
-                self._waiting.clear()
+            self._begin_anew()
         elif length > 0:
             request = bytes(ffi.buffer(self._buffer, length))
             self._put(xswire.answer(self.store, self._guest, request))
