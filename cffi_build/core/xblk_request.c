@@ -161,9 +161,9 @@ static int indirect(struct xblk_request *r, const struct wire *w)
 	void *page;
 
 	x->counters.indirect++;
+	r->op = w->count; // what the answer is to name, a refusal as well
 	if (w->count > BLKIF_OP_WRITE || !count || count > XBLK_INDIRECT)
 		return reject(x);
-	r->op = w->count; // what the answer is to name
 	// XBLK_INDIRECT segments fit into the first page.
 	if (gnttab_map(x->grants, w->indirect.gref[0], false, &page))
 		return reject(x);

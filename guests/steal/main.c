@@ -95,7 +95,7 @@ static void counted(void)
 static void told(void)
 {
 	for (u32 i = 0; i < CPUS; i++)
-		printf("# steal %u %lu\n", i, steal_of(&records[i]));
+		printf("# steal %u %lu\n", cpu_at(i)->apic_id, steal_of(&records[i]));
 	printf("# told\n");
 	while (arg_flag("wait"))
 		irq_on_halt();

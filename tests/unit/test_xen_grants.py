@@ -141,7 +141,8 @@ def test_pages_appear_only_where_nothing_answers(rig: Rig) -> None:
     device = PyDevice(Deaf())
     rig.mmio.claim(HOLE, PAGE, device.dev, "other")
     rig.mmio.claim(HOLE + 3 * PAGE, PAGE, device.dev, "other")
-    for gpa in (HOLE, HOLE + 3 * PAGE, MMIO_LIMIT, (1 << 64) - PAGE):
+    chips = (layout.IOAPIC, layout.LAPIC, layout.LAPIC + layout.MIB - PAGE)
+    for gpa in (HOLE, HOLE + 3 * PAGE, *chips, MMIO_LIMIT, (1 << 64) - PAGE):
         with pytest.raises(XenError, match=f"^{abi.EINVAL}$"):
             rig.grants.place(0, gpa)
     rig.grants.place(1, HOLE + PAGE)

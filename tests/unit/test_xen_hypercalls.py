@@ -14,7 +14,7 @@ from vmm.config import VmConfig
 from vmm.errors import KvmError, StateError
 from vmm.native import lib
 from vmm.threads import Lock
-from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls, schedop, vcpuop
+from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls, memoryop, schedop, vcpuop
 from vmm.xen.abi import Again, XenError
 from vmm.xen.call import Call
 from vmm.xen.domain import XenDomain
@@ -213,6 +213,29 @@ def vcpu_call(index: int) -> Any:
     call = FakeCall(True, 0, index)
     call.vcpu = index
     return call
+
+
+@pytest.mark.parametrize("operation", [2, 3, 4, 7, 14, 15])
+def test_what_is_done_at_once_cannot_have_been_interrupted(operation: int) -> None:
+    call = FakeCall(True, operation | 1 << memoryop.CONTINUATION, AT)
+
+    with pytest.raises(XenError, match=f"^{abi.EINVAL}$"):
+        memoryop.OPS[operation](fake_domain(), call)
+
+
+@pytest.mark.parametrize(("state", "now", "last"), [(0, 900, 400), (3, 900, 400), (0, 400, 0)])
+def test_run_states_are_told_up_to_now(state: int, now: int, last: int) -> None:
+    domain = FakeVcpus().domain()
+    domain.backend.now = lambda: now
+    domain.backend.vcpu_runstate_times = lambda _kvm: (state, 500, (100, 100, 100, 200))
+    call = FakeCall(True, 4, 0, AT)
+
+    vcpuop.get_runstate_info(domain, call)
+
+    told = unpack("<i4xQ4Q", call.read(AT, 48))
+    times = [100, 100, 100, 200]
+    times[state] += last
+    assert told == (state, 500, *times)
 
 
 def test_last_two_that_go_down_at_once_end_the_domain() -> None:

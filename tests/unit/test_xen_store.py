@@ -66,7 +66,20 @@ def test_nodes_are_made_with_all_above_and_removed_with_all_below(rig: Rig) -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "//", "/a/", "/a//b", "a b", "/a\x00", "/ä", "/" + "x" * 3072, "x" * 2049, "..\n"],
+    [
+        "",
+        "/",
+        "//",
+        "/a/",
+        "/a//b",
+        "a b",
+        "/a\x00",
+        "/ä",
+        "/" + "x" * 3072,
+        "x" * 2049,
+        "..\n",
+        "@a",
+    ],
 )
 def test_paths_that_nobody_can_write(rig: Rig, path: str) -> None:
     with pytest.raises(StoreError) as caught:
