@@ -34,8 +34,13 @@ def set_timer_op(domain: XenDomain, call: Call) -> int:
 
 
 def _arm(domain: XenDomain, call: Call, when: int) -> None:
+    """when: 0 stops it. A back-end that is told of no time keeps the one it has for a port that is
+    bound anew, so that the port goes first.
+    """
     with domain.lock:
         domain.vcpus[call.vcpu].timer = when
+    if not when:
+        domain.backend.vcpu_timer(domain.kvm[call.vcpu], 0)
     domain.apply_timer(call.vcpu)
 
 
