@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 
-from vmm.errors import KvmError
 from vmm.xen import abi
 
 TYPE_CHECKING = False
@@ -64,8 +63,8 @@ class Channels:
         try:
             channel = self.by_port[number] = Channel(number)
             self.follow(number)
-        except (KvmError, OSError):
-            self.by_port.pop(number, None)
+        except BaseException:
+            self.closed(number)
             self._ports.leave_backend(number)
             if channel is not None:
                 channel.close_fds()

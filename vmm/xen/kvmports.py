@@ -66,11 +66,16 @@ class KvmPorts:
         """Writing the eventfd `call` is an event of the port for `vcpu`; again when that moves."""
         known = self._told.get(port)
         gsi = known[0] if known else self._router.alloc_gsi()
-        self._router.set_xen_evtchn(gsi, port, self._vcpu_ids[vcpu], PRIORITY_2LEVEL)
-        self._router.commit()
-        if known is None:
-            self._router.attach(gsi, call)
-            self._told[port] = gsi, call
+        try:
+            self._router.set_xen_evtchn(gsi, port, self._vcpu_ids[vcpu], PRIORITY_2LEVEL)
+            self._router.commit()
+            if known is None:
+                self._router.attach(gsi, call)
+        except BaseException:
+            if known is None:
+                self._router.free_gsi(gsi)  # KVM has it until the next change, and nobody raises it
+            raise
+        self._told[port] = gsi, call
 
     def untell(self, port: int) -> None:
         gsi, call = self._told.pop(port, (-1, -1))
