@@ -13,7 +13,9 @@ from tests.virtiopci import wait_for
 from vmm.config import VmConfig
 from vmm.machine import Machine
 
-GUEST = guests.load()[0]["steal"]
+NAMES = ("steal", "xen-steal", "xen-steal-userspace")
+ROWS = [guests.load()[0][name] for name in NAMES]
+CASES = [pytest.param(r, id=r.name, marks=pytest.mark.needs("kvm", *r.needs)) for r in ROWS]
 BUSY = 300  # ms of work for each vCPU, all of them on one processor
 TASKS = Path("/proc/self/task")
 
@@ -30,15 +32,18 @@ def waited(tid: int) -> int:
     return int((TASKS / str(tid) / "schedstat").read_text().split()[1])
 
 
-@pytest.mark.needs("kvm", *GUEST.needs)
-def test_stolen_time_is_what_the_host_kept_from_the_vcpus(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", CASES)
+def test_stolen_time_is_what_the_host_kept_from_the_vcpus(
+    row: guests.Guest, tmp_path: Path
+) -> None:
     guests.build()
     output = tmp_path / "console"
-    settings = GUEST.settings("kernel", tmp_path) | {"append": f"busy={BUSY} wait"}
+    settings = row.settings("kernel", tmp_path)
+    settings["append"] += f" busy={BUSY} wait"
 
     with Machine(VmConfig.of(consoles=[f"file:{output}"], **settings)) as machine:
         machine.start()
-        wait_for(lambda: len(vcpu_threads()) == GUEST.cpus, "threads of vCPUs")
+        wait_for(lambda: len(vcpu_threads()) == row.cpus, "threads of vCPUs")
         threads = vcpu_threads()
         for tid in threads:
             os.sched_setaffinity(tid, {min(os.sched_getaffinity(0))})
@@ -50,6 +55,6 @@ def test_stolen_time_is_what_the_host_kept_from_the_vcpus(tmp_path: Path) -> Non
     text = output.read_text(errors="replace")
     stolen = {int(cpu): int(ns) for cpu, ns in re.findall(r"# steal (\d) (\d+)", text)}
     assert "not ok" not in text
-    assert sorted(stolen) == list(range(GUEST.cpus))
+    assert sorted(stolen) == list(range(row.cpus))
     for cpu, host in enumerate(kept):
         assert host / 2 <= stolen[cpu] <= host

@@ -8,7 +8,8 @@ from struct import pack, unpack_from
 import pytest
 
 from vmm.xen import xswire
-from vmm.xen.store import Client, Store
+from vmm.xen.store import TRANSACTIONS_MAX, WATCHES_MAX, Client, Store
+from vmm.xen.storetree import NODES_MAX
 
 GUEST = 1
 
@@ -132,3 +133,46 @@ def test_random_payloads_are_answered(rig: Rig) -> None:
     for _ in range(5000):
         payload = b"".join(dice.choice(alphabet) for _ in range(dice.randrange(8)))
         rig.ask(dice.randrange(24), payload[:4096], dice.choice([0, 0, 1, 2, 1 << 31]))
+
+
+def sensible(dice: random.Random, kind: int) -> bytes:
+    """A payload of the right shape, more or less."""
+    path = b"data" + b"".join(
+        b"/" + dice.choice([b"a", b"b", b"c"]) for _ in range(dice.choice([0, 1, 1, 2]))
+    )
+    path = dice.choice(
+        [path, path, path, b"/local/domain/1/" + path, b"name", b"/", b"@releaseDomain"]
+    )
+    second = {
+        xswire.XS_WRITE: dice.randbytes(dice.choice([0, 3, 2048, 2049])),
+        xswire.WATCH: b"token%d\0" % dice.randrange(200),
+        xswire.UNWATCH: b"token%d\0" % dice.randrange(200),
+        xswire.SET_PERMS: b"\0".join(
+            dice.choice([b"n1", b"r0", b"b2", b"w3"]) for _ in range(dice.randrange(1, 8))
+        )
+        + b"\0",
+        xswire.DIRECTORY_PART: b"%d\0" % dice.choice([0, 0, 1, 99999]),
+    }
+    alone = {
+        xswire.TRANSACTION_START: b"\0", xswire.RESET_WATCHES: b"\0",
+        xswire.TRANSACTION_END: dice.choice([b"T\0", b"F\0"]), xswire.GET_DOMAIN_PATH: b"7\0",
+    }  # fmt: skip
+    whole = alone.get(kind, path + b"\0" + second.get(kind, b""))
+    return whole[: dice.randrange(len(whole))] if dice.random() < 0.05 else whole
+
+
+def test_random_sessions_stay_within_their_quotas(rig: Rig) -> None:
+    """Requests that mostly mean something, in any order and in any transaction."""
+    dice, well = random.Random(8), set()
+    kinds = [kind for kind in xswire.HANDLERS if kind != xswire.RESET_WATCHES]
+    for number in range(8000):
+        kind = xswire.RESET_WATCHES if number % 997 == 996 else dice.choice(kinds)
+        transaction = dice.choice([0, 0, 0, *rig.guest.transactions, 4711])
+        reply = rig.ask(kind, sensible(dice, kind), transaction)
+        if reply not in ERRORS:
+            well.add(kind)
+        assert len(rig.guest.watches) <= WATCHES_MAX
+        assert len(rig.guest.transactions) <= TRANSACTIONS_MAX
+        assert rig.store.size() <= NODES_MAX + 4
+
+    assert well == set(xswire.HANDLERS)
