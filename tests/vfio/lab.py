@@ -14,7 +14,8 @@ WIRED, LEVEL, PEER = "0000:00:15.0", "0000:00:16.0", "0000:00:17.0"
 MODERN = "0000:00:18.0"
 # With a register larger than a guest has room for.
 HUGE = "0000:00:19.0"
-FUNCTIONS = (EDU, CARD, DISK, SHARED_CARD, SHARED_EDU, STORE, WIRED, LEVEL, MODERN, HUGE)
+REPORTING = "0000:02:00.0"  # a card behind a port that hears of its errors
+FUNCTIONS = (EDU, CARD, DISK, SHARED_CARD, SHARED_EDU, STORE, WIRED, LEVEL, MODERN, HUGE, REPORTING)
 
 _DEVICES = (
     *("edu,addr=0x10", "e1000e,addr=0x11", "nvme,drive=vfio-disk,serial=vfio,addr=0x12"),
@@ -23,7 +24,8 @@ _DEVICES = (
     *("e1000e,netdev=wire0,addr=0x15", "rtl8139,netdev=wire1,addr=0x16"),
     "e1000e,netdev=wire2,addr=0x17",
     "virtio-net-pci,netdev=wire3,iommu_platform=on,disable-legacy=on,addr=0x18",
-    "pci-testdev,membar=32G,addr=0x19",
+    *("pci-testdev,membar=32G,addr=0x19", "pcie-root-port,id=vfio-port,addr=0x1a"),
+    "igb,bus=vfio-port",
 )
 _WIRE = tuple(
     word
