@@ -7,14 +7,16 @@ BIN := $(VENV)/bin
 STAMPS := build/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv acpica-tools liburing-dev
-NATIVE_SOURCES := $(wildcard cffi_build/*.py cffi_build/*.h cffi_build/*/*.h cffi_build/*/*.c)
+NATIVE_SOURCES := $(wildcard cffi_build/*.py cffi_build/*.h cffi_build/*/*.h cffi_build/core/*/*.[ch])
 # Headers of the lab's kernel, newer than the system's; the folder with linux/ and asm/ in it.
 HEADERS = VMM_UAPI_INCLUDE=$$($(PYTHON) -m vmm.lab headers)
 
+CORE_SOURCES := $(wildcard cffi_build/core/*/*.c)
+CORE_HEADERS := $(wildcard cffi_build/*.h cffi_build/core/*.h cffi_build/core/*/*.h)
+CORE_INCLUDES := -Icffi_build -Icffi_build/core $(patsubst %/,-I%,$(wildcard cffi_build/core/*/))
 CORE_WARNINGS := -std=gnu11 -fsyntax-only -Wall -Wextra -Wconversion -Werror -Wno-unused-parameter \
-	-DVMM_LIBURING -Icffi_build -Icffi_build/core
+	-DVMM_LIBURING $(CORE_INCLUDES)
 
-CORE_SOURCES := $(wildcard cffi_build/core/*.c)
 # What clang-tidy looks for. Its checks of values along a path (clang-analyzer-core) are left out: they
 # see one unit, and take for garbage what another fills.
 TIDY_CHECKS := -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,$\
@@ -22,7 +24,7 @@ TIDY_CHECKS := -*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-res
 	clang-analyzer-security.insecureAPI.*,$\
 	-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 
-C_FILES = $(wildcard cffi_build/*.h cffi_build/core/*.[ch] tests/native/c/*.[ch] \
+C_FILES = $(CORE_SOURCES) $(CORE_HEADERS) $(wildcard tests/native/c/*.[ch] \
 	tests/fuzz/*.[ch] guests/*/*.[ch])
 FUZZ_SECONDS := 60
 
@@ -54,8 +56,8 @@ lint: $(STAMPS)/native $(STAMPS)/clang $(STAMPS)/tidy ## ruff, mypy --strict, cl
 	@$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 	$(BIN)/python -m cffi_build.stubgen --check
 	@$(HEADERS) && for cc in gcc clang; do \
-		echo "$$cc -Wall -Wextra -Wconversion -Werror cffi_build/core/*.c" >&2; \
-		$$cc $(CORE_WARNINGS) -isystem $$VMM_UAPI_INCLUDE cffi_build/core/*.c || exit 1; \
+		echo "$$cc -Wall -Wextra -Wconversion -Werror cffi_build/core/*/*.c" >&2; \
+		$$cc $(CORE_WARNINGS) -isystem $$VMM_UAPI_INCLUDE $(CORE_SOURCES) || exit 1; \
 	done
 
 check: $(STAMPS)/native $(STAMPS)/clang ## lint and the tests that need no KVM; under a minute
@@ -106,11 +108,11 @@ $(STAMPS)/clang: vmm/host/system-packages.sh Makefile
 	@mkdir -p $(@D) && touch $@
 
 # Only what has changed since it was last found clean.
-$(STAMPS)/tidy: $(CORE_SOURCES) $(wildcard cffi_build/*.h cffi_build/core/*.h) Makefile $(STAMPS)/clang
-	@echo "clang-tidy cffi_build/core/*.c" >&2
+$(STAMPS)/tidy: $(CORE_SOURCES) $(CORE_HEADERS) Makefile $(STAMPS)/clang
+	@echo "clang-tidy cffi_build/core/*/*.c" >&2
 	@$(HEADERS) && clang-tidy --quiet --warnings-as-errors='*' -checks='$(TIDY_CHECKS)' \
-		$(if $(filter-out %.c,$?),$(CORE_SOURCES),$(filter %.c,$?)) -- -std=gnu11 -Icffi_build \
-		-DVMM_LIBURING -Icffi_build/core -isystem $$VMM_UAPI_INCLUDE 2>build/tidy.log || { cat build/tidy.log; exit 1; }
+		$(if $(filter-out %.c,$?),$(CORE_SOURCES),$(filter %.c,$?)) -- -std=gnu11 $(CORE_INCLUDES) \
+		-DVMM_LIBURING -isystem $$VMM_UAPI_INCLUDE 2>build/tidy.log || { cat build/tidy.log; exit 1; }
 	@touch $@
 
 $(STAMPS)/venv: $(STAMPS)/packages

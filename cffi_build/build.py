@@ -14,6 +14,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
+CORE = HERE / "core"
 
 # Order matters: a topic may use the types of those before it.
 TOPICS = (
@@ -51,16 +52,21 @@ def cdef_source() -> str:
     return "\n".join((HERE / "cdef" / f"{topic}.h").read_text() for topic in TOPICS)
 
 
+def core_dirs() -> list[str]:
+    """The core's folders, one for each subject. Files include one another by name alone."""
+    return [str(CORE), *(str(path) for path in sorted(CORE.iterdir()) if path.is_dir())]
+
+
 def include_dirs() -> list[str]:
     """Where headers come from, first match wins."""
     newer = os.environ.get("VMM_UAPI_INCLUDE")
-    return [*([newer] if newer else []), str(HERE), str(HERE / "core")]
+    return [*([newer] if newer else []), str(HERE), *core_dirs()]
 
 
 def sources() -> list[str]:
     """The core's C files, relative to the project's top as setuptools wants them."""
     top = HERE.parent
-    return sorted(str(path.relative_to(top)) for path in (HERE / "core").glob("*.c"))
+    return sorted(str(path.relative_to(top)) for path in CORE.rglob("*.c"))
 
 
 def has_liburing() -> bool:
@@ -81,7 +87,7 @@ def make_builder() -> FFI:
         '#include "prelude.h"\n',
         sources=sources(),
         include_dirs=include_dirs(),
-        depends=[str(path) for path in sorted([*HERE.glob("*.h"), *HERE.glob("core/*.h")])],
+        depends=[str(path) for path in sorted([*HERE.glob("*.h"), *CORE.rglob("*.h")])],
         extra_compile_args=["-std=gnu11", "-O2", "-flto", "-fvisibility=hidden", *WARNINGS],
         define_macros=[("VMM_LIBURING", "1")] if uring else [],
         extra_link_args=["-flto", "-O2", *(["-l:liburing.a"] if uring else [])],

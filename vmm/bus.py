@@ -1,4 +1,4 @@
-"""The buses: who answers which port or guest-physical address. A facade over core/bus_table.c.
+"""The buses: who answers which port or guest-physical address. A facade over core/bus/bus_table.c.
 
 A claim may be made, moved and released while vCPUs run, by any thread, also from inside an access:
 a lookup never waits for it, and neither does who changes it. An access that is under way goes on

@@ -1,4 +1,4 @@
-"""The VM's coalesced I/O zones: writes that KVM queues without an exit (core/coalesce.h)."""
+"""The VM's coalesced I/O zones: writes that KVM queues without an exit (core/bus/coalesce.h)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interrupt routing: which GSI does what, and which eventfd raises it. A facade over core/router.c.
+"""Interrupt routing: which GSI does what, and which eventfd raises it. A facade over router.c.
 
 With the in-kernel irqchip, GSIs below 24 are the chips' pins. With the split one they belong to
 our I/O APIC, which keeps its level-triggered pins' messages in the same table (KVM looks there for

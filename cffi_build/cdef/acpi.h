@@ -1,4 +1,4 @@
-// ACPI fixed hardware: core/acpiregs.h, core/pmtimer.h.
+// ACPI fixed hardware: core/devices/acpiregs.h, core/devices/pmtimer.h.
 
 
 enum acpiregs_region {

@@ -141,7 +141,7 @@ void vcpu_hypercall_result(struct vcpu *v, int64_t result);
 struct vcpu_failure { uint32_t suberror, ndata; uint64_t data[16]; uint64_t entry_reason; };
 void vcpu_failure(struct vcpu *v, struct vcpu_failure *ret);
 
-// --- event channels (core/evtchn.h)
+// --- event channels (core/xen/evtchn.h)
 enum { EVTCHN_PENDING, EVTCHN_MASK32, EVTCHN_MASK64, EVTCHN_PORTS32, EVTCHN_PORTS64, ... };
 struct evtchn { struct gmem *memory; struct gmem_dev *dev; uint64_t page; bool wide; ...; };
 int evtchn_clear_pending(const struct evtchn *e, uint32_t port);

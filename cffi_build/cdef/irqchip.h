@@ -1,4 +1,4 @@
-// The split irqchip and the GSI routing table: core/router.h pic.h ioapic.h split_sink.h.
+// The split irqchip and the GSI routing table: core/irq/router.h pic.h ioapic.h split_sink.h.
 
 #define ROUTER_MAX_ROUTES ...
 #define ROUTER_MAX_GSI ...
@@ -94,7 +94,7 @@ void pit_set_irq_off(struct pit *p, bool off);
 struct irq_sink { void (*set)(void *chip, uint32_t gsi, int level); void *chip; ...; };
 void irq_hub_set_sink(struct irq_hub *h, struct irq_sink sink);
 
-// Level-triggered interrupts that eventfds raise: core/intx.h.
+// Level-triggered interrupts that eventfds raise: core/irq/intx.h.
 #define INTX_NO_PIC ...
 struct intx { int trigger_fd, resample_fd; ...; };
 struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi, uint32_t pic);

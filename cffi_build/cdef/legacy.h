@@ -1,4 +1,4 @@
-// Legacy PC devices: core/i8042.h hpet.h legacy_route.h.
+// Legacy PC devices: core/devices/i8042.h hpet.h legacy_route.h.
 
 enum i8042_region { I8042_DATA, I8042_COMMAND, ... };
 struct i8042 { struct dev dev; ...; };

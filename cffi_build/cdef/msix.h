@@ -1,4 +1,4 @@
-// MSI-X vectors and the capabilities that show them: core/msix.h.
+// MSI-X vectors and the capabilities that show them: core/pci/msix.h.
 
 #define MSIX_MAX_VECTORS ...
 enum msix_region { MSIX_TABLE, MSIX_PBA, ... };

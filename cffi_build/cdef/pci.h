@@ -1,4 +1,4 @@
-// PCI root, functions and their configuration space: core/pci.h.
+// PCI root, functions and their configuration space: core/pci/pci.h.
 #define PCI_CONFIG_SIZE ...
 #define PCI_BARS ...
 #define PCI_ROM ...
@@ -52,7 +52,7 @@ int pci_plug(struct pci_root *r, struct pci_func *f, uint32_t devfn);
 void pci_unplug(struct pci_func *f);
 void pci_bars(struct pci_func *f, uint64_t *ret);
 
-// --- hot-plug registers: core/pcihp.h
+// --- hot-plug registers: core/pci/pcihp.h
 #define PCIHP_SIZE ...
 struct pcihp { struct dev dev; ...; };
 struct pcihp_state { uint32_t version, up, down; ...; };
@@ -65,7 +65,7 @@ void pcihp_came(struct pcihp *h, uint32_t slot);
 void pcihp_shall_go(struct pcihp *h, uint32_t slot);
 void pcihp_left(struct pcihp *h, uint32_t slot);
 
-// --- pci-testdev: core/pcitest.h
+// --- pci-testdev: core/pci/pcitest.h
 enum pcitest_region { PCITEST_MEMORY, PCITEST_PORTS, ... };
 #define PCITEST_WILDCARD ...
 #define PCITEST_DATAMATCH ...

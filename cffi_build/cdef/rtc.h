@@ -1,4 +1,4 @@
-// MC146818 clock and CMOS memory: core/rtc.h.
+// MC146818 clock and CMOS memory: core/devices/rtc.h.
 
 struct rtc { struct dev dev; ...; };
 struct rtc_state {

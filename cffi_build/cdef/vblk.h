@@ -1,4 +1,4 @@
-// Disks: core/blk.h, core/vblk.h.
+// Disks: core/backends/blk.h, core/virtio/vblk.h.
 
 #define BLK_SECTOR ...
 enum blk_engine { BLK_URING, BLK_THREADS, ... };

@@ -1,4 +1,4 @@
-// A function of the host in the guest: core/vfiopci.h.
+// A function of the host in the guest: core/vfio/vfiopci.h.
 enum vfiopci_mode { VFIOPCI_SILENT, VFIOPCI_INTX, VFIOPCI_MSI, VFIOPCI_MSIX, ... };
 struct vfiopci { struct dev dev; ...; };
 struct vfiopci_counts {

@@ -1,4 +1,4 @@
-// Split rings and copies between buffers and their pieces: core/vq.h iov.h.
+// Split rings and copies between buffers and their pieces: core/virtio/vq.h iov.h.
 
 #define VQ_MAX_SIZE ...
 struct iovec { void *iov_base; size_t iov_len; ...; };

@@ -19,7 +19,7 @@ FLAGS = ["-std=gnu11", "-O0", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wer
 
 
 def include_flags(uapi: str) -> list[str]:
-    folders = [str(HERE), str(HERE / "core"), sysconfig.get_path("include")]
+    folders = [str(HERE), *build.core_dirs(), sysconfig.get_path("include")]
     if uapi == "newest":
         return ["-isystem", headers.newest(), *(f"-I{folder}" for folder in folders)]
     return [f"-I{folder}" for folder in folders]
@@ -38,7 +38,7 @@ def test_extension_compiles_with_headers(uapi: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uapi", ["system", "newest"])
 def test_core_compiles_with_headers(uapi: str) -> None:
-    files = [str(path) for path in sorted((HERE / "core").glob("*.c"))]
+    files = [str(path) for path in sorted(build.CORE.rglob("*.c"))]
 
     done = subprocess.run(
         ["gcc", "-fsyntax-only", *FLAGS, *include_flags(uapi), *files],
@@ -98,5 +98,11 @@ def test_every_core_header_is_in_the_prelude_or_used_by_one() -> None:
     prelude = (HERE / "prelude.h").read_text()
     included = set(re.findall(r'#include "(\w+\.h)"', prelude))
 
-    assert included - {"compat.h"} <= {path.name for path in (HERE / "core").glob("*.h")}
+    assert included - {"compat.h"} <= {path.name for path in build.CORE.rglob("*.h")}
     assert len(included) > len(build.TOPICS)
+
+
+def test_files_of_the_core_are_told_apart_by_name_alone() -> None:
+    names = [path.name for path in build.CORE.rglob("*.[ch]")]
+
+    assert len(names) == len(set(names))

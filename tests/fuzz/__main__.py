@@ -16,10 +16,10 @@ import tempfile
 from pathlib import Path
 
 from tests.fuzz import corpus
+from tests.native import sanitize
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
-CORE = TOP / "cffi_build" / "core"
 BUILD = TOP / "build" / "fuzz"
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
 SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
@@ -80,8 +80,8 @@ TARGETS = {
 def build(target: str, folder: Path = BUILD) -> Path:
     """The target's program, with everything it links checked by the sanitizers."""
     folder.mkdir(parents=True, exist_ok=True)
-    units = [str(CORE / unit) for unit in TARGETS[target]]
-    command = ["clang", *FLAGS, *SANITIZERS, f"-I{CORE}", f"-I{CORE.parent}", f"-I{HERE}"]
+    units = [str(sanitize.UNITS[unit]) for unit in TARGETS[target]]
+    command = ["clang", *FLAGS, *SANITIZERS, *sanitize.INCLUDES, f"-I{HERE}"]
     binary = folder / target
     source = str(HERE / f"{target}.c")
     subprocess.run([*command, source, *units, "-lpthread", "-o", str(binary)], check=True)

@@ -1,4 +1,4 @@
-"""core/intx.c with the in-kernel irqchip: KVM does it all."""
+"""core/irq/intx.c with the in-kernel irqchip: KVM does it all."""
 
 from __future__ import annotations
 

@@ -13,9 +13,14 @@ import subprocess
 import time
 from pathlib import Path
 
+from cffi_build.build import core_dirs
+
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 CORE = TOP / "cffi_build" / "core"
+UNITS = {path.name: path for path in CORE.rglob("*.c")}
+HEADERS = (*CORE.rglob("*.h"), *CORE.parent.glob("*.h"))
+INCLUDES = [f"-I{folder}" for folder in (*core_dirs(), CORE.parent)]
 BUILD = TOP / "build" / "sanitizers"
 CC = os.environ.get("CC", "gcc")
 FLAGS = ["-std=gnu11", "-O1", "-g", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Werror"]
@@ -66,11 +71,11 @@ def build(source: Path, units: tuple[str, ...], sanitizer: str, *also: Path) -> 
     once for all programs, and nothing that has not changed is compiled again.
     """
     flags = [*FLAGS, SANITIZERS[sanitizer], "-fno-sanitize-recover=all"]
-    flags += [f"-I{folder}" for folder in (CORE, CORE.parent, source.parent)]
-    headers = (*CORE.glob("*.h"), *CORE.parent.glob("*.h"), *source.parent.glob("*.h"))
+    flags += [*INCLUDES, f"-I{source.parent}"]
+    headers = (*HEADERS, *source.parent.glob("*.h"))
     parts = []
-    for path in (*(CORE / unit for unit in units), source, *also):
-        reads = headers if path.parent == CORE else (*headers, *CORE.glob("*.c"))
+    for path in (*(UNITS[unit] for unit in units), source, *also):
+        reads = headers if path in UNITS.values() else (*headers, *UNITS.values())
         words = [*flags, "-c", str(path)]
         parts.append(made(f"{sanitizer}-{path.stem}.o", words, (path, *sorted(reads))))
     return made(f"{sanitizer}-{source.stem}", [*flags, *map(str, parts), "-lpthread"])

@@ -1,4 +1,4 @@
-"""core/acpiregs.c and pmtimer.c: against the twin, and by the specification."""
+"""core/devices/acpiregs.c and pmtimer.c: against the twin, and by the specification."""
 
 from __future__ import annotations
 

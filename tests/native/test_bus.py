@@ -1,4 +1,4 @@
-"""core/bus.c against its twin, Python devices behind it, and claims that move under load."""
+"""core/bus/bus.c against its twin, Python devices behind it, and claims that move under load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/chan_straight.c and chan_link.c: bytes past the buffers, kept buffers, who is connected."""
+"""chan_straight.c and chan_link.c: bytes past the buffers, kept buffers, who is connected."""
 
 from __future__ import annotations
 

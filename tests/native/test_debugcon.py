@@ -1,4 +1,4 @@
-"""core/debugcon.c: one port into a channel."""
+"""core/devices/debugcon.c: one port into a channel."""
 
 from __future__ import annotations
 

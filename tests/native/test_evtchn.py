@@ -1,4 +1,4 @@
-"""The bits of event channels in a page that the guest has too (core/evtchn.h)."""
+"""The bits of event channels in a page that the guest has too (core/xen/evtchn.h)."""
 
 from __future__ import annotations
 

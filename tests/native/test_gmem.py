@@ -1,4 +1,4 @@
-"""core/gmem.c against its twin, and the memory facade's bounds."""
+"""core/memory/gmem.c against its twin, and the memory facade's bounds."""
 
 from __future__ import annotations
 

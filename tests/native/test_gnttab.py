@@ -1,4 +1,4 @@
-"""Grants: which pages a back-end may use, and what the guest sees of it (core/gnttab.h)."""
+"""Grants: which pages a back-end may use, and what the guest sees of it (core/xen/gnttab.h)."""
 
 from __future__ import annotations
 

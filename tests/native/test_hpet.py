@@ -1,4 +1,4 @@
-"""core/hpet.c: against its twin, and by the specification."""
+"""core/devices/hpet.c: against its twin, and by the specification."""
 
 from __future__ import annotations
 

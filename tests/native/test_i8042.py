@@ -1,4 +1,4 @@
-"""core/i8042.c and ps2.c: against the twin, and as drivers use them."""
+"""core/devices/i8042.c and ps2.c: against the twin, and as drivers use them."""
 
 from __future__ import annotations
 

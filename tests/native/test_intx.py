@@ -1,4 +1,4 @@
-"""core/intx.c with the split irqchip: eventfds that make a pin high until the guest's EOI."""
+"""core/irq/intx.c with the split irqchip: eventfds that make a pin high until the guest's EOI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/ioapic.c and split_sink.c: against the twin, and by the data sheet."""
+"""core/irq/ioapic.c and split_sink.c: against the twin, and by the data sheet."""
 
 from __future__ import annotations
 

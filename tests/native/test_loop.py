@@ -1,4 +1,4 @@
-"""core/loop.c and vmm/loop.py: events, served descriptors, removal, stopping."""
+"""core/loop/loop.c and vmm/loop.py: events, served descriptors, removal, stopping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/msix.c against its twin, and its states.
+"""core/pci/msix.c against its twin, and its states.
 
 Without KVM, the test takes the counts of the eventfds that KVM would take.
 """

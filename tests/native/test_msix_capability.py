@@ -1,4 +1,4 @@
-"""core/msix_cap.c: vectors as configuration space shows them, MSI-X and MSI."""
+"""core/pci/msix_cap.c: vectors as configuration space shows them, MSI-X and MSI."""
 
 from __future__ import annotations
 

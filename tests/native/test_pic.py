@@ -1,4 +1,4 @@
-"""core/pic.c: the 8259A pair against its twin, and by the data sheet."""
+"""core/irq/pic.c: the 8259A pair against its twin, and by the data sheet."""
 
 from __future__ import annotations
 

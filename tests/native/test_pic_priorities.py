@@ -1,4 +1,4 @@
-"""core/pic.c: who interrupts whom: end of interrupt, rotation, masks, poll."""
+"""core/irq/pic.c: who interrupts whom: end of interrupt, rotation, masks, poll."""
 
 from __future__ import annotations
 

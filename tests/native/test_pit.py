@@ -1,4 +1,4 @@
-"""core/pit.c: the 8254 against a twin that counts every clock, and by the data sheet."""
+"""core/irq/pit.c: the 8254 against a twin that counts every clock, and by the data sheet."""
 
 from __future__ import annotations
 

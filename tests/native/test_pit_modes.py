@@ -1,4 +1,4 @@
-"""core/pit.c: the six modes, and what a gate or a new count does to them."""
+"""core/irq/pit.c: the six modes, and what a gate or a new count does to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/router.c: which GSIs there are, where they lead, and what KVM is told."""
+"""core/irq/router.c: which GSIs there are, where they lead, and what KVM is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/rtc.c: the MC146818A against its twin, and by the data sheet."""
+"""core/devices/rtc.c: the MC146818A against its twin, and by the data sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/rtc.c: when it interrupts: updates, periods and alarms."""
+"""core/devices/rtc.c: when it interrupts: updates, periods and alarms."""
 
 from __future__ import annotations
 

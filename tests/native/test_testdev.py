@@ -1,4 +1,4 @@
-"""core/testdev.c and fwcfg.c: against their twins, and as test kernels use them."""
+"""core/devices/testdev.c and fwcfg.c: against their twins, and as test kernels use them."""
 
 from __future__ import annotations
 

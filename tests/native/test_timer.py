@@ -1,4 +1,4 @@
-"""core/timer.c: the manual clock against its twin, the real one with a loop, pausing."""
+"""core/loop/timer.c: the manual clock against its twin, the real one with a loop, pausing."""
 
 from __future__ import annotations
 

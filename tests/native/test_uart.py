@@ -1,4 +1,4 @@
-"""core/uart.c: against its twin on random sequences, and by the data sheet."""
+"""core/devices/uart.c: against its twin on random sequences, and by the data sheet."""
 
 from __future__ import annotations
 

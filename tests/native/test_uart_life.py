@@ -1,4 +1,4 @@
-"""core/uart.c: as Linux drives it, and saved."""
+"""core/devices/uart.c: as Linux drives it, and saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/vcon_control.c: the console's control messages against their twin, and saved."""
+"""core/virtio/vcon_control.c: the console's control messages against their twin, and saved."""
 
 from __future__ import annotations
 

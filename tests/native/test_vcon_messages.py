@@ -1,4 +1,4 @@
-"""core/vcon_control.c: what is said and when, by name; numbers as in docs/console.md."""
+"""core/virtio/vcon_control.c: what is said and when, by name; numbers as in docs/console.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/vfiopci.c: a function whose device is a file, so that every access to it can be seen."""
+"""vfiopci.c: a function whose device is a file, so that every access to it can be seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/vq.c against its twin on random drivers, most of whose rings break sooner or later."""
+"""vq.c against its twin on random drivers, most of whose rings break sooner or later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/vq.c and vq_pop.c with a driver that keeps to the rules."""
+"""core/virtio/vq.c and vq_pop.c with a driver that keeps to the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of a Xen domain without KVM's help, and where its hypercalls are (core/xenus.h)."""
+"""Events of a Xen domain without KVM's help, and where its hypercalls are (core/xen/xenus.h)."""
 
 from __future__ import annotations
 

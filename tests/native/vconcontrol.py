@@ -1,4 +1,4 @@
-"""core/vcon_control.c with its messages as tuples."""
+"""core/virtio/vcon_control.c with its messages as tuples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/vq.c with the device's side in Python, for the tests of the ring walker."""
+"""core/virtio/vq.c with the device's side in Python, for the tests of the ring walker."""
 
 from __future__ import annotations
 

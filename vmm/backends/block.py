@@ -1,6 +1,6 @@
 """What serves a disk: an image or block device of the host, and the engine that does the work.
 
-Any front-end can use one: it gives requests to `pointer`, a `struct blk *` (core/blk.h).
+Any front-end can use one: it gives requests to `pointer`, a `struct blk *` (core/backends/blk.h).
 """
 
 from __future__ import annotations

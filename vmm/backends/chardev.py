@@ -1,4 +1,4 @@
-"""Byte channels: a C channel (core/chan.h) and what a console or port is given on the host.
+"""Byte channels: a C channel (chan.h) and what a console or port is given on the host.
 
 stdio and pty are terminals, file and null take output only, socket waits for callers, connect
 calls, pipe is a pair of FIFOs, fd was inherited, ring stays in memory. Nothing here changes a

@@ -170,7 +170,7 @@ def _slot(slot: int) -> bytes:
 
 
 def _hotplug() -> bytes:
-    """The registers of core/pcihp.h, and a method that tells of all that is new in them."""
+    """The registers of core/pci/pcihp.h, and a method that tells of all that is new in them."""
     slots = [(and_(local(0), integer(1 << n)), _label(n)) for n in SLOTS]
     came = [if_(is_set, notify(slot, DEVICE_CHECK)) for is_set, slot in slots]
     go = [if_(is_set, notify(slot, EJECT_REQUEST)) for is_set, slot in slots]

@@ -37,7 +37,7 @@ class Vm:
         return self._vfio
 
     def change(self, name: str, argument: Any, about: str) -> None:
-        """An ioctl for which KVM waits until every vCPU was out of the guest (core/kvmwait.h)."""
+        """An ioctl for which KVM waits until every vCPU was out of the guest (kvmwait.h)."""
         if self.core is None:
             self.fd.ioctl(name, argument, about=about)
         else:

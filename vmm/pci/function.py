@@ -1,4 +1,4 @@
-"""One PCI function: its identity, registers and capabilities (core/pci.h)."""
+"""One PCI function: its identity, registers and capabilities (core/pci/pci.h)."""
 
 from __future__ import annotations
 

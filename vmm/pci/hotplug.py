@@ -1,4 +1,4 @@
-"""Hot-plug registers: how the guest hears of devices that come and that shall go (core/pcihp.h)."""
+"""Hot-plug registers: how the guest hears of devices that come and that shall go (pcihp.h)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A level-triggered interrupt whose source is told of by an eventfd (core/intx.h).
+"""A level-triggered interrupt whose source is told of by an eventfd (core/irq/intx.h).
 
 For sources outside of this process or behind the kernel, such as a VFIO device's INTx.
 """

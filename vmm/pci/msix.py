@@ -1,4 +1,4 @@
-"""Vectors of a PCI function: MSI-X, or MSI, over core/msix.c.
+"""Vectors of a PCI function: MSI-X, or MSI, over core/pci/msix.c.
 
 Writing a vector's eventfd raises it. The guest's writes to table and capability, masking, routing
 and the irqfds stay in C.

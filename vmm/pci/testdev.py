@@ -1,4 +1,4 @@
-"""pci-testdev: ports, memory and doorbells for test kernels (core/pcitest.h)."""
+"""pci-testdev: ports, memory and doorbells for test kernels (core/pci/pcitest.h)."""
 
 from __future__ import annotations
 

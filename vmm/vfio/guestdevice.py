@@ -34,7 +34,7 @@ MODES = {"intx": lib.VFIOPCI_INTX, "msi": lib.VFIOPCI_MSI, "msix": lib.VFIOPCI_M
 
 
 class Core(CDevice):
-    """The C side (core/vfiopci.h). The device keeps its state to itself."""
+    """The C side (core/vfio/vfiopci.h). The device keeps its state to itself."""
 
     kind = "vfiopci"
 

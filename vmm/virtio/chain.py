@@ -1,4 +1,4 @@
-"""A queue as its device in Python sees it: an iterator of requests that core/vq.c has validated."""
+"""A queue as its device in Python sees it: an iterator of requests that vq.c has validated."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One virtio device in C, seen from the machine: its loop, its rests, what it reports.
 
-vCPU threads change its registers, its loop's thread serves its rings (core/virtio.h). Whoever wants
+vCPU threads change its registers, its loop's thread serves its rings (virtio.h). Whoever wants
 it at rest asks the loop and waits, with no lock held.
 """
 

@@ -1,6 +1,6 @@
 """Virtio devices whose queues are served in Python, on the thread of the device's loop.
 
-The C side notes what happened (core/virtio_py.h); `ServedDevice` takes the notes and calls the
+The C side notes what happened (virtio_py.h); `ServedDevice` takes the notes and calls the
 hooks that a subclass has. docs/extending.md has an example.
 """
 
@@ -92,7 +92,7 @@ class ServedDevice(VirtioDevice):
     def serve_natively(self, queue: int, function: int, opaque: int = 0) -> None:
         """Has the C function at this address serve a queue, without Python. In the constructor.
 
-        Its type is virtio_native_fn (cffi_build/core/virtio_py.h); `opaque` is passed on to it.
+        Its type is virtio_native_fn (virtio_py.h); `opaque` is passed on to it.
         Both are the caller's and last as long as the device.
         """
         kind = ffi.typeof(lib.virtio_py_serve).args[2]

@@ -1,6 +1,6 @@
 """The PCI transport: a function, its registers and vectors around any virtio device.
 
-Base address register 0 holds all registers and the vectors (core/virtio_pci.h), register 2 the
+Base address register 0 holds all registers and the vectors (virtio_pci.h), register 2 the
 notifications, as I/O ports. The legacy interface has its ports in register 0, its vectors in 1.
 """
 

@@ -1,6 +1,6 @@
 """The wire of a domain's callback: an interrupt pin tells the first vCPU, which has no vector.
 
-It is up until the guest's EOI, and again while events wait (core/xenus.h).
+It is up until the guest's EOI, and again while events wait (core/xen/xenus.h).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The grant table as the guest arranges it: how many frames it has, and where they lie.
 
-What a grant permits is decided in C (core/gnttab.h), by whoever uses one.
+What a grant permits is decided in C (core/xen/gnttab.h), by whoever uses one.
 """
 
 from __future__ import annotations

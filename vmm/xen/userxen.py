@@ -1,6 +1,6 @@
 """The back-end for kernels without KVM_XEN: hypercalls are port writes, events MSIs, clocks KVM's.
 
-Whatever guests do all the time is answered in C (core/xenus.h). Clocks need no help either: the
+Whatever guests do all the time is answered in C (core/xen/xenus.h). Clocks need no help either: the
 record that KVM keeps for its own guests (MSR_KVM_SYSTEM_TIME_NEW) is Xen's, byte for byte, so the
 MSR is set from here to where Xen's belongs.
 

@@ -1,6 +1,6 @@
 """xenstore for one domain: the guest's ring, and what a toolstack would have written.
 
-The ring moves whole messages in C (core/xsring.h); what they mean is decided here, on the loop's
+The ring moves whole messages in C (xsring.h); what they mean is decided here, on the loop's
 thread. Events of watches wait here until the guest reads, equal ones only once, so that neither a
 guest that watches everything nor one that reads nothing makes this grow.
 """

@@ -1,4 +1,4 @@
-"""The reference for core/bus.c: claims in a list; devices log what reaches them."""
+"""The reference for core/bus/bus.c: claims in a list; devices log what reaches them."""
 
 from __future__ import annotations
 

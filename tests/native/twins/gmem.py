@@ -1,4 +1,4 @@
-"""The reference for core/gmem.c: a list of regions and the rules of gmem.h, nothing else."""
+"""The reference for core/memory/gmem.c: a list of regions and the rules of gmem.h, nothing else."""
 
 from __future__ import annotations
 

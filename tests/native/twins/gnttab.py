@@ -1,4 +1,4 @@
-"""What core/gnttab.c promises, in Python."""
+"""What core/xen/gnttab.c promises, in Python."""
 
 from __future__ import annotations
 

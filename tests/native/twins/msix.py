@@ -1,4 +1,4 @@
-"""The reference for core/msix.c: PCI 3.0, section 6.8.2, with KVM's part of it played by a list."""
+"""The reference for msix.c: PCI 3.0, section 6.8.2, with KVM's part of it played by a list."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Queue:
 
 
 class VirtioPciTwin:
-    """Regions 0 to 3 as in core/virtio_pci.h; `ignored` counts what no driver may do."""
+    """Regions 0 to 3 as in core/virtio/virtio_pci.h; `ignored` counts what no driver may do."""
 
     def __init__(self, offered: int, sizes: list[int], config: bytes, wmask: bytes) -> None:
         self.offered, self.sizes, self.wmask = offered, sizes, wmask

@@ -1,4 +1,4 @@
-"""The reference for core/vq.c: virtio 1.2, section 2.7, as a device reads it; the rules of vq.h.
+"""The reference for vq.c: virtio 1.2, section 2.7, as a device reads it; the rules of vq.h.
 
 Works on any object with `read(gpa, length)` and `write(gpa, data)` beside a GmemTwin.
 """

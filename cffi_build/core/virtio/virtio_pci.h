@@ -4,7 +4,7 @@
 // space.
 //
 // The registers belong to the device's own struct dev, whose lock the bus takes. Interrupts go to
-// the vectors of core/msix.h once the driver has enabled them, to the function's pin before.
+// the vectors of core/pci/msix.h once the driver has enabled them, to the function's pin before.
 #ifndef VMM_VIRTIO_PCI_H
 #define VMM_VIRTIO_PCI_H
 
