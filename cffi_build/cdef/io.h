@@ -1,5 +1,5 @@
 // Event loop, virtual clock, byte channels, coalesced zones, UART and debug console:
-// core/{loop,timer,chan,coalesce,uart,debugcon}.h.
+// core/{loop,backends,devices}/.
 
 // --- loop
 #define EPOLLIN ...

@@ -1,4 +1,4 @@
-// What a Xen domain's back-ends are made of: core/{gnttab,xsring,xencon,xblk,xnet}.h.
+// What a Xen domain's back-ends are made of: core/xen/.
 
 // --- grants
 #define GNTTAB_NOWHERE ...

@@ -1,4 +1,4 @@
-"""core/chan*.c: the buffer against its twin, slow readers, paced input."""
+"""core/backends/chan*.c: the buffer against its twin, slow readers, paced input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/chan*.c: the line of a kernel's panic, found in whatever pieces it comes."""
+"""core/backends/chan*.c: the line of a kernel's panic, found in whatever pieces it comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/chan*.c: peers that go, one after the other, or only half."""
+"""core/backends/chan*.c: peers that go, one after the other, or only half."""
 
 from __future__ import annotations
 
