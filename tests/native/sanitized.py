@@ -14,7 +14,6 @@ from tests.native import sanitize
 
 FLAGS = ["-std=gnu11", "-O1", "-g", "-fPIC", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
 FLAGS += [sanitize.SANITIZERS["address"], "-Wall", "-Wno-unused-function"]
-INCLUDES = [f"-I{sanitize.CORE.parent}", f"-I{sanitize.CORE}"]
 EMIT = "import sys; from cffi_build.build import ffibuilder; ffibuilder.emit_c_code(sys.argv[1])"
 # Whose `vmm` is ours before anything else is imported.
 RUN = "import sys, pytest, vmm._native; assert vmm._native.__file__ == sys.argv[1]; \
@@ -25,14 +24,13 @@ def extension(folder: Path) -> Path:
     """`vmm._native` with sanitizers in it; objects of earlier times are used again."""
     glue = folder / "_native.c"
     subprocess.run([sys.executable, "-c", EMIT, str(glue)], cwd=sanitize.TOP, check=True)
-    headers = (*sanitize.CORE.glob("*.h"), *sanitize.CORE.parent.glob("*.h"))
     python = f"-I{sysconfig.get_path('include')}"
     define, link = (["-DVMM_LIBURING=1"], ["-l:liburing.a"]) if has_liburing() else ([], [])
     parts = []
-    for source in (glue, *sorted(sanitize.CORE.glob("*.c"))):
+    for source in (glue, *sorted(sanitize.UNITS.values())):
         name = f"extension-{source.stem}.o"
-        words = [*FLAGS, *define, *INCLUDES, python, "-c", source.name]
-        parts.append(sanitize.made(name, words, (source, *sorted(headers)), source.parent))
+        words = [*FLAGS, *define, *sanitize.INCLUDES, python, "-c", source.name]
+        parts.append(sanitize.made(name, words, (source, *sorted(sanitize.HEADERS)), source.parent))
     library = folder / "_native.abi3.so"
     words = ["-shared", *FLAGS, *map(str, parts), *link, "-lpthread", "-o", str(library)]
     subprocess.run([sanitize.CC, *words], check=True)
