@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.kvm.cpuid import CpuidEntry
     from vmm.kvm.system import System
+    from vmm.kvm.vcpu import KvmVcpu
     from vmm.xen.domain import XenDomain
 
 
@@ -32,6 +33,7 @@ class GuestCpuid:
             supported = xen.without_kvm(supported)
         self._table = cpuid.prepare(supported, config.cpu, config.cpus, caps, tsc_khz)
         self._xen, self._khz = xen, tsc_khz
+        self._enforced = config.hyperv and bool(caps.get("KVM_CAP_HYPERV_ENFORCE_CPUID"))
         self._hyperv: list[CpuidEntry] = []
         if config.hyperv:
             if not caps["KVM_CAP_SYS_HYPERV_CPUID"]:
@@ -42,6 +44,16 @@ class GuestCpuid:
             from vmm.kvm import hyperv
 
             self._hyperv = hyperv.leaves(system.hyperv_cpuid())
+
+    def show(self, kvm: KvmVcpu, vcpu: int) -> None:
+        """Gives the vCPU at that place, from 0, its table.
+
+        Of Hyper-V the guest has no more than that, where KVM can see to it: some calls would be
+        exits otherwise.
+        """
+        if self._enforced:
+            kvm.enforce_hyperv_cpuid()
+        kvm.set_cpuid2(self.of(vcpu))
 
     def of(self, vcpu: int) -> list[CpuidEntry]:
         """The table of the vCPU at that place, from 0."""

@@ -173,7 +173,7 @@ class Hardware:
                 shown = GuestCpuid(self.system, config, self.caps, khz, self.xen)
             if self.xen is not None:
                 self.xen.add_vcpu(kvm, self.vcpus[-1].pointer)
-            kvm.set_cpuid2(shown.of(number))
+            shown.show(kvm, number)
 
     def enter(self, boot: BootResult) -> None:
         """The boot vCPU's first registers; the others wait for INIT and SIPI."""

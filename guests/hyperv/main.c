@@ -12,6 +12,9 @@
 #define REFERENCE_TSC 0x40000021
 #define ENABLE 1
 #define INVALID_CODE 2 /* HV_STATUS_INVALID_HYPERCALL_CODE */
+#define ACCESS_DENIED 6 /* HV_STATUS_ACCESS_DENIED */
+#define POST_MESSAGE 0x5c
+#define QUERY_CAPABILITIES 0x8001 /* of extended calls */
 #define XEN_VERSION 17
 
 static u8 pages[3][4096] __attribute__((aligned(4096)));
@@ -56,18 +59,26 @@ static void clocks(void)
 }
 
 /* The page holds the instruction that this processor has; register arguments, as in the TLFS. */
-static void hypercalls(void)
+static u64 call_status(u64 code)
 {
 	u64 status;
 
-	wrmsr(GUEST_OS_ID, 0x8100000000000001); /* an open source system */
-	wrmsr(HYPERCALL, (u64)pages[1] | ENABLE);
 	register u64 output asm("r8") = 0;
 	asm volatile("call *%[page]"
 		     : "=a"(status), "+r"(output)
-		     : [page] "r"(pages[1]), "c"(0xffffull), "d"(0ull)
+		     : [page] "r"(pages[1]), "c"(code), "d"(0ull)
 		     : "memory", "r9", "r10", "r11");
-	check_equal(status & 0xffff, INVALID_CODE);
+	return status & 0xffff;
+}
+
+static void hypercalls(void)
+{
+	wrmsr(GUEST_OS_ID, 0x8100000000000001); /* an open source system */
+	wrmsr(HYPERCALL, (u64)pages[1] | ENABLE);
+	check_equal(call_status(0xffff), INVALID_CODE);
+	/* Not shown in leaf 3. */
+	check_equal(call_status(POST_MESSAGE), ACCESS_DENIED);
+	check_equal(call_status(QUERY_CAPABILITIES), ACCESS_DENIED);
 }
 
 static void xen_calls(void)

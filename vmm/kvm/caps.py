@@ -70,6 +70,9 @@ CAPABILITIES = (
     Capability(name="KVM_CAP_READONLY_MEM", needed=False, purpose="ROM regions"),
     Capability(name="KVM_CAP_MCE", needed=False, purpose="machine-check banks"),
     Capability(name="KVM_CAP_SYS_HYPERV_CPUID", needed=False, purpose="--hyperv"),
+    Capability(
+        name="KVM_CAP_HYPERV_ENFORCE_CPUID", needed=False, purpose="--hyperv: no more than it shows"
+    ),
     Capability(name="KVM_CAP_X2APIC_API", needed=False, purpose="x2APIC ids, interrupt remapping"),
     Capability(name="KVM_CAP_X86_USER_SPACE_MSR", needed=False, purpose="MSRs handled here"),
     Capability(name="KVM_CAP_X86_MSR_FILTER", needed=False, purpose="MSRs handled here"),

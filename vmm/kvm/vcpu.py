@@ -99,6 +99,11 @@ class KvmVcpu:
             slot.function, slot.index, slot.flags, slot.eax, slot.ebx, slot.ecx, slot.edx = entry
         self._set("KVM_SET_CPUID2", table)
 
+    def enforce_hyperv_cpuid(self) -> None:
+        """What CPUID does not show of Hyper-V is not there: #GP and HV_STATUS_ACCESS_DENIED."""
+        fields = {"cap": lib.KVM_CAP_HYPERV_ENFORCE_CPUID, "args": [1]}
+        self._set("KVM_ENABLE_CAP", ffi.new("struct kvm_enable_cap *", fields))
+
     def get_cpuid2(self) -> dict[int, tuple[int, int, int, int]]:
         """EAX to EDX of each leaf as the guest sees it; of several, the first sub-leaf's."""
         table = ffi.new("struct kvm_cpuid2 *", {"nent": CPUID_MAX, "entries": CPUID_MAX})
