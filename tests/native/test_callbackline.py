@@ -103,7 +103,7 @@ def test_another_pin_takes_over_and_none_is_silent(rig: Rig) -> None:
     assert len(rig.sent) == 1
 
 
-@pytest.mark.parametrize("gsi", [2, lib.IRQ_HUB_GSIS, 1 << 40])
+@pytest.mark.parametrize("gsi", [2, 24, lib.IRQ_HUB_GSIS, 1 << 40])
 def test_what_is_no_pin_is_refused_and_the_old_one_stays(rig: Rig, gsi: int) -> None:
     rig.entry(PIN, VECTOR | LEVEL)
     rig.events.set_info(0, INFO)

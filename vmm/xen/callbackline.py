@@ -6,6 +6,7 @@ It is up until the guest's EOI, and again while events wait (core/xen/xenus.h).
 from __future__ import annotations
 
 from vmm.errors import KvmError, VmmError
+from vmm.irq import TIMER_PIN
 from vmm.native import check, lib
 from vmm.pci.intx import Intx
 from vmm.xen import abi
@@ -25,6 +26,7 @@ class CallbackLine:
 
     def __init__(self, context: DeviceContext, xenus: Any) -> None:
         self._hub, self._loop, self._xenus = context.irq, context.loop, xenus
+        self._pins = context.router.pins
         self._intx: Intx | None = None
 
     def set(self, gsi: int | None) -> None:
@@ -44,12 +46,12 @@ class CallbackLine:
             lib.xenus_tell(self._xenus, 0)
 
     def _connect(self, gsi: int) -> Intx:
-        if gsi >= lib.IRQ_HUB_GSIS:
+        if gsi >= self._pins or gsi == TIMER_PIN:  # above them are messages of devices
             raise XenError(abi.EINVAL)
         intx = Intx(self._hub, self._loop, gsi)
         try:
             intx.check()
-        except VmmError:  # the chips have no such pin
+        except VmmError:  # the chips do not take it
             intx.close()
             raise XenError(abi.EINVAL) from None
         return intx
