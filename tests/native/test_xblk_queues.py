@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from struct import pack, unpack
 
-from tests.native.test_xblk import DATA, OKAY, PAGE, RING, SECTOR, SECTORS, WRITE, Rig, direct
+from tests.native.xblkrig import DATA, OKAY, PAGE, RING, SECTOR, SECTORS, WRITE, XblkRig, direct
 from tests.native.xenringrig import Wires, until
 
 QUEUES = 3
@@ -15,7 +15,7 @@ QUEUES = 3
 class Queue:
     """The driver's side of a ring of one page."""
 
-    def __init__(self, rig: Rig, number: int) -> None:
+    def __init__(self, rig: XblkRig, number: int) -> None:
         self.rig, self.page, self.wires = rig, RING + number, Wires()
         self.prod = self.seen = 0
         rig.memory.write(self.page * PAGE, bytes(12) + pack("<I", 1))
@@ -49,7 +49,7 @@ class Queue:
 def test_rings_are_served_side_by_side(tmp_path: Path) -> None:
     image, dice = tmp_path / "disk", random.Random(4)
     image.write_bytes(bytes(SECTORS * SECTOR))
-    rig = Rig(image, queues=QUEUES)
+    rig = XblkRig(image, queues=QUEUES)
     rig.disconnect()
     assert rig.try_connect([RING], QUEUES) == -22
     queues = [Queue(rig, number) for number in range(QUEUES)]
@@ -76,7 +76,7 @@ def test_rings_are_served_side_by_side(tmp_path: Path) -> None:
 def test_one_broken_ring_ends_them_all(tmp_path: Path) -> None:
     image = tmp_path / "disk"
     image.write_bytes(bytes(SECTORS * SECTOR))
-    rig = Rig(image, queues=2)
+    rig = XblkRig(image, queues=2)
     other = Queue(rig, 1)
     rig.submit(33)
     until(lambda: rig.events == [0])
