@@ -1631,6 +1631,7 @@ class Lib:
     DEV_EVENT_REMAP: int
     DEV_EVENT_RESET: int
     DEV_EVENT_SLEEP: int
+    DEV_EVENT_UNPLUG: int
     EFD_CLOEXEC: int
     EFD_NONBLOCK: int
     EPOLLET: int

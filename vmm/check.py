@@ -125,23 +125,25 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
 
 
 def _check_pv_devices(config: VmConfig, problems: list[str]) -> None:
-    if not config.disks and not config.nets:
+    if not (config.devices or config.disks or config.nets):
         return
-    from vmm.deviceconfig import on_xen
+    from vmm.deviceconfig import bus_of, on_xen
 
-    disks = [disk for disk in config.disks if on_xen(disk)]
-    nets = [net for net in config.nets if on_xen(net)]
+    disks = [disk for disk in config.disks if bus_of(disk) in ("xen", "both")]
+    nets = [net for net in config.nets if bus_of(net) in ("xen", "both")]
+    if any(bus_of(device) != "virtio" for device in config.devices):
+        problems.append("--device has bus=, which is for --disk and --net")
     for option, most, devices in (("disk", XEN_DISKS_MAX, disks), ("net", XEN_NETS_MAX, nets)):
         if devices and not config.xen:
-            problems.append(f"--{option} with bus=xen needs --xen")
+            problems.append(f"--{option} with bus={bus_of(devices[0])} needs --xen")
         if len(devices) > most:
             problems.append(f"{len(devices)} times --{option} with bus=xen; a domain has {most}")
-    if any(disk.addr for disk in disks):
+    if any(disk.addr and on_xen(disk) for disk in disks):
         problems.append("--disk with bus=xen has no place on the PCI bus, so leave out addr=")
     for option, devices in (("disk", disks), ("net", nets)):
         if any(not _few(dict(device.params).get("queues", "1")) for device in devices):
             problems.append(f"--{option} with bus=xen has 1 to {XEN_QUEUES_MAX} queues")
-    if any(dict(net.params).get("vhost", "auto") == "on" for net in nets):
+    if any(dict(net.params).get("vhost", "auto") == "on" and on_xen(net) for net in nets):
         problems.append("--net with bus=xen cannot have vhost=on: the kernel serves virtio alone")
 
 

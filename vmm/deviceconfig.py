@@ -25,9 +25,16 @@ class DeviceConfig(Record):
     params: tuple[tuple[str, str], ...] = ()
 
 
+def bus_of(device: DeviceConfig) -> str:
+    """Where a disk or card is: "virtio" on the PCI bus, "xen" in a Xen domain's xenstore, or
+    "both": on the first until the guest wants it on the second instead.
+    """
+    return dict(device.params).get("bus", "virtio")
+
+
 def on_xen(device: DeviceConfig) -> bool:
-    """Whether a disk or card is a PV device of a Xen domain instead of a PCI device."""
-    return dict(device.params).get("bus") == "xen"
+    """Whether a disk or card never is a PCI device."""
+    return bus_of(device) == "xen"
 
 
 def read_device(text: str) -> DeviceConfig:

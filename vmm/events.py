@@ -71,6 +71,9 @@ class EventDecoder:
         elif code == lib.DEV_EVENT_EJECT:
             bits = event.value
             self._ask(lambda: machine.ejected(bits, vcpu.id))
+        elif code == lib.DEV_EVENT_UNPLUG:
+            mask = event.value
+            self._ask(lambda: machine.unplugged(mask, vcpu.id))
         elif code == lib.DEV_EVENT_REMAP:
             gpa = event.value
             self._ask(lambda: machine.remap(gpa, vcpu.id))

@@ -147,7 +147,12 @@ class Hardware:
     def _make_xen(self) -> XenDomain:
         from vmm.xen.make import make_domain
 
-        return make_domain(self.context, self.vm, self.caps["KVM_CAP_XEN_HVM"])
+        domain = make_domain(self.context, self.vm, self.caps["KVM_CAP_XEN_HVM"])
+        if self.config.disks or self.config.nets:
+            from vmm import twins
+
+            domain.platform.meant = twins.meant(self.config)
+        return domain
 
     def _notify(self, name: str, fields: dict[str, object]) -> None:
         self.on_notify(name, fields)

@@ -70,6 +70,7 @@ ENGINES = ("auto", "io_uring", "threads")
 ON_ERROR = ("pause", "unplug", "ignore")
 VFIO_APIS = ("auto", "legacy", "iommufd")
 FORMATS = ("auto", "raw")
+BUSES = ("virtio", "xen", "both")
 # What every virtio device takes; vmm/virtio/make.py reads them.
 VIRTIO = (
     param("io-thread", "count", "", "Number of the I/O thread that serves it, from 0."),
@@ -98,7 +99,13 @@ KINDS: dict[str, Kind] = {
                 param("serial", "text", "", "Up to 20 bytes that the guest sees; else its id."),
                 param("engine", "choice", "auto", "auto takes io_uring if it can.", ENGINES),
                 param("format", "choice", "auto", "raw: whatever it begins with.", FORMATS),
-                param("bus", "choice", "virtio", "xen: a PV disk, xvda ...", ("virtio", "xen")),
+                param(
+                    "bus",
+                    "choice",
+                    "virtio",
+                    "xen: a PV disk; both: when unplugged.",
+                    BUSES,
+                ),
                 *VIRTIO,
             ),
         ),
@@ -136,7 +143,13 @@ KINDS: dict[str, Kind] = {
                 ),
                 param("bridge", "interface", "", "Bridge of the host that the tap joins."),
                 param("host-addr", "host-address", "", "IP/PREFIX of the host's end."),
-                param("bus", "choice", "virtio", "xen: a PV card, eth0 ...", ("virtio", "xen")),
+                param(
+                    "bus",
+                    "choice",
+                    "virtio",
+                    "xen: a PV card; both: when unplugged.",
+                    BUSES,
+                ),
                 *VIRTIO,
             ),
         ),

@@ -107,6 +107,7 @@ class Lifecycle:
             self.gate.close(self._kick_all)
             try:
                 self._leave_at_reset()
+                self._return_at_reset()
                 self.hardware.reset()
                 self.boot = self.images.load(self.hardware.memory, fresh=False)
                 self.hardware.enter(self.boot)
@@ -221,11 +222,32 @@ class Lifecycle:
             finally:
                 self.gate.release(vcpu_id)
 
+    def unplugged(self, mask: int, vcpu_id: int) -> None:
+        """A Xen guest wants PV devices in place of others; its vCPU is held for that.
+
+        mask: as it wrote to the platform device's port.
+        """
+        from vmm import twins
+
+        with self.moving:
+            try:
+                for gone in twins.hand_over(self.hardware, mask):
+                    self.on_event("DEVICE_DELETED", gone)
+            finally:
+                self.gate.release(vcpu_id)
+
     def _leave_at_reset(self) -> None:
         """Devices that the guest was asked for: the next life begins without them."""
         registers: Any = self.hardware.device("pci-hotplug")
         if registers is not None and registers.asked:
             self._take_out(set(registers.asked))
+
+    def _return_at_reset(self) -> None:
+        """Devices whose twins the guest wanted: the next life begins with them."""
+        if self.hardware.xen is not None and self.hardware.xen.services.twins:
+            from vmm import twins
+
+            twins.give_back(self.hardware)
 
     def _take_out(self, slots: set[int]) -> None:
         from vmm import plugging

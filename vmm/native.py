@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class BusHandler(Protocol):
-        """What a device in Python offers the bus. Sizes are 1, 2, 4 or 8 bytes."""
+        """What a device in Python offers the bus. Sizes are 1, 2, 4 or 8 bytes.
+
+        A write may be more than an access: one of DEV_EVENT_*.
+        """
 
         def read(self, region: int, offset: int, size: int) -> int: ...
-        def write(self, region: int, offset: int, size: int, value: int) -> None: ...
+        def write(self, region: int, offset: int, size: int, value: int) -> int | None: ...
 
 
 ffi = _native.ffi
@@ -135,5 +138,4 @@ def _pydev_read(handle: Any, region: int, offset: int, size: int, ret: Any) -> i
 
 @ffi.def_extern(name="vmm_pydev_write", error=-ECANCELED, onerror=_park)
 def _pydev_write(handle: Any, region: int, offset: int, size: int, value: int) -> int:
-    ffi.from_handle(handle).handler.write(region, offset, size, value)
-    return 0
+    return ffi.from_handle(handle).handler.write(region, offset, size, value) or 0

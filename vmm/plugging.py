@@ -8,7 +8,7 @@ of a slot, and hears of none, until function 0 is there. Context: the machine's 
 
 from __future__ import annotations
 
-from vmm.deviceconfig import DeviceConfig, parse_address, read_device
+from vmm.deviceconfig import DeviceConfig, bus_of, parse_address, read_device
 from vmm.errors import ConfigError, StateError
 from vmm.kinds import device_problems, with_names
 from vmm.pci import slots
@@ -28,6 +28,8 @@ def read(device: str | DeviceConfig) -> DeviceConfig:
     except ValueError as error:
         raise ConfigError(f"the device {error}") from None
     problems = [f"the device {problem}" for problem in device_problems([config])]
+    if bus_of(config) != "virtio":
+        problems.append("bus= is for --disk and --net, at the start")
     if problems:
         raise ConfigError(*problems)
     return config

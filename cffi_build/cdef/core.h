@@ -38,7 +38,7 @@ void gmem_counts(struct gmem_dev *dev, struct gmem_counts *ret);
 enum dev_event {
 	DEV_EVENT_POWER_OFF, DEV_EVENT_RESET, DEV_EVENT_DEBUG_EXIT, DEV_EVENT_PANIC,
 	DEV_EVENT_CRASH_LOADED, DEV_EVENT_SLEEP, DEV_EVENT_REMAP, DEV_EVENT_MARK,
-	DEV_EVENT_EJECT, ...
+	DEV_EVENT_EJECT, DEV_EVENT_UNPLUG, ...
 };
 struct dev { uint32_t flags; ...; };
 struct bus_reader { ...; };

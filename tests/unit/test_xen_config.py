@@ -6,7 +6,7 @@ from struct import pack
 
 import pytest
 
-from vmm import kinds
+from vmm import kinds, twins
 from vmm.check import read_xen_version
 from vmm.config import VmConfig
 from vmm.errors import ConfigError, HostError
@@ -39,6 +39,8 @@ def test_what_is_no_version_is_refused(text: str) -> None:
         ({"xen": True, "nets": ["tap,bus=xen,vhost=on"]}, "cannot have vhost=on"),
         ({"xen": True, "nets": ["tap,bus=xen"] * 17}, "17 times --net with bus=xen"),
         ({"disks": ["/disk,bus=xen"]}, "--disk with bus=xen needs --xen"),
+        ({"devices": ["virtio-blk,path=/disk,bus=both"]}, "--device has bus=, which is for"),
+        ({"disks": ["/disk,bus=both"]}, "--disk with bus=both needs --xen"),
         ({"xen": True, "disks": ["/disk,bus=xen,queues=17"]}, "--disk with .* 1 to 16 queues"),
         ({"xen": True, "disks": ["/disk,bus=xen,queues=0"]}, "--disk with .* 1 to 16 queues"),
         ({"xen": True, "disks": ["/disk,bus=xen,addr=5"]}, "leave out addr="),
@@ -50,10 +52,21 @@ def test_pv_devices_that_cannot_be_are_refused(settings: dict[str, object], prob
 
 
 def test_pv_cards_are_not_on_the_pci_bus() -> None:
-    config = VmConfig.of(kernel="k", xen=True, nets=["tap,bus=xen", "tap,id=other"])
+    nets = ["tap,bus=both", "tap,bus=xen", "tap,id=other"]
+    config = VmConfig.of(kernel="k", xen=True, nets=nets)
 
-    assert [device.id for device in kinds.wanted(config)] == ["other", ""]
-    assert [card.id for card in net.wanted(config.nets)] == ["vif0"]
+    assert [device.id for device in kinds.wanted(config)] == ["", "other", ""]
+    assert [(index, card.id) for index, card in net.wanted(config.nets)] == [(1, "vif1")]
+
+
+def test_twins_are_meant_by_the_bits_of_their_kind() -> None:
+    disks = ["/a,bus=xen", "/b,bus=both", "/c", "/d,bus=both,id=last"]
+    config = VmConfig.of(kernel="k", xen=True, disks=disks, nets=["tap", "tap,bus=both"])
+
+    planned = {twin.device.id: (twin.index, twin.bits) for twin in twins.planned(config)}
+    assert planned == {"virtio-blk0": (1, 1), "last": (2, 5), "virtio-net1": (0, 2)}
+    assert twins.meant(config) == 7
+    assert twins.meant(VmConfig.of(kernel="k", xen=True, disks=["/a,bus=xen", "/c"])) == 0
 
 
 def test_leaves_name_xen_and_the_vcpu() -> None:

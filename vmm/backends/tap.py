@@ -43,7 +43,6 @@ class Tap:
     def __init__(self, name: str, fds: list[Fd], *, is_tap: bool) -> None:
         self.name, self.fds, self.is_tap = name, fds, is_tap
         self.offloads = ALL_OFFLOADS
-        self._used = len(fds)
         if is_tap:
             self.offloads = _prepare(fds[0])
 
@@ -55,12 +54,14 @@ class Tap:
         if not self.is_tap:
             return
         self.fds[0].ioctl_value("TUNSETOFFLOAD", offloads)
-        while self._used != queues:
-            more = self._used < queues
+        for number, fd in enumerate(self.fds if len(self.fds) > 1 else ()):
             request = ffi.new("struct ifreq *")
-            request.ifr_flags = lib.IFF_ATTACH_QUEUE if more else lib.IFF_DETACH_QUEUE
-            self.fds[self._used if more else self._used - 1].ioctl("TUNSETQUEUE", request)
-            self._used += 1 if more else -1
+            request.ifr_flags = lib.IFF_ATTACH_QUEUE if number < queues else lib.IFF_DETACH_QUEUE
+            try:
+                fd.ioctl("TUNSETQUEUE", request)
+            except KvmError as error:
+                if error.errno != EINVAL:  # it is so already
+                    raise
 
     def close(self) -> None:
         for fd in self.fds:

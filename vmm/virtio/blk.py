@@ -104,7 +104,7 @@ def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any])
     serial, queues = settings["serial"] or config.id, settings["queues"]
     if not settings["path"]:
         raise ConfigError(f"{config.id} needs path=, the image or block device that it is")
-    if settings["bus"] != "virtio":
+    if settings["bus"] == "xen":
         raise ConfigError(f"{config.id} has bus=xen; that can be said with --disk only, at start")
     if not 1 <= queues <= QUEUES_MAX:
         raise ConfigError(f"{config.id} has queues={queues}; a disk has 1 to {QUEUES_MAX}")

@@ -44,7 +44,7 @@ class Net(VirtioDevice):
         mtu: int = 0,
         vhost: VhostNet | None = None,
     ) -> None:
-        self.tap, self.vhost = tap, vhost
+        self.tap, self.vhost, self.mac = tap, vhost, mac
         pairs = len(tap.fds)
         unused = [NO_FD] * (lib.VNET_MAX_PAIRS - pairs)
         theirs = [NO_FD] * pairs if vhost is None else [fd.number for fd in vhost.fds]
@@ -103,7 +103,7 @@ def choose_vhost(mode: str, tap: Tap) -> VhostNet | None:
 
 def make(context: DeviceContext, config: DeviceConfig, settings: dict[str, Any]) -> VirtioPci:
     """`--net` and `--device virtio-net`."""
-    if settings["bus"] != "virtio":
+    if settings["bus"] == "xen":
         raise ConfigError(f"{config.id} has bus=xen; that can be said with --net only, at start")
     context = on_its_loop(context, settings)
     wanted = tap_config(settings)

@@ -8,7 +8,7 @@ from time import monotonic
 from vmm import log
 from vmm.backends.block import BlockBackend
 from vmm.backends.image import BlockConfig
-from vmm.deviceconfig import DISK, on_xen
+from vmm.deviceconfig import DISK, bus_of, on_xen
 from vmm.kindtable import KINDS
 from vmm.native import ffi, lib, made
 from vmm.record import replace
@@ -149,10 +149,14 @@ class XenDisk(PvDevice):
         self.context.notify("BLOCK_IO_ERROR", {"device": self.name, **fields})
 
 
-def wanted(disks: tuple[DeviceConfig, ...]) -> list[DeviceConfig]:
-    """Those of `--disk` that are PV disks, each with a name."""
-    found = [disk for disk in disks if on_xen(disk)]
-    return [replace(disk, id=disk.id or f"xvd{chr(ord('a') + n)}") for n, disk in enumerate(found)]
+def wanted(disks: tuple[DeviceConfig, ...]) -> list[tuple[int, DeviceConfig]]:
+    """Those of `--disk` that are PV disks from the start: which one, and its settings."""
+    found = enumerate(disk for disk in disks if bus_of(disk) != "virtio")
+    return [
+        (index, replace(disk, id=disk.id or f"xvd{chr(ord('a') + index)}"))
+        for index, disk in found
+        if on_xen(disk)
+    ]
 
 
 def make(context: DeviceContext, index: int, config: DeviceConfig, grants: object) -> XenDisk:

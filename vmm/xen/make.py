@@ -27,12 +27,12 @@ def _serve(context: DeviceContext, domain: XenDomain) -> None:
     if context.config.disks:
         from vmm.xen import blk
 
-        for index, disk in enumerate(blk.wanted(context.config.disks)):
+        for index, disk in blk.wanted(context.config.disks):
             domain.services.add(blk.make(context, index, disk, domain.services.grants.pointer))
     if context.config.nets:
         from vmm.xen import net
 
-        for index, card in enumerate(net.wanted(context.config.nets)):
+        for index, card in net.wanted(context.config.nets):
             domain.services.add(net.make(context, index, card, domain.services.grants.pointer))
 
 

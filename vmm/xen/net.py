@@ -8,7 +8,7 @@ from time import monotonic
 from vmm import log
 from vmm.backends.card import random_mac, tap_config
 from vmm.backends.tap import Tap, open_tap
-from vmm.deviceconfig import on_xen
+from vmm.deviceconfig import bus_of, on_xen
 from vmm.errors import KvmError
 from vmm.kindtable import KINDS
 from vmm.native import ffi, lib, made
@@ -167,10 +167,12 @@ class XenNet(PvDevice):
             log.warning(event, dev=self.name, tap=self.tap.name, **fields)
 
 
-def wanted(nets: tuple[DeviceConfig, ...]) -> list[DeviceConfig]:
-    """Those of `--net` that are PV cards, each with a name."""
-    found = [net for net in nets if on_xen(net)]
-    return [replace(net, id=net.id or f"vif{number}") for number, net in enumerate(found)]
+def wanted(nets: tuple[DeviceConfig, ...]) -> list[tuple[int, DeviceConfig]]:
+    """Those of `--net` that are PV cards from the start: which one, and its settings."""
+    found = enumerate(net for net in nets if bus_of(net) != "virtio")
+    return [
+        (index, replace(net, id=net.id or f"vif{index}")) for index, net in found if on_xen(net)
+    ]
 
 
 def make(context: DeviceContext, index: int, config: DeviceConfig, grants: object) -> XenNet:

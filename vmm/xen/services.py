@@ -41,6 +41,8 @@ class Services:
         self.grants = GrantTable(context.memory, self.overlay)
         self.channels = Channels(domain.backend, domain.ports)
         self.all: list[Service] = []
+        # Those that took over from a PCI device of that name, with its slot and function.
+        self.twins: dict[str, tuple[Service, int]] = {}
         self.console: XenConsole | None = None
         self.xenstore: XenStore  # once it is made
 
@@ -48,6 +50,13 @@ class Services:
         """One more; it begins at once."""
         self.all.append(service)
         service.begin(self._domain)
+
+    def drop(self, service: Service) -> None:
+        """Ends and closes one. All vCPUs are parked."""
+        service.halt()
+        service.end(self._domain)
+        self.all.remove(service)
+        service.close()
 
     def end(self) -> None:
         """All vCPUs are parked, and the domain is about to forget its ports."""

@@ -26,6 +26,7 @@ enum dev_event {
 	DEV_EVENT_REMAP, // pc-testdev asks to have the page at `value` unmapped and mapped again
 	DEV_EVENT_MARK, // port 0x80: boot mark `value` (only when marks are recorded in Python)
 	DEV_EVENT_EJECT, // PCI hot-plug: the guest let go of the slots that are bits of `value`
+	DEV_EVENT_UNPLUG, // Xen's platform ports: the guest wants none of the devices in `value`
 	DEV_EVENT_HYPERCALL, // the access is a hypercall; Python hears of VCPU_XEN, if of anything
 };
 

@@ -1,0 +1,136 @@
+"""Disks and cards with bus=both: PCI devices until a Xen guest unplugs them, then PV devices.
+
+Only one of the two is there at any time: the PCI function is taken out, and all that it uses on the
+host is let go of, before the PV device appears in xenstore. A reset brings the first one back.
+Context: the machine's lifecycle lock.
+"""
+
+from __future__ import annotations
+
+import os
+
+from vmm import kinds
+from vmm.deviceconfig import DISK, bus_of
+from vmm.pci import slots
+from vmm.record import Record, replace
+from vmm.xen.platform import UNPLUG_AUX_DISKS, UNPLUG_DISKS, UNPLUG_NICS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from vmm.config import VmConfig
+    from vmm.deviceconfig import DeviceConfig
+    from vmm.hardware import Hardware
+
+OF_TAPS = ("tap", "queues", "bridge", "host-addr")  # what a tap that is open has already
+
+
+class Twin(Record):
+    """`device` has its name. index: of the PV device among those of its kind. bits: UNPLUG_*."""
+
+    device: DeviceConfig
+    index: int
+    bits: int
+
+
+def planned(config: VmConfig) -> list[Twin]:
+    """What a configuration has of such devices."""
+    named = {
+        id(device): replace(device, id=name.id)
+        for device, name in zip(
+            kinds.wanted(config), kinds.with_names(kinds.wanted(config)), strict=True
+        )
+    }
+    found: list[Twin] = []
+    for devices, bits, others in (
+        (config.disks, UNPLUG_DISKS, UNPLUG_AUX_DISKS),
+        (config.nets, UNPLUG_NICS, 0),
+    ):
+        pv = [device for device in devices if bus_of(device) != "virtio"]
+        for index, device in enumerate(pv):
+            if bus_of(device) == "both":
+                found.append(Twin(device=named[id(device)], index=index, bits=bits))
+                bits |= others  # all but the first
+    return found
+
+
+def meant(config: VmConfig) -> int:
+    """UNPLUG_* that take something away."""
+    mask = 0
+    for twin in planned(config):
+        mask |= twin.bits
+    return mask
+
+
+def hand_over(hardware: Hardware, mask: int) -> list[dict[str, object]]:
+    """Puts PV devices in the place of those that `mask` means; what left, as events tell it.
+
+    HostError if the host does not let us have one once more.
+    """
+    gone: list[dict[str, object]] = []
+    for twin in planned(hardware.config):
+        device: Any = hardware.device(twin.device.id)
+        if not twin.bits & mask or device is None:
+            continue
+        gone.append({"device": device.name, "address": device.function.address})
+        place = device.function.devfn
+        with _Kept(twin.device, device) as config:
+            hardware.remove_device(device)
+            _begin(hardware, twin, config, place)
+    return gone
+
+
+def _begin(hardware: Hardware, twin: Twin, config: DeviceConfig, place: int) -> None:
+    from vmm.xen import blk, net
+
+    assert hardware.xen is not None
+    services = hardware.xen.services
+    make = blk.make if config.kind == DISK else net.make
+    service = make(hardware.context, twin.index, config, services.grants.pointer)
+    services.twins[config.id] = service, place
+    hardware.context.loop.ask(lambda: services.add(service))  # where xenstore is served
+
+
+def give_back(hardware: Hardware) -> None:
+    """The PCI devices are there again. All vCPUs are parked; a reset follows."""
+    assert hardware.xen is not None
+    services = hardware.xen.services
+    root: Any = hardware.device("pci")
+    for twin in planned(hardware.config):
+        if twin.device.id not in services.twins:
+            continue
+        service, place = services.twins.pop(twin.device.id)
+        with _Kept(twin.device, service) as config:
+            services.drop(service)
+            device = slots.make(hardware.context, config)
+            try:
+                slots.plug(root, device, f"{place >> 3:x}.{place & 7:x}")
+            except BaseException:
+                device.close()
+                raise
+            hardware.add_device(device)
+
+
+class _Kept:
+    """How the one that follows is to be made: with the same tap and the same address, which it
+    finds open while this is entered.
+    """
+
+    def __init__(self, config: DeviceConfig, old: Any) -> None:
+        self._fds: list[int] = []
+        self.config = config
+        if config.kind != DISK:
+            card = getattr(old, "device", old)
+            self._fds = [os.dup(fd.number) for fd in card.tap.fds]
+            mac = card.mac if isinstance(card.mac, str) else card.mac.hex(":")
+            params = {k: v for k, v in config.params if k not in OF_TAPS}
+            params |= {"fd": ":".join(str(fd) for fd in self._fds), "mac": mac}
+            self.config = replace(config, params=tuple(params.items()))
+
+    def __enter__(self) -> DeviceConfig:
+        return self.config
+
+    def __exit__(self, *_exception: object) -> None:
+        for fd in self._fds:
+            os.close(fd)
