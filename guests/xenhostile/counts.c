@@ -225,7 +225,7 @@ CASE(grants_wild)
 CASE(calls_unknown)
 {
 	for (u32 number = 0; number < 256; number++) {
-		for (u32 op = 0; op < 48; op++)
+		for (u32 op = 0; op < (number < 56 ? 48 : 2); op++)
 			if (number != MULTICALL)
 				bear(number, op, ~0ull, NOWHERE);
 		bear(number, ~0ull, ~0ull, ~0ull);

@@ -2,7 +2,7 @@
 // Two CPUs at once: one takes things away while the other uses them.
 #include "hostile.h"
 
-#define ROUNDS 100
+#define ROUNDS 50
 
 static u8 area[4][4096]
 	__attribute__((aligned(4096))); /* 0 and 2: shared_info; 1 and 3: hammered */

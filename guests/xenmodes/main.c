@@ -75,10 +75,65 @@ static void from_ring_3(void)
 	check_equal(hypercall(XEN_VERSION, 7, 0, 0), 4096);
 }
 
+/* call_narrow(instruction, number, three arguments): from a 32-bit code segment. */
+int call_narrow(const u8 *site, u32 number, const u32 arguments[3]);
+asm(".globl call_narrow\n"
+    "call_narrow:\n"
+    "	push %rbx\n"
+    "	push %rbp\n"
+    "	mov %rdi, %rbp\n"
+    "	mov %esi, %eax\n"
+    "	mov 0(%rdx), %ebx\n"
+    "	mov 4(%rdx), %ecx\n"
+    "	mov 8(%rdx), %edx\n"
+    "	ljmpl *narrow_far\n"
+    "	.code32\n"
+    "narrow_here: call *%ebp\n"
+    "	ljmp $0x08, $narrow_back\n"
+    "	.code64\n"
+    "narrow_back:\n"
+    "	pop %rbp\n"
+    "	pop %rbx\n"
+    "	ret\n"
+    "	.section .rodata\n"
+    "narrow_far: .long narrow_here\n"
+    "	.word 0x18\n"
+    "	.text\n");
+
+static struct {
+	u16 domid, pad;
+	u32 index;
+	u64 value;
+} param = { DOMID_SELF, 0, 0, 0 };
+
+static void layout_is(bool wide)
+{
+	static const u32 far[2] = { 0xc00 / 4, 0x900 / 4 };
+	struct evtchn_status status = { DOMID_SELF, 0, 2000, 0, 0, {} };
+	const u32 *words = (const u32 *)pages[0];
+
+	memset(pages[0], 0, 4096);
+	check_equal(map_shared(pages[0]), 0);
+	check_equal(words[far[!wide]] & 1, 0);
+	check(words[far[!wide] + 1] > 1600000000); /* seconds since 1970 */
+	check_equal(words[far[wide] + 1] > 1600000000, 0);
+	check_equal(evtchn_op(5, &status), wide ? 0 : -EINVAL);
+}
+
+/* The mode in which a guest says how it is told of events decides on the layout of its pages. */
+static void layout_follows(void)
+{
+	const u32 arguments[3] = { 0, (u32)(u64)&param, 0 };
+
+	layout_is(true);
+	check_equal(call_narrow(hypercall_site(), HVM_OP, arguments), 0);
+	layout_is(false);
+	check_equal(hypercall(HVM_OP, 0, (u64)&param, 0), 0);
+	layout_is(true);
+}
+
 const struct test tests[] = {
-	{ "arguments", arguments },
-	{ "arguments-by-page", arguments_by_page },
-	{ "upper-halves", upper_halves },
-	{ "from-ring-3", from_ring_3 },
-	{},
+	{ "arguments", arguments },	      { "arguments-by-page", arguments_by_page },
+	{ "upper-halves", upper_halves },     { "from-ring-3", from_ring_3 },
+	{ "layout-follows", layout_follows }, {},
 };
