@@ -10,6 +10,7 @@ from tests import guests
 from tests.native import sanitized
 from vmm.config import VmConfig
 from vmm.machine import Machine
+from vmm.xen import abi
 
 ROWS = [row for row in guests.load()[0].values() if row.image == "xenhostile.elf"]
 CASES = [
@@ -18,6 +19,10 @@ CASES = [
     for chip in row.irqchips
 ]
 LEAST = 30  # named cases
+ERRORS = {
+    abi.EPERM, abi.ENOENT, abi.ESRCH, abi.ENXIO, abi.ENOMEM, abi.EACCES, abi.EFAULT, abi.EEXIST,
+    abi.EINVAL, abi.ENOSPC, abi.ENOSYS, abi.ETIME, abi.EOPNOTSUPP,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("row", "irqchip"), CASES)
@@ -31,8 +36,14 @@ def test_hostile_guest_gets_errors_and_goes_on(
 
     with Machine(VmConfig.of(consoles=[f"file:{output}", "xen:null"], **settings)) as machine:
         code = machine.run().code
+        assert machine.hardware.xen is not None
+        counters = machine.hardware.xen.counters()
 
     assert not row.complaints(output.read_text(errors="replace"), code)
+    refused = [name for name in counters if name.startswith("refused ")]
+    assert {int(name.split()[-1]) for name in refused} <= ERRORS
+    assert "refused memory_op add_to_physmap 14" in refused
+    assert "refused hvm_op set_evtchn_upcall_vector 22" in refused
 
 
 @pytest.mark.needs("kvm", "probe-long64:interrupt")
