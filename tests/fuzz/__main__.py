@@ -69,6 +69,10 @@ TARGETS = {
     "xnet": (
         *TIMER, "gmem.c", "gnttab.c", "iov.c", "xnet.c", "xnet_frame.c", "xnet_rx.c", "xnet_tx.c",
     ),
+    "xencalls": (
+        *TIMER, "gmem.c", "evtchn.c", "xenus.c", "xenus_channel.c", "xenus_debug.c",
+        "xenus_event.c", "xenus_run.c", "xenus_time.c",
+    ),
     "xenrings": (*TIMER, *CHAN, "gmem.c", "xencon.c", "xsring.c"),
     "platform": (
         *TIMER, "hpet.c", "hpet_event.c", "hpet_state.c", "i8042.c", "i8042_state.c", "ps2.c",
