@@ -8,7 +8,8 @@ Needs: `kvm` (a working /dev/kvm), `stock-kernel` (KVM that runs an unchanged Li
 that hosts Xen domains), `hyperv` (KVM that shows Hyper-V's leaves), `root`, `tap` and `vhost-net`
 (the host makes network interfaces, serves them), `vfio` (PCI functions to take away from the host:
 those of the lab, which tests/vfio/lab.py lists, and nobody else's), `vfio-iommufd` (modules for
-those, built before the lab starts), or the name of a probe guest (tests/guests.py).
+those, built before the lab starts), `older-kernel` (fetched before the lab starts), or the name of
+a probe guest (tests/guests.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import pytest
 from tests.needs import Host
 from tests.vfio.lab import LAB_ARGUMENTS
 from tests.vfio.modules import modules
+from vmm.lab.kernel import older_kernel
 
 TOP = Path(__file__).resolve().parent.parent
 RESULTS, NODES = "results.jsonl", "nodes.txt"
@@ -79,6 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         vfio = "vfio" in wanted
         if "vfio-iommufd" in wanted:
             modules()
+        if "older-kernel" in wanted:
+            older_kernel()
         config.stash[LAB] = Lab(config, for_lab, LAB_ARGUMENTS if vfio else ())
 
 

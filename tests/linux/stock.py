@@ -12,6 +12,7 @@ from typing import Any
 
 from vmm.lab import initramfs
 from vmm.lab.guest import build_initramfs, guest_kernel, guest_modules
+from vmm.lab.kernel import Kernel
 
 TIMEOUT = 150  # seconds, inside an emulated machine that may be busy
 
@@ -52,12 +53,18 @@ def boot(
     *,
     script: str = "",
     append: str = "",
-    kernel: Path | None = None,
+    kernel: Path | Kernel | None = None,
     modules: Sequence[str] = (),
+    members: Sequence[initramfs.Entry] = (),
 ) -> Boot:
-    """Boots to the end; `script` is run by the guest's shell, once `modules` are loaded."""
+    """Boots to the end; `script` is run by the guest's shell, once `modules` are loaded.
+
+    members: what the initramfs has besides.
+    """
     report = folder / "report.json"
-    extra = guest_modules(modules) if modules else ()
+    whole = kernel if isinstance(kernel, Kernel) else None
+    kernel = whole.image if whole is not None else kernel
+    extra = (*members, *(guest_modules(modules, whole) if modules else ()))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "vmm", "boot"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from vmm.host import cache
 from vmm.lab import initramfs
 from vmm.lab.initramfs import Entry
-from vmm.lab.kernel import kernel, load_order, module_bytes, module_name, tools
+from vmm.lab.kernel import Kernel, kernel, load_order, module_bytes, module_name, tools
 
 INIT = Path(__file__).with_name("guest_init.sh")
 FOLDERS = ("dev", "proc", "sys", "tmp")
@@ -28,9 +28,12 @@ def guest_vmlinux() -> Path:
     return kernel().vmlinux
 
 
-def guest_modules(names: Sequence[str]) -> list[Entry]:
-    """Members that make the guest load these modules, with all they need, at start."""
-    found = kernel()
+def guest_modules(names: Sequence[str], of: Kernel | None = None) -> list[Entry]:
+    """Members that make the guest load these modules, with all they need, at start.
+
+    of: which kernel's; by default the stock guest's.
+    """
+    found = of or kernel()
     paths = load_order(found, names)
     files = [f"{module_name(path)}.ko" for path in paths]
     members = [initramfs.file("modules/order", "".join(f"{name}\n" for name in files).encode())]

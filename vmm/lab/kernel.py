@@ -1,7 +1,8 @@
 """Debian's newest backported kernel: image, modules and headers, all of one version.
 
 The same image is the lab's own kernel (L1) and the stock guest that `vmm boot` starts. Modules are
-found through modules.dep, which this module reads itself.
+found through modules.dep, which this module reads itself. The release's own kernel, which is older,
+is a guest of tests.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from vmm.record import Record
 
 TOOLS = ("qemu-system-x86", "busybox-static", "kmod", "zstd")
 KERNEL = ("linux-image-amd64", "linux-libc-dev")
+OLDER = (f"linux-image-amd64/{apt.RELEASE}", "linux-libc-dev")
 SETUP_HEADER_END = 0x250  # the header's fields up to payload_length
 MODULE_MAX = 64 << 20  # bytes of one unpacked module; the largest real one is below 10 MiB
 SIGNATURE = b"~Module signature appended~\n"
@@ -46,6 +48,15 @@ def tools() -> apt.Root:
 
 def kernel() -> Kernel:
     """The kernel in the cache, fetched if there is none."""
+    return _fetched("kernel", KERNEL)
+
+
+def older_kernel() -> Kernel:
+    """The same of the release itself, without backports: 70 MB more."""
+    return _fetched("older-kernel", OLDER)
+
+
+def _fetched(name: str, packages: Sequence[str]) -> Kernel:
     helpers = tools()  # before, because the cache's lock is not held twice
 
     def finish(path: Path) -> None:
@@ -53,7 +64,7 @@ def kernel() -> Kernel:
         _extract(helpers, path)
         (path / "usr/include/asm").symlink_to("x86_64-linux-gnu/asm")
 
-    root = apt.unpacked("kernel", KERNEL, wanted=_of_kernel, finish=finish)
+    root = apt.unpacked(name, packages, wanted=_of_kernel, finish=finish)
     images = sorted((root / "boot").glob("vmlinuz-*"))
     if len(images) != 1:
         raise HostError(
