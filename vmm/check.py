@@ -20,6 +20,7 @@ XEN_MINOR_MAX = 255
 XEN_DISKS_MAX = 16  # xvda to xvdp
 XEN_NETS_MAX = 16
 XEN_QUEUES_MAX = 16
+OF_VIRTIO = {"io-thread", "notify", "access-platform"}  # settings no PV device has
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -143,6 +144,10 @@ def _check_pv_devices(config: VmConfig, problems: list[str]) -> None:
     for option, devices in (("disk", disks), ("net", nets)):
         if any(not _few(dict(device.params).get("queues", "1")) for device in devices):
             problems.append(f"--{option} with bus=xen has 1 to {XEN_QUEUES_MAX} queues")
+    for option, devices in (("disk", disks), ("net", nets)):
+        given = {name for device in devices if on_xen(device) for name, _value in device.params}
+        for name in sorted(given & OF_VIRTIO):
+            problems.append(f"--{option} with bus=xen has no {name}=; leave it out, or take virtio")
     if any(dict(net.params).get("vhost", "auto") == "on" and on_xen(net) for net in nets):
         problems.append("--net with bus=xen cannot have vhost=on: the kernel serves virtio alone")
 

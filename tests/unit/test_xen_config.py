@@ -44,6 +44,8 @@ def test_what_is_no_version_is_refused(text: str) -> None:
         ({"xen": True, "disks": ["/disk,bus=xen,queues=17"]}, "--disk with .* 1 to 16 queues"),
         ({"xen": True, "disks": ["/disk,bus=xen,queues=0"]}, "--disk with .* 1 to 16 queues"),
         ({"xen": True, "disks": ["/disk,bus=xen,addr=5"]}, "leave out addr="),
+        ({"xen": True, "disks": ["/disk,bus=xen,io-thread=0"]}, "--disk with .* has no io-thread="),
+        ({"xen": True, "nets": ["tap,bus=xen,notify=pio"]}, "--net with bus=xen has no notify="),
     ],
 )
 def test_pv_devices_that_cannot_be_are_refused(settings: dict[str, object], problem: str) -> None:

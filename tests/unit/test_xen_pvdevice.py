@@ -155,3 +155,11 @@ def test_missing_numbers_have_defaults_only_where_one_is_given(rig: Rig) -> None
     rig.store.write(rig.guest, f"{FRONT}/order", b"x")
     with pytest.raises(Unusable):
         rig.device.read_number("order", default=0)
+
+
+def test_what_broke_in_an_earlier_connection_ends_no_later_one(rig: Rig) -> None:
+    rig.says(wish=5, state=Initialised)
+    rig.says(state=Closed)
+    assert rig.says(state=Initialising) == InitWait
+    rig.device.fail("an index was impossible")
+    assert rig.says(wish=6, state=Initialised) == Connected

@@ -64,10 +64,12 @@ class Channels:
             channel = self.by_port[number] = Channel(number)
             self.follow(number)
         except BaseException:
-            self.closed(number)
-            self._ports.leave_backend(number)
-            if channel is not None:
-                channel.close_fds()
+            try:
+                self.closed(number)
+            finally:
+                self._ports.leave_backend(number)
+                if channel is not None:
+                    channel.close_fds()
             raise
         return channel
 
@@ -91,10 +93,12 @@ class Channels:
 
     def close(self, channel: Channel) -> None:
         """Ends ours. The guest's port, if it is open yet, is unbound again."""
-        if self.by_port.get(channel.port) is channel:
-            self.closed(channel.port)
-            self._ports.leave_backend(channel.port)
-        channel.close_fds()
+        try:
+            if self.by_port.get(channel.port) is channel:
+                self._ports.leave_backend(channel.port)
+                self.closed(channel.port)
+        finally:
+            channel.close_fds()
 
     def reset(self) -> None:
         """All ports are closed. Owners close their channels yet."""

@@ -143,7 +143,12 @@ class PvDevice:
             self._switch(Connected)
 
     def fail(self, reason: str) -> None:
-        """The guest broke the protocol: it is served no more. On the loop's thread."""
+        """The guest broke the protocol: it is served no more. On the loop's thread.
+
+        Nothing if it is not connected any more: this was of a connection that has ended.
+        """
+        if not self._alive or self.state != Connected:
+            return
         log.limited("xen.device_broken", dev=self.name, reason=reason)
         self.disconnect()
         self._switch(Closing)
