@@ -205,6 +205,7 @@ TAGGED = ether(0x800, ipv4(UDP, b"12"), tags=1)
         (EVERYTHING, TAGGED, 38, 6, False),
         (EVERYTHING, PLAIN, 36, 14, False),
         (EVERYTHING, ether(0x88B5, bytes(range(100))), 20, 8, False),
+        (EVERYTHING, ether(0x88B5, bytes(6) + b"\xff\xff" + bytes(52)), 20, 8, False),  # sum: 0
         (SG | CSUM6, PLAIN, 34, 16, False),
         (SG | CSUM4, SIX, 54, 6, False),
     ],
