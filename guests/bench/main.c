@@ -4,9 +4,10 @@
  * operation. The same image runs under rawvmm, vmm and QEMU. Command line: ops=a,b,... (default:
  * all but those that need an address), n=N operations a round, rounds=R of which the quickest
  * counts (the others were disturbed), and where the device at hand sits: port= mmio= doorbell=
- * ring= pm= entropy= (entropy.c).
+ * ring= pm= entropy= (entropy.c); event for a Xen guest (event.c).
  */
 #include "entropy.h"
+#include "event.h"
 
 #define NOBODY_PORT 0x5f00
 #define NOBODY_MMIO 0xd0000000
@@ -77,6 +78,7 @@ static const struct op {
 	{ "doorbell", op_doorbell, "doorbell" },
 	{ "ring", op_ring, "ring" },
 	{ "entropy", op_entropy, "entropy" },
+	{ "event", op_event, "event" },
 };
 
 static bool wanted(const struct op *op)
@@ -109,6 +111,8 @@ int guest_main(void)
 			least = ticks < least ? ticks : least;
 		}
 		printf("# bench op=%s n=%lu ticks=%lu\n", ops[i].name, n, least);
+		if (ops[i].fn == op_event)
+			tell_events();
 		printf("ok %u %s\n", ++done, ops[i].name);
 	}
 	return chosen && n ? EXIT_PASS : EXIT_FAIL;

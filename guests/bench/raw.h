@@ -11,7 +11,7 @@ struct options {
 	int cpus, doorbell, ring, pm;
 	uint64_t vring;
 	const char *cmdline, *protocol, *image;
-	bool irqchip, times;
+	bool irqchip, times, xen;
 };
 
 extern struct options opt;
@@ -22,6 +22,11 @@ int call(int fd, unsigned long request, const char *name, uintptr_t arg);
 
 /* Serves the split ring at opt.vring on a thread of its own, rung by `doorbell`. */
 void raw_ring(int vm, int doorbell);
+struct kvm_run;
+/* Has the VM's hypercalls answered by KVM, or end in raw_xen_call(). */
+void raw_xen(int vm);
+/* Answers those by which a guest sets itself up. */
+void raw_xen_call(int vm, int vcpu, struct kvm_run *run);
 /* Loads opt.image, writes the info block of its protocol, settles opt.protocol; the entry point. */
 uint64_t raw_load(void);
 /* Puts a vCPU at `entry` in the state opt.protocol promises. */

@@ -12,6 +12,7 @@
  *   -r  coalesced ring for bytes written to this port
  *   -v  a split ring for random bytes at this address, rung by the doorbell (rawring.c); with -i
  *   -k  an ACPI PM timer at this port
+ *   -x  a Xen domain of one vCPU by KVM's own means (rawxen.c); with -i
  *   -t  CPU time and peak memory on stderr at the end
  */
 #include <err.h>
@@ -138,6 +139,9 @@ static void loop(int fd, struct kvm_run *run)
 			break;
 		case KVM_EXIT_HLT:
 			break;
+		case KVM_EXIT_XEN:
+			raw_xen_call(vm, fd, run);
+			break;
 		default:
 			die(run, fd);
 		}
@@ -196,6 +200,8 @@ static void make_vm(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ram == MAP_FAILED)
 		err(4, "guest memory");
+	if (opt.xen)
+		raw_xen(vm);
 	slot.userspace_addr = (uintptr_t)ram;
 	CALL(vm, KVM_SET_USER_MEMORY_REGION, &slot);
 }
@@ -230,7 +236,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "m:c:a:p:id:r:k:v:t")) != -1) {
+	while ((c = getopt(argc, argv, "m:c:a:p:id:r:k:v:tx")) != -1) {
 		switch (c) {
 		case 'm':
 			opt.mem = strtoull(optarg, NULL, 0) << 20;
@@ -261,6 +267,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 't':
 			opt.times = true;
+			break;
+		case 'x':
+			opt.xen = true;
 			break;
 		default:
 			exit(2);

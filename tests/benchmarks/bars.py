@@ -98,6 +98,28 @@ BARS = (
         over="vfio/start/vmm",
         under="vfio/start/qemu pc",
     ),
+    Bar(
+        what="Xen, boot: CPU x QEMU's",
+        limit=1.0,
+        over="xen/cpu/vmm",
+        under="xen/cpu/qemu pc",
+    ),
+    *(
+        Bar(
+            what=f"Xen without KVM's help, {how}: CPU x without Xen",
+            limit=1.02,
+            over=f"xen/cpu/vmm {how}",
+            under="xen/cpu/plain",
+        )
+        for how in ("patch", "breakpoint")
+    ),
+    Bar(what="Xen, % of hypercalls that leave KVM", limit=3, over="xen/% that leave, read/vmm"),
+    Bar(
+        what="Xen, send to upcall: x raw",
+        limit=1.1,
+        over="xen/event mean/vmm",
+        under="xen/event mean/raw",
+    ),
     devices_bar("CPU", "cpu"),
     devices_bar("VM exits", "exits"),
     Bar(what="boot with devices: calls into Python", limit=300, over="devices/user python/vmm"),

@@ -29,6 +29,8 @@ READ_DISK = """#!/bin/busybox sh
 while read -r module; do /bin/busybox insmod /modules/$module; done </modules/order
 exec /diskload
 """
+XEN_DISK_DRIVERS = ("xen_blkfront",)
+READ_XEN_DISK = READ_DISK.replace("/diskload", "/diskload /dev/xvda")
 HOST_DISK_DRIVERS = ("nvme",)
 READ_HOST_DISK = READ_DISK.replace("/diskload", "/diskload /dev/nvme0n1")
 NET_DRIVERS = ("virtio_pci", "virtio_net")
@@ -67,6 +69,13 @@ def reading() -> str:
     return _made(init, load, *guest.guest_modules(DISK_DRIVERS))
 
 
+def reading_xen() -> str:
+    """The same with a PV disk."""
+    load = initramfs.file("diskload", (BUILD / "diskload").read_bytes(), 0o755)
+    init = initramfs.file("init", READ_XEN_DISK.encode(), 0o755)
+    return _made(init, load, *guest.guest_modules(XEN_DISK_DRIVERS))
+
+
 def reading_host() -> str:
     """The same with a disk that was handed through."""
     load = initramfs.file("diskload", (BUILD / "diskload").read_bytes(), 0o755)
@@ -93,6 +102,7 @@ def prepare() -> None:
     pouring()
     reading()
     reading_host()
+    reading_xen()
     serving()
     using_devices()
     kernel = image.identify(str(guest.guest_kernel()))

@@ -10,7 +10,10 @@ from pathlib import Path
 from tests.benchmarks.process import say
 from tests.benchmarks.stage import stage
 
-SUITES = ("startup", "exits", "boot", "reasons", "serial", "hvc", "disk", "net", "devices", "vfio")
+SUITES = (
+    *("startup", "exits", "boot", "reasons", "serial", "hvc", "disk", "net", "devices", "vfio"),
+    "xen",
+)
 
 
 def main(argv: list[str]) -> int:

@@ -16,6 +16,7 @@ REFERENCES = {
     "disk": "qemu pc",
     "net": "qemu pc",
     "vfio": "qemu pc",
+    "xen": "qemu pc",
     "host-startup": "qemu pc",
     "host-exits": "raw",
 }

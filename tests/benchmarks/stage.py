@@ -12,7 +12,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.benchmarks.guest import DISK_DRIVERS, HOST_DISK_DRIVERS, NET_DRIVERS
+from tests.benchmarks.guest import (
+    DISK_DRIVERS,
+    HOST_DISK_DRIVERS,
+    NET_DRIVERS,
+    XEN_DISK_DRIVERS,
+)
 from tests.benchmarks.tools import TOP
 from vmm.host.cache import cache_dir
 from vmm.lab import guest
@@ -69,7 +74,8 @@ def _cached() -> list[Path]:
     )
     kernels = cache_dir() / "kernels"
     modules = kernel().modules
-    drivers = load_order(kernel(), (*DISK_DRIVERS, *HOST_DISK_DRIVERS, *NET_DRIVERS))
+    wanted = (*DISK_DRIVERS, *HOST_DISK_DRIVERS, *NET_DRIVERS, *XEN_DISK_DRIVERS)
+    drivers = load_order(kernel(), wanted)
     return [
         *(root / name for name in (*kept, "usr/share/seabios", "usr/lib/ipxe/qemu")),
         *(modules / name for name in ("modules.dep", "modules.builtin", *drivers)),
