@@ -2753,6 +2753,7 @@ class Lib:
     xenus_know_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
     xenus_open: Callable[[struct_xenus, int, int], None]
     xenus_open_channel: Callable[[struct_xenus, int, int, int, int], int]
+    xenus_pass_all: Callable[[struct_xenus], None]
     xenus_runstate: Callable[[struct_xenus, int, struct_xenus_runstate], int]
     xenus_send: Callable[[struct_xenus, int, int], int]
     xenus_set_gsi: Callable[[struct_xenus, int, int], int]

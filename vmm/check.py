@@ -17,6 +17,7 @@ TSC_KHZ_MAX = (1 << 32) - 1  # KVM_SET_TSC_KHZ takes 32 bits
 MODULES_MAX = 64
 IO_THREADS_MAX = 64
 XEN_MINOR_MAX = 255
+TRACES = {"xen": "--xen"}  # kinds of --trace, and the option that each needs
 XEN_DISKS_MAX = 16  # xvda to xvdp
 XEN_NETS_MAX = 16
 XEN_QUEUES_MAX = 16
@@ -42,6 +43,11 @@ def find_problems(config: VmConfig, address_bits: int = 0) -> list[str]:
     _check_cpus(config, problems)
     _check_devices(config, problems)
     _check_pci(config, problems)
+    for kind in read_trace(config.trace)[0]:
+        if kind not in TRACES:
+            problems.append(f"--trace has no kind {kind!r}; there is {', '.join(TRACES)}")
+        elif kind == "xen" and not config.xen:
+            problems.append(f"--trace {kind} needs {TRACES[kind]}")
     if config.timeout is not None and not 0 < config.timeout < float("inf"):
         problems.append("--timeout must be more than 0 seconds")
     return problems
@@ -178,6 +184,12 @@ def _check_consoles(config: VmConfig, problems: list[str]) -> None:
     if any(port.end.kind == "stdio" for port in config.ports):
         if sum(end.kind == "stdio" for end in ends) > 1:
             problems.append("a port on stdio wants it alone; give the consoles another end")
+
+
+def read_trace(text: str) -> tuple[tuple[str, ...], str]:
+    """The kinds of --trace, and where their lines go ("": standard error)."""
+    kinds, _, path = text.partition(":")
+    return tuple(kinds.split(",")) if kinds else (), path
 
 
 def read_xen_version(text: str) -> int | None:

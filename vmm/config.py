@@ -64,6 +64,7 @@ class VmConfig(Record):
     timeout: float | None = None
     exit_report: str = ""
     state_dir: str = ""
+    trace: str = ""
     stats: bool = False
     json: bool = False
     log_format: str = "auto"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vmm.machine import Machine
     from vmm.native import Fd
     from vmm.vcpu import Vcpu
+    from vmm.xen.domain import XenDomain
 
 SPACES = {
     1: "pio-read",
@@ -40,7 +41,7 @@ def histogram(hist: Any) -> list[dict[str, object]]:
 
 
 def vcpu_stats(vcpu: Vcpu) -> dict[str, Any]:
-    """One vCPU's exits by reason and by address."""
+    """One vCPU's exits by reason and by address, and where its time went (ns)."""
     counters = vcpu.pointer.counters
     last = lib.VCPU_REASONS - 1
     return {
@@ -55,6 +56,7 @@ def vcpu_stats(vcpu: Vcpu) -> dict[str, Any]:
             for n in range(lib.VCPU_REASONS)
             if counters.reason[n]
         },
+        "times": vcpu.schedule.times(),
         "accesses": histogram(vcpu.pointer.hist),
     }
 
@@ -77,9 +79,19 @@ def stats(machine: Machine) -> dict[str, Any]:
         },
         "memory": hardware.memory.counts(),
         "devices": {d.name: d.counters() for d in hardware.devices},
+        **({"xen": {"refused": refusals(hardware.xen)}} if hardware.xen else {}),
         "resets": machine.resets,
         "kvm": kvm_stats(machine),
     }
+
+
+def refusals(xen: XenDomain) -> list[dict[str, object]]:
+    """Hypercalls that were refused, and whether Xen would have refused them, too."""
+    from vmm.xen.seen import conformance
+
+    with xen.lock:
+        refused = dict(xen.refused)
+    return conformance(refused)
 
 
 def kvm_stats(machine: Machine) -> dict[str, Any]:

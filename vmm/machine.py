@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.mailbox import Message
     from vmm.vcpu import Vcpu
+    from vmm.xen.domain import Answerer
 
 BUILT = ("ready", "running", "paused", "stopped")  # states in which there is hardware
 
@@ -221,6 +222,18 @@ class Machine(Lifecycle):
         with self.moving:  # no device leaves meanwhile
             self.need("read the counters of", *BUILT)
             return stats(self)
+
+    def on_hypercall(self, name: str, answerer: Answerer | None) -> None:
+        """Has `answerer(call, usual)` answer a Xen guest's calls of that name; docs/xen.md.
+
+        KeyError: there is no call of that name. StateError: not built, or without Xen.
+        """
+        from vmm.xen.hypercalls import answer_by
+
+        self.need("answer a hypercall of", *BUILT)
+        if self.hardware.xen is None:
+            raise StateError("There are no hypercalls without --xen")
+        answer_by(self.hardware.xen, name, answerer)
 
     def boot_marks(self) -> list[tuple[str, int]]:
         """What the guest wrote to port 0x80, in the form of `timeline`."""

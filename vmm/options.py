@@ -165,6 +165,8 @@ BOOT_OPTIONS: tuple[Option, ...] = (
          "Write how it ended as JSON; it is authoritative."),
     _row(OUTPUT, "--state-dir", "path", "DIR", "",
          "Keep config.toml, control.sock and report.json there."),
+    _row(OUTPUT, "--trace", "text", "KIND[,KIND...][:FILE]", "",
+         "Write one JSON line for each thing of a kind that happens, on stderr or into FILE: xen."),
     _row(OUTPUT, "--stats", "flag", "", "", "Print counters at the end, on stderr."),
     _row(OUTPUT, "--json", "flag", "", "", "Print counters and summaries as JSON."),
     _row(OUTPUT, "--log-format", "choice", "auto|console|json", "auto",

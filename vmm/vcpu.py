@@ -8,9 +8,11 @@ parked.
 from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
+from time import monotonic_ns
 
 from vmm.errors import StateError
 from vmm.native import check, ffi, lib, made
+from vmm.schedule import Schedule
 from vmm.threads import Event, Thread
 
 TYPE_CHECKING = False
@@ -71,6 +73,7 @@ class Vcpu:
         self._commands: SimpleQueue[Command] = SimpleQueue()
         self._thread: Thread | None = None
         self._ended = False
+        self.schedule = Schedule()
         self.on_event: Callable[[Vcpu, Any], None] = lambda _vcpu, _event: None
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
 
@@ -81,6 +84,7 @@ class Vcpu:
 
     def _body(self, gate: Gate) -> None:
         event = ffi.new("struct vcpu_event *")
+        self.schedule.begin()
         try:
             check(lib.vcpu_thread_begin(self.pointer), "timer_create", f"vCPU {self.id}")
             while self._pass(gate):
@@ -93,6 +97,7 @@ class Vcpu:
                 gate.hold(self.id)
         finally:
             self._ended = True
+            self.schedule.end()
             self._cancel_commands()
 
     def _pass(self, gate: Gate) -> bool:
@@ -101,7 +106,12 @@ class Vcpu:
             return True
         self.complete_io()  # before parking, always: the gate may close between two looks at it
         self._run_commands()
-        return not gate.must_park(self.id) or gate.park(self.id, self._run_commands)
+        if not gate.must_park(self.id):
+            return True
+        since = monotonic_ns()
+        goes_on = gate.park(self.id, self._run_commands)
+        self.schedule.held(since)
+        return goes_on
 
     def complete_io(self) -> None:
         """Lets KVM finish the last access, so that registers read true. Own thread.

@@ -26,6 +26,7 @@ int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
 void xenus_tell(struct xenus *x, uint32_t vcpu);
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
 void xenus_end_polls(struct xenus *x);
+void xenus_pass_all(struct xenus *x);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 void xenus_set_update_flag(struct xenus *x, bool on);
 void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);

@@ -23,7 +23,7 @@ LAYERS = (
     "layout options outcome sentences",
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan pciplan "
     "deviceconfig netconfig kindtable kinds",
-    "native log stats",
+    "native log stats trace",
     "host",
     "kvm hugepages",
     "region",
@@ -38,7 +38,7 @@ LAYERS = (
     "devices",
     "vfio",
     "boot",
-    "gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports lifecycle "
+    "schedule gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports lifecycle "
     "inspection machine",
     "control lab",
     "cli",
@@ -48,7 +48,7 @@ LAYERS = (
 CONNECTED = {
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan pciplan "
     "deviceconfig netconfig kindtable kinds",
-    "gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports lifecycle "
+    "schedule gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports lifecycle "
     "inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.

@@ -43,7 +43,10 @@ class FakeCall(Call):
 
 def fake_domain(**fields: Any) -> Any:
     backend = SimpleNamespace(wide=lambda: True, set_wide=lambda _wide: None)
-    defaults = {"lock": Lock(), "calls": {}, "refused": {}, "latch": lambda *_a, **_k: None}
+    defaults = {
+        **{"lock": Lock(), "calls": {}, "refused": {}, "latch": lambda *_a, **_k: None},
+        **{"observer": None, "handlers": {}},
+    }
     return SimpleNamespace(**{**defaults, "backend": backend, **fields})
 
 

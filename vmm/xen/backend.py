@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         def loaded(self, pieces: list[tuple[int, int]]) -> None:
             """The kernel lies in these (base, length) now, and has not run yet."""
 
+        def answer_all(self) -> None:
+            """Calls that are answered below Python come to Python from here on, if they can."""
+
         def counters(self) -> dict[str, int]:
             """Calls that were answered below Python, and what came of them."""
 

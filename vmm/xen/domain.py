@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from vmm.kvm.cpuid import CpuidEntry
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.xen.backend import Backend
+    from vmm.xen.call import Call
+    from vmm.xen.seen import Observer
+
+    Answerer = Callable[[Call, Callable[[], int]], int]
 
 PORTS_WIDE, PORTS_NARROW = lib.EVTCHN_PORTS64, lib.EVTCHN_PORTS32
 
@@ -72,6 +76,9 @@ class XenDomain:
         self._clear()
         self.calls: dict[str, int] = {}  # that came here, by name
         self.refused: dict[str, int] = {}  # ... and got an error, by name and number
+        self.observer: Observer | None = None  # of --trace xen
+        # Experiments: (number, sub-operation) -> what answers (hypercalls.answer_by).
+        self.handlers: dict[tuple[int, int], Answerer] = {}
         self._bits = ffi.new("struct evtchn *")
         self._bits.memory, self._bits.dev = memory.pointer, self.memory.dev
         self.services = Services(context, self)
@@ -146,6 +153,8 @@ class XenDomain:
         self.services.close()
         self.platform.close()
         self.backend.close()
+        if self.observer is not None:
+            self.observer.close()
 
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
         """The guest's kernel lies in these (base, length) now, and has not run yet."""

@@ -7,6 +7,8 @@ counted by name.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from vmm import log
 from vmm.errors import StateError, VmmError
 from vmm.native import ffi, lib
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from vmm.xen.domain import XenDomain
+    from vmm.xen.domain import Answerer, XenDomain
 
     Handler = Callable[[XenDomain, Call], int]
     # The hypercall's name, its sub-operations, and the bits of the first argument that tell which;
@@ -90,8 +92,57 @@ def hypercall(domain: XenDomain, index: int, vcpu: Any, complete: Callable[[], N
     return None
 
 
+def name_of(number: int, first: int) -> tuple[str, int]:
+    """A call's name and sub-operation (0 where it has none), from its number and first argument."""
+    if number == abi.MULTICALL:
+        return "multicall", 0
+    if number not in TABLE:
+        return "unknown", first
+    group, operations, mask = TABLE[number]
+    handler = operations.get(first & mask)
+    own = handler.__name__ if handler else "unknown"
+    return (f"{group} {own}" if mask else group), first & mask
+
+
+def place_of(name: str) -> tuple[int, int]:
+    """The number and sub-operation of a call's name. KeyError for none that is answered here."""
+    for number, (group, operations, mask) in TABLE.items():
+        for op, handler in operations.items():
+            if name == (f"{group} {handler.__name__}" if mask else group):
+                return number, op
+    raise KeyError(name)
+
+
+def answer_by(domain: XenDomain, name: str, answerer: Answerer | None) -> None:
+    """See Machine.on_hypercall()."""
+    place = place_of(name)
+    domain.backend.answer_all()
+    if answerer is None:
+        domain.handlers.pop(place, None)
+    else:
+        domain.handlers[place] = answerer
+
+
 def answer(domain: XenDomain, call: Call) -> int:
-    """The result of one call, which is counted. Raises what its handler does."""
+    """The result of one call, which is counted, and told to whoever looks on.
+
+    Raises what its handler does.
+    """
+    if domain.observer is None:
+        return _answer(domain, call)
+    began = monotonic()
+    result: int | BaseException = 0
+    try:
+        result = _answer(domain, call)
+        return result
+    except BaseException as raised:
+        result = raised
+        raise
+    finally:
+        domain.observer.answered(call, began, result)
+
+
+def _answer(domain: XenDomain, call: Call) -> int:
     name, error = "unknown", 0
     try:
         if call.number == abi.MULTICALL:
@@ -99,14 +150,14 @@ def answer(domain: XenDomain, call: Call) -> int:
             return multicall(domain, call, answer)
         if call.number not in TABLE:
             raise XenError(abi.ENOSYS)
-        group, operations, mask = TABLE[call.number]
-        handler = operations.get(call.params[0] & mask)
-        own = handler.__name__ if handler else "unknown"
-        name = f"{group} {own}" if mask else group
+        name, operation = name_of(call.number, call.params[0])
+        handler = TABLE[call.number][1].get(operation)
         if handler is None:
             raise XenError(abi.ENOSYS)
         with domain.lock:
             domain.latch(call.wide)
+        if domain.handlers and (own := domain.handlers.get((call.number, operation))):
+            return own(call, lambda: handler(domain, call))
         return handler(domain, call)
     except XenError as refused:
         error = refused.number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmm.check import read_xen_version
+from vmm.check import read_trace, read_xen_version
 from vmm.errors import HostError, KvmError
 from vmm.xen.domain import XenDomain
 from vmm.xen.xenstore import XenStore
@@ -44,10 +44,31 @@ def make_domain(context: DeviceContext, vm: Vm, flags: int) -> XenDomain:
     domain = XenDomain(backend, context, len(context.apic_ids), version)
     try:
         _serve(context, domain)
+        _observe(context, domain)
     except BaseException:
         domain.close()
         raise
     return domain
+
+
+def _observe(context: DeviceContext, domain: XenDomain) -> None:
+    """--trace xen. HostError if its file cannot be written."""
+    kinds, path = read_trace(context.config.trace)
+    if "xen" not in kinds:
+        return
+    from vmm.trace import Trace
+    from vmm.xen.hypercalls import name_of
+    from vmm.xen.kvmxen import KvmXen
+    from vmm.xen.seen import Observer
+
+    try:
+        trace = Trace(path)
+    except OSError as error:
+        raise HostError(f"cannot write the trace {path}: {error.strerror}") from None
+    domain.observer = Observer(trace, context.apic_ids, name_of)
+    domain.backend.answer_all()
+    if isinstance(domain.backend, KvmXen):
+        domain.observer.follow_kvm()
 
 
 def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> Backend:

@@ -93,6 +93,10 @@ class UserXen:
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
         self.site.look_in(pieces)
 
+    def answer_all(self) -> None:
+        """All but polls and yields, which have to wait in C."""
+        lib.xenus_pass_all(self._x)
+
     def counters(self) -> dict[str, int]:
         counts = ffi.new("struct xenus_counters *")
         lib.xenus_counters(self._x, counts)

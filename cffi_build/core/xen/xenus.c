@@ -88,7 +88,7 @@ static int64_t answered_here(struct xenus_vcpu *u)
 	const struct vcpu_hypercall *c = &u->call;
 	uint32_t op = (uint32_t)c->params[0];
 
-	if (c->cpl)
+	if (c->cpl || (u->x->pass_all && c->number != XEN_SCHED_OP))
 		return XENUS_PASS;
 	switch (c->number) {
 	case XEN_EVENT_CHANNEL_OP:
@@ -225,6 +225,11 @@ void xenus_add_vcpu(struct xenus *x, uint32_t index, struct vcpu *v)
 	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 	v->hypervisor = &x->vcpu[index];
 	v->hypervisor_ops = &ops;
+}
+
+void xenus_pass_all(struct xenus *x)
+{
+	x->pass_all = true;
 }
 
 void xenus_counters(struct xenus *x, struct xenus_counters *ret)

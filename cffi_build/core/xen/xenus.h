@@ -73,6 +73,7 @@ struct xenus {
 	int64_t patience; // ns until what is owed is tried again
 	int gsi_fd; // eventfd that raises the callback's GSI, -1 without one
 	atomic_bool update_flag; // of run state areas
+	atomic_bool pass_all; // Python answers every call but polls and yields
 	bool gsi_up; // ... and no EOI came since
 	int lowered_fd, lowered_handle; // eventfd that tells of its EOI, in the loop
 	struct timer retry;
@@ -124,6 +125,8 @@ void xenus_tell(struct xenus *x, uint32_t vcpu);
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
 // Nobody waits for an event any more: a domain that begins anew has none.
 void xenus_end_polls(struct xenus *x);
+// Python answers every call from here on, but polls and yields, which wait for nobody there.
+void xenus_pass_all(struct xenus *x);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
 
 // Whether a bit in run state areas tells that they are being written.

@@ -1,0 +1,70 @@
+"""--trace xen and handlers of one's own with the userspace back-end: nothing stays below Python."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests import guests
+from vmm.config import VmConfig
+from vmm.machine import Machine
+from vmm.xen.abi import EPERM, XenError
+from vmm.xen.call import Call
+
+pytestmark = pytest.mark.needs("kvm", "probe-long64:interrupt")
+BELOW = ("sched_op poll", "sched_op sched_yield")
+
+
+def config(**settings: str) -> VmConfig:
+    guests.build()
+    return VmConfig.of(
+        kernel=str(guests.BUILD / "xen.elf"),
+        append="backend=userspace skip=moves-while-polled,apic-off",
+        xen=True,
+        xen_backend="userspace",
+        cpus=2,
+        debug_exit=True,
+        consoles=["null"],
+        timeout="60",
+        **settings,
+    )
+
+
+def test_every_call_is_told_once_and_answered_as_ever(tmp_path: Path) -> None:
+    place = tmp_path / "trace"
+
+    with Machine(config(trace=f"xen:{place}")) as machine:
+        assert machine.run().code == 1
+        counted = machine.stats()["devices"]["xen"]
+        refused = machine.stats()["xen"]["refused"]
+
+    lines = [json.loads(line) for line in place.read_text().splitlines()]
+    told = Counter(line["call"] for line in lines)
+    assert {line["by"] for line in lines} == {"vmm"}
+    assert told == {name: counted[name] for name in told}
+    assert min(told[name] for name in ("event_channel_op send", "multicall")) > 0
+    assert not set(BELOW) - set(counted) & set(told)
+    assert len(refused) > 50
+    assert {row["xen"] for row in refused} == {"answers", "refuses"}
+
+
+def test_handler_answers_instead() -> None:
+    asked: list[int] = []
+
+    def refuse(call: Call, _usual: object) -> int:
+        asked.append(call.vcpu)
+        raise XenError(EPERM)
+
+    with Machine(config()) as machine:
+        machine.on_hypercall("event_channel_op send", refuse)
+        assert machine.run().code != 1  # sends are refused, which its tests notice
+        assert asked
+        [row] = [
+            row
+            for row in machine.stats()["xen"]["refused"]
+            if (row["call"], row["error"]) == ("event_channel_op send", "EPERM")
+        ]
+        assert row["count"] == len(asked)
