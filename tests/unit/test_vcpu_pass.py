@@ -5,6 +5,7 @@ from __future__ import annotations
 from _queue import SimpleQueue
 from collections.abc import Callable, Iterator
 
+from vmm.schedule import Schedule
 from vmm.vcpu import Command, Vcpu
 
 
@@ -15,6 +16,7 @@ class Recorder(Vcpu):
         self.id = 0
         self.did: list[str] = []
         self._commands: SimpleQueue[Command] = SimpleQueue()
+        self.schedule = Schedule()
 
     def complete_io(self) -> None:
         self.did.append("complete")
