@@ -38,8 +38,8 @@ LAYERS = (
     "devices",
     "vfio",
     "boot",
-    "schedule gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports lifecycle "
-    "inspection machine",
+    "schedule gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports "
+    "lifecycle inspection machine",
     "control lab",
     "cli",
     "__main__",
@@ -48,8 +48,8 @@ LAYERS = (
 CONNECTED = {
     "texts values argv check tomlfile config consoleconfig portconfig consoleplan pciplan "
     "deviceconfig netconfig kindtable kinds",
-    "schedule gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports lifecycle "
-    "inspection machine",
+    "schedule gate vcpu crash mailbox events bootplan guestcpuid hardware plugging twins ports "
+    "lifecycle inspection machine",
 }
 # Narrower than the layers: all that these units may import of vmm.
 ONLY = {
