@@ -2766,6 +2766,7 @@ class Lib:
     xenus_set_update_flag: Callable[[struct_xenus, bool], None]
     xenus_set_vector: Callable[[struct_xenus, int, int], None]
     xenus_set_wide: Callable[[struct_xenus, bool], None]
+    xenus_share_sites: Callable[[struct_xenus, int, int, int], None]
     xenus_tell: Callable[[struct_xenus, int], None]
     xnet_connect: Callable[[struct_xnet, int, struct_xnet_link, int], int]
     xnet_counters: Callable[[struct_xnet, struct_xnet_counters], None]

@@ -33,4 +33,5 @@ void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
 void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);
 int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
 int xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
+void xenus_share_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
 int64_t xenus_find_site(const void *image, uint64_t length, uint32_t *ret);

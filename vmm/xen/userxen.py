@@ -88,6 +88,7 @@ class UserXen:
         lib.xenus_end_polls(self._x)
         for index in range(len(self._vcpus) if self.site.linear is not None else 0):
             self._watch(index, (0, 0))
+            lib.xenus_share_sites(self._x, index, 0, 0)
         self.site.arm()
 
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
@@ -255,5 +256,8 @@ class UserXen:
             return True
         if not self.site.written(vcpu, index, value):
             return False
-        self._set_breakpoints(self._vcpus.index(vcpu))
+        own = self._vcpus.index(vcpu)
+        self._set_breakpoints(own)
+        if self.site.linear is not None:  # others run already where a kernel has started another
+            lib.xenus_share_sites(self._x, own, *self.site.linear)
         return True

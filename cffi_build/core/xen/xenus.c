@@ -142,8 +142,13 @@ static void get(struct vcpu *v, struct vcpu_hypercall *ret)
 // A poll is over: the vCPU runs on. One that waits to be started is left alone.
 static void wake(struct vcpu *v)
 {
+	uint32_t wishes = atomic_exchange(&xenus_vcpu_of(v)->wishes, 0);
 	struct kvm_mp_state mp;
 
+	if (wishes & XENUS_SITES)
+		xenus_take_sites(xenus_vcpu_of(v));
+	if (!(wishes & XENUS_GO_ON))
+		return;
 	if (ioctl(v->fd, KVM_GET_MP_STATE, &mp) || mp.mp_state != KVM_MP_STATE_HALTED)
 		return;
 	mp.mp_state = KVM_MP_STATE_RUNNABLE;

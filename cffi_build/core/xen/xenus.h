@@ -42,6 +42,7 @@ struct xenus_vcpu {
 	uint32_t index;
 	struct vcpu_hypercall call; // of the last exit
 	uint64_t site[2]; // linear addresses of instructions with breakpoints; 0: none
+	_Atomic uint32_t wishes; // for its own thread: enum xenus_wish
 	// Guarded by the domain's lock.
 	uint64_t info; // vcpu_info
 	uint8_t vector; // 0: none
@@ -70,6 +71,7 @@ struct xenus {
 	uint32_t count; // vCPUs
 	uint32_t owing; // vCPUs with `owed`
 	uint32_t pollers;
+	uint64_t site[2]; // those that vCPUs are to have
 	int64_t patience; // ns until what is owed is tried again
 	int gsi_fd; // eventfd that raises the callback's GSI, -1 without one
 	atomic_bool update_flag; // of run state areas
@@ -140,6 +142,8 @@ int xenus_runstate(struct xenus *x, uint32_t vcpu, struct xenus_runstate *ret);
 // Hardware breakpoints at these linear addresses are hypercalls; 0: none are. Own thread, or while
 // the vCPU is parked. 0 or -errno.
 int xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
+// The same for every vCPU but `vcpu`, each of which does it before it runs on. From any thread.
+void xenus_share_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second);
 
 // Where the guest's hypercall instructions are: VMMCALL, and 16 or 32 bytes on VMCALL, each
 // followed by a return or a jump. The offset of the first, and the distance to the second, or

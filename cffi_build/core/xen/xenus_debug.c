@@ -83,6 +83,28 @@ int xenus_set_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t sec
 	return watch_sites(u, 0);
 }
 
+void xenus_share_sites(struct xenus *x, uint32_t vcpu, uint64_t first, uint64_t second)
+{
+	LOCKED(&x->lock);
+	x->site[0] = first;
+	x->site[1] = second;
+	for (uint32_t i = 0; i < x->count; i++) {
+		if (i == vcpu)
+			continue;
+		atomic_fetch_or(&x->vcpu[i].wishes, XENUS_SITES);
+		vcpu_kick(x->vcpu[i].v, VCPU_REQUEST_WAKE);
+	}
+}
+
+void xenus_take_sites(struct xenus_vcpu *u)
+{
+	{
+		LOCKED(&u->x->lock);
+		memcpy(u->site, u->x->site, sizeof(u->site));
+	}
+	watch_sites(u, 0); // refused: its calls end in KVM, as without breakpoints
+}
+
 int xenus_debug(struct vcpu *v, struct vcpu_event *ret)
 {
 	struct xenus_vcpu *u = xenus_vcpu_of(v);

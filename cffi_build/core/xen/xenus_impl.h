@@ -21,6 +21,11 @@ enum {
 	VCPU_SSHOTTMR_future = 1,
 };
 
+enum xenus_wish {
+	XENUS_GO_ON = 1, // a poll is over
+	XENUS_SITES = 2, // the domain's sites are to be the vCPU's
+};
+
 // Not an answer: Python answers it.
 #define XENUS_PASS INT64_MIN
 
@@ -33,14 +38,14 @@ static inline struct xenus_vcpu *xenus_vcpu_of(const struct vcpu *v)
 void xenus_collect(struct xenus_vcpu *u);
 // The exit is a call. 0: it is answered; 1: *ret is for Python.
 int xenus_hypercall(struct vcpu *v, struct vcpu_event *ret);
+// The domain's sites become the vCPU's. Own thread.
+void xenus_take_sites(struct xenus_vcpu *u);
 // A debug exit: a call, or the guest's own exception. As above.
 int xenus_debug(struct vcpu *v, struct vcpu_event *ret);
 // The bytes at a linear address, length > 0: 0 or -EFAULT.
 int64_t xenus_fetch(struct xenus_vcpu *u, uint64_t linear, void *to, uint64_t length);
 // The system time in nanoseconds.
 uint64_t xenus_now(const struct xenus *x);
-// The same moment on the machine's clock.
-int64_t xenus_deadline(const struct xenus *x, uint64_t expires);
 
 // With the lock held.
 int xenus_make_pending(struct xenus *x, uint32_t port, uint32_t vcpu);

@@ -16,9 +16,9 @@ uint64_t xenus_now(const struct xenus *x)
 	return clock.clock;
 }
 
-int64_t xenus_deadline(const struct xenus *x, uint64_t expires)
+// That moment on the machine's clock. now: the system time.
+static int64_t deadline(const struct xenus *x, uint64_t expires, uint64_t now)
 {
-	uint64_t now = xenus_now(x);
 	int64_t here = vclock_ns(x->clock);
 
 	if (expires <= now)
@@ -30,18 +30,18 @@ int64_t xenus_deadline(const struct xenus *x, uint64_t expires)
 // --- timers
 
 // Context: the lock is held. Due: the guest is told at once, without a turn of the loop.
-static void arm(struct xenus_vcpu *u, uint64_t expires)
+static void arm(struct xenus_vcpu *u, uint64_t expires, uint64_t now)
 {
 	struct xenus *x = u->x;
 
 	u->expires = expires;
-	timer_disarm(&u->timer);
-	if (!u->timer_port)
+	if (u->timer_port && expires > now) {
+		timer_arm(&u->timer, deadline(x, expires, now));
 		return;
-	if (expires <= xenus_now(x))
+	}
+	timer_disarm(&u->timer);
+	if (u->timer_port)
 		xenus_make_pending(x, u->timer_port, u->index);
-	else
-		timer_arm(&u->timer, xenus_deadline(x, expires));
 }
 
 void xenus_timer_fired(void *opaque)
@@ -52,7 +52,7 @@ void xenus_timer_fired(void *opaque)
 	// It was moved or taken back meanwhile; or the two clocks run apart a little.
 	if (!u->timer_port || timer_deadline(&u->timer) >= 0)
 		return;
-	arm(u, u->expires);
+	arm(u, u->expires, xenus_now(u->x));
 }
 
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires)
@@ -62,11 +62,12 @@ void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_
 	LOCKED(&x->lock);
 	u->timer_port = port;
 	timer_disarm(&u->timer);
-	if (!expires && u->expires > xenus_now(x))
+	uint64_t now = xenus_now(x);
+	if (!expires && u->expires > now)
 		expires = u->expires; // set before there was a port
 	u->expires = port ? expires : 0;
 	if (u->expires)
-		arm(u, u->expires);
+		arm(u, u->expires, now);
 }
 
 int64_t xenus_op_vcpu(struct xenus_vcpu *u)
@@ -94,9 +95,10 @@ int64_t xenus_op_vcpu(struct xenus_vcpu *u)
 		return 0;
 	}
 	x->counters.set_timer++;
-	if ((shot.flags & VCPU_SSHOTTMR_future) && shot.expires < xenus_now(x))
+	uint64_t now = xenus_now(x);
+	if ((shot.flags & VCPU_SSHOTTMR_future) && shot.expires < now)
 		return -ETIME_XEN;
-	arm(u, shot.expires);
+	arm(u, shot.expires, now);
 	return 0;
 }
 
@@ -116,7 +118,7 @@ int64_t xenus_op_set_timer(struct xenus_vcpu *u)
 	int64_t now = (int64_t)xenus_now(x);
 	if (expires < 0 || expires - now > FAR_NS)
 		expires = now + SOON_NS;
-	arm(u, (uint64_t)expires);
+	arm(u, (uint64_t)expires, (uint64_t)now);
 	return 0;
 }
 
@@ -134,6 +136,7 @@ void xenus_stop_polling(struct xenus_vcpu *u)
 static void end_poll(struct xenus_vcpu *u)
 {
 	xenus_stop_polling(u);
+	atomic_fetch_or(&u->wishes, XENUS_GO_ON);
 	vcpu_kick(u->v, VCPU_REQUEST_WAKE);
 }
 
@@ -220,7 +223,8 @@ int64_t xenus_op_poll(struct xenus_vcpu *u)
 		if (evtchn_look(&x->bits, ports[i]) & 1)
 			return 0;
 	}
-	if (poll.timeout && poll.timeout <= xenus_now(x))
+	uint64_t now = poll.timeout ? xenus_now(x) : 0;
+	if (poll.timeout && poll.timeout <= now)
 		return 0;
 	if (ioctl(u->v->fd, KVM_SET_MP_STATE, &halted))
 		return 0; // it asks again
@@ -229,6 +233,6 @@ int64_t xenus_op_poll(struct xenus_vcpu *u)
 	u->polling = true;
 	x->pollers++;
 	if (poll.timeout)
-		timer_arm(&u->poll_timer, xenus_deadline(x, poll.timeout));
+		timer_arm(&u->poll_timer, deadline(x, poll.timeout, now));
 	return 0;
 }
