@@ -64,6 +64,7 @@
 #include "vq.h"
 #include "xblk.h"
 #include "xencon.h"
+#include "xenpirq.h"
 #include "xenus.h"
 #include "xnet.h"
 #include "xsring.h"

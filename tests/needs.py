@@ -57,7 +57,7 @@ def _xen_problem() -> str | None:
     from vmm.errors import VmmError
     from vmm.kvm.system import System
     from vmm.native import lib
-    from vmm.xen.kvmxen import check_flags
+    from vmm.xen.kvmcaps import check_flags
 
     try:
         with System() as system:

@@ -1533,6 +1533,9 @@ class struct_xencon_counters(Struct):
     tx_blocked: int
     broken: int
 
+class struct_xenpirq(Struct):
+    pass
+
 class struct_xenus(Struct):
     dev: struct_dev
 
@@ -2000,6 +2003,7 @@ class Lib:
     RESETPORT_CF9: int
     ROUTER_MAX_GSI: int
     ROUTER_MAX_ROUTES: int
+    ROUTER_PIRQS: int
     SIOCGIFFLAGS: int
     SIOCGIFMTU: int
     SIOCSIFFLAGS: int
@@ -2580,7 +2584,9 @@ class Lib:
     router_destroy: Callable[[struct_irq_router], None]
     router_entries: Callable[[struct_irq_router, struct_router_entry, int], int]
     router_set_msi: Callable[[struct_irq_router, int, int, int], int]
+    router_set_pirq: Callable[[struct_irq_router, int, int, int], int]
     router_set_xen: Callable[[struct_irq_router, int, int, int, int], int]
+    router_use_pirqs: Callable[[struct_irq_router], None]
     rtc_create: Callable[[struct_irq_hub, int, struct_vclock, struct_loop, int, int], struct_rtc]
     rtc_destroy: Callable[[struct_rtc], None]
     rtc_load: Callable[[struct_rtc, struct_rtc_state], int]
@@ -2741,6 +2747,11 @@ class Lib:
     xencon_destroy: Callable[[struct_xencon], None]
     xencon_disconnect: Callable[[struct_xencon], None]
     xencon_pause: Callable[[struct_xencon, bool], None]
+    xenpirq_bind: Callable[[struct_xenpirq, int, int, int], int]
+    xenpirq_create: Callable[[struct_irq_hub, int], struct_xenpirq]
+    xenpirq_destroy: Callable[[struct_xenpirq], None]
+    xenpirq_eoi: Callable[[struct_xenpirq, int], None]
+    xenpirq_events: Callable[[struct_xenpirq], int]
     xenus_add_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
     xenus_close: Callable[[struct_xenus, int], None]
     xenus_close_channel: Callable[[struct_xenus, int], None]

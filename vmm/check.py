@@ -122,6 +122,8 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
         problems.append(
             f"--xen-version is {config.xen_version}; it must be like 4.17, from 4.0 to 4.255"
         )
+    if config.xen_pirqs != "off" and (not config.xen or config.xen_backend == "userspace"):
+        problems.append("--xen-pirqs needs --xen, and KVM's help: --xen-backend kvm or auto")
     _check_pv_devices(config, problems)
     _check_consoles(config, problems)
     if config.ports:

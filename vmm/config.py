@@ -41,6 +41,7 @@ class VmConfig(Record):
     xen: bool = False
     xen_backend: str = "auto"
     xen_calls: str = "patch"
+    xen_pirqs: str = "off"
     xen_version: str = "4.17"
     testdev: bool = False
     debug_exit: bool = False

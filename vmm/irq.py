@@ -89,6 +89,15 @@ class IrqRouter:
         result = lib.router_set_xen(self.pointer, gsi, port, vcpu, priority)
         check(result, "router_set_xen", f"GSI {gsi}")
 
+    def use_pirqs(self) -> None:
+        """From here on messages with vector 0 name PIRQs of a Xen domain."""
+        lib.router_use_pirqs(self.pointer)
+
+    def set_pirq(self, pirq: int, port: int, vcpu: int) -> None:
+        """Binds a PIRQ to an event channel, port 0 to none; takes effect with `commit()`."""
+        result = lib.router_set_pirq(self.pointer, pirq, port, vcpu)
+        check(result, "router_set_pirq", f"PIRQ {pirq}")
+
     def clear(self, gsi: int) -> None:
         """Unroutes the GSI; takes effect with `commit()`."""
         lib.router_clear(self.pointer, gsi)

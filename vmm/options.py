@@ -107,6 +107,9 @@ BOOT_OPTIONS: tuple[Option, ...] = (
     _row(SHAPE, "--xen-calls", "choice", "patch|breakpoint", "patch",
          "How --xen-backend userspace makes hypercalls exit: by patching the kernel's two "
          "instructions, or by hardware breakpoints, which leave its text as it is."),
+    _row(SHAPE, "--xen-pirqs", "choice", "off|pins|all", "off",
+         "Whether a guest of --xen-backend kvm may take devices' interrupts as event channels: "
+         "those of pins, or messages (MSI, MSI-X) too."),
     _row(SHAPE, "--xen-version", "text", "MAJOR.MINOR", "4.17",
          "Version of Xen that --xen shows; from 4.17 on each vCPU may have an upcall vector."),
     _row(SHAPE, "--testdev", "flag", "", "",

@@ -2,6 +2,7 @@
 
 #define ROUTER_MAX_ROUTES ...
 #define ROUTER_MAX_GSI ...
+#define ROUTER_PIRQS ...
 #define KVM_IRQ_ROUTING_IRQCHIP ...
 #define KVM_IRQ_ROUTING_MSI ...
 #define KVM_IRQ_ROUTING_XEN_EVTCHN ...
@@ -16,6 +17,8 @@ struct irq_router *router_create(int vm_fd);
 void router_destroy(struct irq_router *r);
 int router_set_msi(struct irq_router *r, uint32_t gsi, uint64_t address, uint32_t data);
 int router_set_xen(struct irq_router *r, uint32_t gsi, uint32_t port, uint32_t vcpu, uint32_t priority);
+void router_use_pirqs(struct irq_router *r);
+int router_set_pirq(struct irq_router *r, uint32_t pirq, uint32_t port, uint32_t vcpu);
 int router_add_pin(struct irq_router *r, uint32_t gsi, uint32_t chip, uint32_t pin);
 void router_clear(struct irq_router *r, uint32_t gsi);
 int router_commit(struct irq_router *r);
@@ -100,3 +103,11 @@ struct intx { int trigger_fd, resample_fd; ...; };
 struct intx *intx_create(struct irq_hub *hub, struct loop *loop, uint32_t gsi, uint32_t pic);
 void intx_destroy(struct intx *x);
 int intx_status(struct intx *x);
+
+// Pins as event channels of a Xen domain: core/xen/xenpirq.h.
+struct xenpirq { ...; };
+struct xenpirq *xenpirq_create(struct irq_hub *hub, int vm_fd);
+void xenpirq_destroy(struct xenpirq *p);
+int xenpirq_bind(struct xenpirq *p, uint32_t gsi, uint32_t port, uint32_t vcpu);
+void xenpirq_eoi(struct xenpirq *p, uint32_t gsi);
+uint64_t xenpirq_events(struct xenpirq *p);

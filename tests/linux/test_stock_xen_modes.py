@@ -19,8 +19,7 @@ echo disk=`sha256sum </dev/vda | cut -c1-64`
 cat /proc/interrupts | sed 's/^/irq /'
 dmesg -r | grep '^<[0-3]>'
 """
-# Without vectors a kernel takes neither Xen's clock nor its timer.
-NO_VECTOR = ("--machine", "legacy")
+LEGACY, PIRQS = ("--machine", "legacy"), ("--xen-pirqs",)
 
 
 def chips(console: str) -> dict[str, tuple[str, int]]:
@@ -30,7 +29,7 @@ def chips(console: str) -> dict[str, tuple[str, int]]:
         row = line.split()
         if line.startswith("irq ") and row[1][:-1].isdecimal():
             counts = [word for word in row[2:] if word.isdecimal()]
-            found[row[-1]] = (row[2 + len(counts)], sum(map(int, counts)))
+            found[row[-1]] = (" ".join(row[2 + len(counts) : -1]), sum(map(int, counts)))
     return found
 
 
@@ -38,22 +37,50 @@ def chips(console: str) -> dict[str, tuple[str, int]]:
     ("append", "options", "expected"),
     [
         (
+            "",
+            (*PIRQS, "all", "--cpus", "2"),
+            {"ttyS0": "xen-pirq -ioapic-edge", "virtio0-req.0": "xen-pirq -msi-x"},
+        ),
+        (
+            "pci=nomsi",
+            (*PIRQS, "all", "--irqchip", "split"),
+            {"ttyS0": "xen-pirq -ioapic-edge", "virtio0": "xen-pirq -ioapic-level"},
+        ),
+        (
+            "noapic pci=nomsi",
+            (*PIRQS, "all", *LEGACY),
+            {"timer": "XT-PIC", "virtio0": "xen-pirq -ioapic-level"},
+        ),
+        (
+            "",
+            (*PIRQS, "pins"),
+            {"ttyS0": "xen-pirq -ioapic-edge", "virtio0-req.0": "PCI-MSIX"},
+        ),
+        (
             "xen_no_vector_callback",
-            (*NO_VECTOR, "--cpus", "2"),
+            (*LEGACY, "--cpus", "2"),
             {"xen-platform-pci": "IO-APIC", "xenbus": "xen-dyn", "virtio0-req.0": "PCI-MSIX"},
         ),
         (
             "xen_no_vector_callback pci=nomsi",
-            (*NO_VECTOR, "--irqchip", "split"),
+            (*LEGACY, "--irqchip", "split"),
             {"xen-platform-pci": "IO-APIC", "xenbus": "xen-dyn", "virtio0": "IO-APIC"},
         ),
         (
             "xen_no_vector_callback noapic pci=nomsi",
-            NO_VECTOR,
+            LEGACY,
             {"xen-platform-pci": "XT-PIC", "xenbus": "xen-dyn", "virtio0": "XT-PIC"},
         ),
     ],
-    ids=["no-vector", "no-vector-nomsi", "no-vector-noapic"],
+    ids=[
+        "pirqs",
+        "pirqs-nomsi",
+        "pirqs-noapic",
+        "pins",
+        "no-vector",
+        "no-vector-nomsi",
+        "no-vector-noapic",
+    ],
 )
 def test_interrupts_come_the_way_they_are_told_to(
     append: str, options: tuple[str, ...], expected: dict[str, str], tmp_path: Path

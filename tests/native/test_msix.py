@@ -254,6 +254,23 @@ def test_another_sink_gets_messages_instead_of_kvm(kvm: Kvm) -> None:
     assert kvm.routes() == {}
 
 
+def test_mask_of_a_vector_is_no_concern_of_its_pirq(kvm: Kvm) -> None:
+    """A guest with PIRQs masks event channels, and never clears the bit that reset has set."""
+    router, pirq = kvm.rig.context.router, 0xA5
+    router.use_pirqs()
+    router.set_pirq(pirq, 9, 0)
+    enable(kvm)
+    for vector, data in ((0, 0x700), (1, 0x751)):  # vector 0 names it
+        kvm.rig.write(lib.MSIX_TABLE, 16 * vector, 0xFEE0_0000 | pirq << 12, 4)
+        kvm.rig.write(lib.MSIX_TABLE, 16 * vector + 8, data, 4)
+        kvm.device.fire(vector)
+
+    assert kvm.device.pending() == {1}
+    assert kvm.routes()[0] == (9, 0)
+    lib.msix_control(kvm.device.pointer, True, True)
+    assert kvm.device.pending() == {0, 1}
+
+
 def test_closing_gives_gsis_and_descriptors_back() -> None:
     router = IrqRouter(None, split=False)
     before = sorted(os.listdir("/proc/self/fd"))

@@ -69,6 +69,9 @@ class Backend:
     """Takes everything. What it was told last is of no interest here."""
 
     features, has_update_flag = abi.FEATURES, True
+    pirqs = Namespace(
+        bind_gsi=lambda *_a: None, bind_message=lambda *_a: None, eoi=lambda _gsi: None
+    )
 
     def __init__(self) -> None:
         self._wide, self._ns = True, 10**9
@@ -96,6 +99,7 @@ class Rig:
         self.memory, self.loop = GuestMemory(RAM), IoLoop()
         context: Any = Namespace(
             memory=self.memory, loop=self.loop, mmio=Bus("address", MMIO_LIMIT), upcalls=[],
+            config=Namespace(xen_pirqs="all"),
         )  # fmt: skip
         version = self.dice.choice([4 << 16 | 16, 4 << 16 | 17, 4 << 16 | 18])
         backend: Any = Backend()

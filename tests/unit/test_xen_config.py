@@ -12,7 +12,7 @@ from vmm.config import VmConfig
 from vmm.errors import ConfigError, HostError
 from vmm.native import lib
 from vmm.xen import cpuid, net
-from vmm.xen.kvmxen import NEEDED, check_flags
+from vmm.xen.kvmcaps import NEEDED, check_flags
 
 VERSION, MSR = 4 << 16 | 17, 0x40000000
 

@@ -105,7 +105,7 @@ def nested(root: str) -> Finding:
 
 def xen_backend(flags: int, others: dict[str, int]) -> Finding:
     """Which back-end --xen gets here, and why not the faster one. others: see usercaps.NEEDED."""
-    from vmm.xen.kvmxen import check_flags
+    from vmm.xen.kvmcaps import check_flags
     from vmm.xen.usercaps import check_caps
 
     kvm, own = _refusal(lambda: check_flags(flags)), _refusal(lambda: check_caps(others))

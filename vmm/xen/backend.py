@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vmm.bus import Bus
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.xen.call import Call
+    from vmm.xen.pirqs import Deliver
 
     class Backend(Protocol):
         """One domain's. Methods named vcpu_* only on that vCPU's thread, or while it is parked.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
         features: int  # XENFEAT_* bits: what it can keep, and nothing else
         hypercall_msr: int  # by which a guest asks for a page of calls
+        pirqs: Deliver | None  # who brings devices' interrupts as events, if that is offered
 
         def claim(self, pio: Bus) -> None: ...
         def close(self) -> None: ...

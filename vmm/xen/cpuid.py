@@ -30,8 +30,11 @@ def without_hypervisor(supported: Iterable[CpuidEntry]) -> list[CpuidEntry]:
     return [entry for entry in supported if entry[0] not in HYPERVISOR_LEAVES]
 
 
-def leaves(version: int, vcpu: int, tsc_khz: int, hypercall_msr: int) -> list[CpuidEntry]:
-    """The domain's leaves for one vCPU. version: major << 16 | minor.
+def leaves(
+    version: int, vcpu: int, tsc_khz: int, hypercall_msr: int, *, messages: bool = False
+) -> list[CpuidEntry]:
+    """The domain's leaves for one vCPU. version: major << 16 | minor. messages: local APICs take
+    them so well that they had better not be event channels.
 
     KVM fills in what leaf 3 says of the TSC's scale and offset, where it knows how.
     """
@@ -40,6 +43,8 @@ def leaves(version: int, vcpu: int, tsc_khz: int, hypercall_msr: int) -> list[Cp
     flags = abi.HVM_CPUID_VCPU_ID_PRESENT | abi.HVM_CPUID_DOMID_PRESENT
     if version >= abi.VERSION_UPCALL_VECTOR:
         flags |= abi.HVM_CPUID_UPCALL_VECTOR
+    if messages:
+        flags |= abi.HVM_CPUID_APIC_ACCESS_VIRT | abi.HVM_CPUID_X2APIC_VIRT
     indexed = SIGNIFICANT_INDEX
     return [
         (base, 0, 0, base + LEAVES - 1, ebx, ecx, edx),

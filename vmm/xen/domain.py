@@ -13,6 +13,7 @@ from vmm.threads import Lock
 from vmm.xen import abi, cpuid, sharedinfo
 from vmm.xen.abi import XenError
 from vmm.xen.evtchn import PortTable
+from vmm.xen.pirqs import PirqTable
 from vmm.xen.platform import PlatformPorts
 from vmm.xen.reservation import Reservation
 from vmm.xen.services import Services
@@ -71,6 +72,8 @@ class XenDomain:
         # Guards all below; held over ioctls of the VM, over no wait and none of a vCPU.
         self.lock = Lock()
         self.ports = PortTable(vcpus)
+        self.pirqs = None if backend.pirqs is None else PirqTable(backend.pirqs)
+        self._messages = context.config.xen_pirqs == "pins"  # go to local APICs
         self._shared: int | None = None
         self._latched = False
         self._clear()
@@ -92,7 +95,8 @@ class XenDomain:
 
     def leaves(self, vcpu: int, tsc_khz: int) -> list[CpuidEntry]:
         """What CPUID shows of it."""
-        return cpuid.leaves(self.version, vcpu, tsc_khz, self.backend.hypercall_msr)
+        msr, messages = self.backend.hypercall_msr, self._messages
+        return cpuid.leaves(self.version, vcpu, tsc_khz, msr, messages=messages)
 
     def without_kvm(self, supported: list[CpuidEntry]) -> list[CpuidEntry]:
         """What CPUID shows besides, of what KVM supports."""
@@ -110,6 +114,8 @@ class XenDomain:
             0,
         )  # fmt: skip
         self.vector = 0  # of vCPUs that have none of their own
+        if self.pirqs is not None:
+            self.pirqs.reset()
         self.ports.reset()
         self.ports.limit = PORTS_WIDE
         self._shared, self._latched = None, False

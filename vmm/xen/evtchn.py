@@ -6,7 +6,7 @@ here reaches KVM or the guest's memory; `evtchnop.py` makes both follow.
 
 from __future__ import annotations
 
-from vmm.record import Record
+from vmm.record import Record, replace
 from vmm.xen import abi
 from vmm.xen.abi import XenError
 
@@ -25,6 +25,7 @@ class Port(Record):
     )
     peer: int = 0  # interdomain: the port at the other end; 0: a back-end
     virq: int = 0
+    pirq: int = 0
 
 
 class PortTable:
@@ -114,16 +115,22 @@ class PortTable:
         self.check_vcpu(vcpu)
         return self._open(Port(kind=abi.EVTCHNSTAT_ipi, vcpu=vcpu))
 
+    def bind_pirq(self, pirq: int) -> int:
+        return self._open(Port(kind=abi.EVTCHNSTAT_pirq, pirq=pirq))
+
     def bind_vcpu(self, number: int, vcpu: int) -> Port:
         """The port as it is then."""
         self.check_vcpu(vcpu)
         port = self.get(number)
-        movable = (abi.EVTCHNSTAT_unbound, abi.EVTCHNSTAT_interdomain, abi.EVTCHNSTAT_virq)
+        movable = (
+            abi.EVTCHNSTAT_unbound, abi.EVTCHNSTAT_interdomain, abi.EVTCHNSTAT_virq,
+            abi.EVTCHNSTAT_pirq,
+        )  # fmt: skip
         if port is None or port.kind not in movable:
             raise XenError(abi.EINVAL)
         if port.kind == abi.EVTCHNSTAT_virq and port.virq in abi.VCPU_VIRQS:
             raise XenError(abi.EINVAL)
-        moved = Port(kind=port.kind, vcpu=vcpu, remote=port.remote, peer=port.peer, virq=port.virq)
+        moved = replace(port, vcpu=vcpu)
         self._ports[number] = moved
         return moved
 

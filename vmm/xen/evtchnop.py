@@ -9,7 +9,7 @@ from struct import pack
 
 from vmm.errors import KvmError
 from vmm.native import lib
-from vmm.xen import abi
+from vmm.xen import abi, fifoop
 from vmm.xen.abi import XenError
 from vmm.xen.channel import serves
 from vmm.xen.memoryop import check_domain
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from vmm.xen.call import Call
     from vmm.xen.domain import XenDomain
     from vmm.xen.evtchn import Port
-
-CONTROL_BLOCK = 72  # bytes of struct evtchn_fifo_control_block
-PRIORITY_MIN = 15  # EVTCHN_FIFO_PRIORITY_MIN: the largest number
 
 
 def _peer(number: int) -> int:
@@ -40,6 +37,9 @@ def connect(domain: XenDomain, number: int) -> None:
         return domain.backend.disconnect(number)
     if serves(port):
         return domain.services.channels.follow(number)
+    if port.kind == abi.EVTCHNSTAT_pirq:
+        assert domain.pirqs is not None
+        return domain.pirqs.bind(port.pirq, number, port.vcpu)
     try:
         if port.kind == abi.EVTCHNSTAT_ipi:
             return domain.backend.connect(number, port.kind, number, port.vcpu)
@@ -100,6 +100,23 @@ def _follow_timer(domain: XenDomain, call: Call, virq: int, vcpu: int) -> None:
         domain.on_timer(call.vcpu, vcpu)
 
 
+def bind_pirq(domain: XenDomain, call: Call) -> int:
+    pirq, _flags, _port = call.read_struct(call.params[1], "<III")
+    if domain.pirqs is None:
+        raise XenError(abi.ENOSYS)
+    with domain.lock:
+        domain.pirqs.check_bind(pirq)
+        number = domain.ports.bind_pirq(pirq)
+        domain.backend.opened(number, 0)
+        try:
+            connect(domain, number)
+        except KvmError:
+            domain.ports.close(number)
+            domain.pirqs.unbind(pirq)
+            raise
+    return _tell(domain, call, 8, number)
+
+
 def bind_ipi(domain: XenDomain, call: Call) -> int:
     vcpu, _port = call.read_struct(call.params[1], "<II")
     with domain.lock:
@@ -116,7 +133,7 @@ def bind_vcpu(domain: XenDomain, call: Call) -> int:
         port = domain.ports.bind_vcpu(number, vcpu)
         domain.backend.opened(number, vcpu)
         try:
-            if port.kind == abi.EVTCHNSTAT_interdomain:
+            if port.kind in (abi.EVTCHNSTAT_interdomain, abi.EVTCHNSTAT_pirq):
                 connect(domain, port.peer or number)
         except KvmError:  # it goes on telling the one that it told
             assert before is not None
@@ -140,6 +157,8 @@ def _close(domain: XenDomain, call: Call, number: int) -> None:
         port = domain.ports.close(number)
         domain.backend.closed(number)
         domain.services.channels.closed(number)
+        if port.kind == abi.EVTCHNSTAT_pirq and domain.pirqs is not None:
+            domain.pirqs.unbind(port.pirq)
         if port.kind == abi.EVTCHNSTAT_interdomain:
             domain.backend.disconnect(port.peer)
         bits = domain.bits()
@@ -154,7 +173,7 @@ def send(domain: XenDomain, call: Call) -> int:
     (number,) = call.read_struct(call.params[1], "<I")
     with domain.lock:
         port = domain.ports.get(number)
-        if port is None or port.kind == abi.EVTCHNSTAT_virq:
+        if port is None or port.kind in (abi.EVTCHNSTAT_virq, abi.EVTCHNSTAT_pirq):
             raise XenError(abi.EINVAL)
         if port.kind == abi.EVTCHNSTAT_ipi:
             domain.backend.send(number, port.vcpu)
@@ -180,8 +199,8 @@ def _describe(port: Port | None) -> bytes:
     """The last 16 bytes of struct evtchn_status."""
     if port is None:
         return pack("<IIQ", abi.EVTCHNSTAT_closed, 0, 0)
-    if port.kind == abi.EVTCHNSTAT_virq:
-        return pack("<IIII", port.kind, port.vcpu, port.virq, 0)
+    if port.kind in (abi.EVTCHNSTAT_virq, abi.EVTCHNSTAT_pirq):
+        return pack("<IIII", port.kind, port.vcpu, port.virq or port.pirq, 0)
     return pack("<IIH2xI", port.kind, port.vcpu, port.remote, port.peer)
 
 
@@ -206,8 +225,10 @@ def reset(domain: XenDomain, call: Call) -> int:
         domain.ports.reset()
         domain.services.channels.reset()
         bits = domain.bits()
-        for number, _port in open_ports:
+        for number, port in open_ports:
             domain.backend.closed(number)
+            if port.kind == abi.EVTCHNSTAT_pirq and domain.pirqs is not None:
+                domain.pirqs.unbind(port.pirq)
             if bits is not None:
                 lib.evtchn_clear_pending(bits, number)
     for _number, port in open_ports:
@@ -216,33 +237,10 @@ def reset(domain: XenDomain, call: Call) -> int:
     return 0
 
 
-def init_control(domain: XenDomain, call: Call) -> int:
-    """FIFO channels are not there, which a guest learns if it asks rightly."""
-    _frame, offset, vcpu = call.read_struct(call.params[1], "<QII")
-    domain.ports.check_vcpu(vcpu)
-    if offset % 8 or offset > abi.PAGE - CONTROL_BLOCK:
-        raise XenError(abi.EINVAL)
-    raise XenError(abi.ENOSYS)
-
-
-def expand_array(domain: XenDomain, call: Call) -> int:
-    call.read_struct(call.params[1], "<Q")
-    raise XenError(abi.EOPNOTSUPP)
-
-
-def set_priority(domain: XenDomain, call: Call) -> int:
-    """Channels of the 2-level kind have none."""
-    number, priority = call.read_struct(call.params[1], "<II")
-    with domain.lock:
-        port = domain.ports.get(number)
-    if port is None or priority > PRIORITY_MIN:
-        raise XenError(abi.EINVAL)
-    raise XenError(abi.ENOSYS)
-
-
 OPS = {
     0: bind_interdomain,
     1: bind_virq,
+    2: bind_pirq,
     3: close,
     4: send,
     5: status,
@@ -251,7 +249,5 @@ OPS = {
     8: bind_vcpu,
     9: unmask,
     10: reset,
-    11: init_control,
-    12: expand_array,
-    13: set_priority,
+    **fifoop.EVTCHN_OPS,
 }

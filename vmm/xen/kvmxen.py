@@ -6,9 +6,11 @@ they are set up. For kernels without KVM_XEN there is `userxen.py`.
 
 from __future__ import annotations
 
-from vmm.errors import HostError, KvmError
+from vmm.errors import KvmError
 from vmm.native import ffi, lib
 from vmm.xen import abi, cpuid
+from vmm.xen.kvmattrs import NO_GUEST_PAGE, get_vcpu, set_page, set_timer, set_vcpu, timer_end
+from vmm.xen.kvmpirqs import KvmPirqs
 from vmm.xen.kvmports import PRIORITY_2LEVEL, KvmPorts
 from vmm.xen.pinevents import PinEvents
 
@@ -21,29 +23,10 @@ if TYPE_CHECKING:
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
     from vmm.xen.call import Call
+    from vmm.xen.pirqs import Deliver
 
-NO_GUEST_PAGE = (1 << 64) - 1  # KVM_XEN_INVALID_GPA, KVM_XEN_INVALID_GFN
 LAPIC_MESSAGES = 0xFEE00000  # to a local APIC: its id in bits 12 to 19
 CALL_BYTES = 3  # VMCALL, VMMCALL
-NEEDED = (
-    "HYPERCALL_MSR", "INTERCEPT_HCALL", "SHARED_INFO", "RUNSTATE", "EVTCHN_2LEVEL", "EVTCHN_SEND",
-)  # fmt: skip
-
-
-def check_flags(flags: int) -> None:
-    """HostError unless KVM_CAP_XEN_HVM offers all that the back-end is made of."""
-    if not flags:
-        raise HostError(
-            "KVM here lacks KVM_CAP_XEN_HVM, which --xen-backend kvm needs; use "
-            "--xen-backend userspace, or a kernel built with CONFIG_KVM_XEN"
-        )
-    lacks = [n for n in NEEDED if not flags & getattr(lib, f"KVM_XEN_HVM_CONFIG_{n}")]
-    if lacks:
-        raise HostError(
-            f"KVM_CAP_XEN_HVM is {flags:#x} here and lacks {' and '.join(lacks)}, which "
-            "--xen-backend kvm needs; use --xen-backend userspace, or Linux 5.19 or later with "
-            "scheduler statistics"
-        )
 
 
 class KvmXen:
@@ -54,6 +37,10 @@ class KvmXen:
         self.features = abi.FEATURES
         self.has_update_flag = bool(flags & lib.KVM_XEN_HVM_CONFIG_RUNSTATE_UPDATE_FLAG)
         self.hypercall_msr = cpuid.hypercall_msr(hyperv=context.config.hyperv)
+        self._pirqs = None if context.config.xen_pirqs == "off" else KvmPirqs(context)
+        self.pirqs: Deliver | None = self._pirqs
+        if self._pirqs is not None:
+            self.features |= abi.XENFEAT_hvm_pirqs
         self._vm, self._context = vm, context
         self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
         self._vcpus: list[KvmVcpu] = []
@@ -123,6 +110,8 @@ class KvmXen:
             return False
         self._configure(events=False)
         self._ports.quiet()
+        if self._pirqs is not None:
+            self._pirqs.quiet()
         self._pins.set_wide(self.wide())
         self._pins.set_page(self._shared)
         self._by_pin = True
@@ -189,30 +178,30 @@ class KvmXen:
         """Once, before it runs: its number for Xen."""
         self._vcpus.append(vcpu)
         self._pointers.append(pointer)
-        _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID, vcpu_id=index)
+        set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID, vcpu_id=index)
 
     def vcpu_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
-        _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, gpa)
+        set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, gpa)
         if self._pins is not None:
             self._pins.set_info(self._vcpus.index(vcpu), gpa)
 
     def vcpu_time_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
-        _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, gpa)
+        set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, gpa)
 
     def vcpu_runstate(self, vcpu: KvmVcpu, gpa: int | None) -> None:
-        _set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, gpa)
+        set_page(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, gpa)
 
     def vcpu_runstate_times(self, vcpu: KvmVcpu) -> tuple[int, int, tuple[int, ...]]:
         """State, when it began, and nanoseconds running, runnable, blocked and offline."""
         kind = lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_DATA
-        run = _get_vcpu(vcpu, kind).u.runstate
+        run = get_vcpu(vcpu, kind).u.runstate
         times = (run.time_running, run.time_runnable, run.time_blocked, run.time_offline)
         return int(run.state), int(run.state_entry_time), times
 
     def vcpu_runstate_now(self, vcpu: KvmVcpu, state: int) -> None:
         """The state that it is in while it does not run; KVM notes by itself when it does."""
         kind = lib.KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT
-        _set_vcpu(vcpu, kind, runstate={"state": state})
+        set_vcpu(vcpu, kind, runstate={"state": state})
 
     def vcpu_call_again(self, vcpu: KvmVcpu, call: Call, params: tuple[int, ...]) -> None:
         """Three bytes are what both instructions have; a prefix is left out the second time."""
@@ -220,7 +209,7 @@ class KvmXen:
 
     def vcpu_upcall_vector(self, vcpu: KvmVcpu, vector: int) -> None:
         """A vector of its local APIC, to be ended with EOI; 0: the domain's."""
-        _set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
+        set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR, vector=vector)
         if self._pins is not None:
             self._pins.set_vector(self._vcpus.index(vcpu), vector)
 
@@ -228,20 +217,10 @@ class KvmXen:
         """The port of its timer, 0 for none; `expires`: when it next goes off, 0 for never."""
         if self._pins is not None:
             own = port if self._by_pin else 0
-            self._pins.set_timer(self._vcpus.index(vcpu), own, expires or self._expires(vcpu))
+            self._pins.set_timer(self._vcpus.index(vcpu), own, expires or timer_end(vcpu))
         if self._by_pin:
             port = expires = 0
-        timer = {"port": port, "priority": PRIORITY_2LEVEL, "expires_ns": expires}
-        attr = ffi.new(
-            "struct kvm_xen_vcpu_attr *",
-            {"type": lib.KVM_XEN_VCPU_ATTR_TYPE_TIMER, "u": {"timer": timer}},
-        )
-        vcpu.xen_set_attr(attr)
-
-    def _expires(self, vcpu: KvmVcpu) -> int:
-        """When the timer goes off that KVM keeps; 0: it keeps none."""
-        timer = _get_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_TIMER).u.timer
-        return int(timer.expires_ns) if timer.port else 0
+        set_timer(vcpu, port, expires)
 
     def vcpu_woken(self, vcpu: KvmVcpu) -> None:
         """Nothing: attributes outlive INIT."""
@@ -255,13 +234,17 @@ class KvmXen:
         return int(self._vm.get_clock().clock)
 
     def claim(self, pio: Bus) -> None:
-        """Nothing: hypercalls are exits of their own."""
+        """No port: hypercalls are exits of their own."""
+        if self._pirqs is not None:
+            self._pirqs.begin()
 
     def close(self) -> None:
         """What KVM knows of it ends with the VM."""
         if self._pins is not None:
             self._pins.close()
             self._pins = None
+        if self._pirqs is not None:
+            self._pirqs.close()
 
     def loaded(self, pieces: list[tuple[int, int]]) -> None:
         """Nothing: KVM finds hypercalls wherever they are."""
@@ -271,7 +254,8 @@ class KvmXen:
 
     def counters(self) -> dict[str, int]:
         """What KVM answers it does not count here."""
-        return {} if self._pins is None else self._pins.counters()
+        parts = [part for part in (self._pins, self._pirqs) if part is not None]
+        return {name: n for part in parts for name, n in part.counters().items()}
 
     def reset(self) -> None:
         """The domain's part as at the start; the vCPUs' parts are set one by one."""
@@ -283,17 +267,3 @@ class KvmXen:
         if self.has_update_flag:
             self.set_update_flag(False)
         self.set_wide(False)
-
-
-def _set_vcpu(vcpu: KvmVcpu, kind: int, **fields: Any) -> None:
-    vcpu.xen_set_attr(ffi.new("struct kvm_xen_vcpu_attr *", {"type": kind, "u": fields}))
-
-
-def _get_vcpu(vcpu: KvmVcpu, kind: int) -> Any:
-    attr = ffi.new("struct kvm_xen_vcpu_attr *", {"type": kind})
-    vcpu.xen_get_attr(attr)
-    return attr
-
-
-def _set_page(vcpu: KvmVcpu, kind: int, gpa: int | None) -> None:
-    _set_vcpu(vcpu, kind, gpa=NO_GUEST_PAGE if gpa is None else gpa)

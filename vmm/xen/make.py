@@ -74,7 +74,8 @@ def _observe(context: DeviceContext, domain: XenDomain) -> None:
 def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> Backend:
     wanted = context.config.xen_backend
     if wanted == "kvm" or (wanted == "auto" and flags):
-        from vmm.xen.kvmxen import KvmXen, check_flags
+        from vmm.xen.kvmcaps import check_flags
+        from vmm.xen.kvmxen import KvmXen
 
         try:
             check_flags(flags)
@@ -82,6 +83,10 @@ def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> B
         except (HostError, KvmError):  # a kernel may offer what it then refuses
             if wanted == "kvm":
                 raise
+    if context.config.xen_pirqs != "off":
+        raise HostError(
+            "--xen-pirqs needs KVM_CAP_XEN_HVM, which KVM here lacks or refuses; see `vmm doctor`"
+        )
     from vmm.xen.usercaps import NEEDED, check_caps
     from vmm.xen.userxen import UserXen
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.kvm.vm import Vm
     from vmm.xen.call import Call
+    from vmm.xen.pirqs import Deliver
 
 MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
 ENABLED = 1
@@ -46,6 +47,7 @@ class UserXen:
         self.features = abi.FEATURES
         self.has_update_flag = True
         self.hypercall_msr = cpuid.hypercall_msr(hyperv=context.config.hyperv)
+        self.pirqs: Deliver | None = None  # an eventfd would need a turn of the loop for each
         if version < abi.VERSION_UPCALL_VECTOR:
             self.features &= ~XENFEAT_hvm_callback_vector
         memory, core = context.memory, context.core

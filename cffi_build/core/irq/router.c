@@ -49,14 +49,11 @@ static int add(struct irq_router *r, const struct kvm_irq_routing_entry *entry)
 	return 0;
 }
 
-// Makes `entry` its GSI's only route; nothing becomes dirty if it already is.
-static int replace(struct irq_router *r, const struct kvm_irq_routing_entry *entry)
+// Makes `entry` its GSI's only route; nothing becomes dirty if it already is. Context: lock held.
+static int put(struct irq_router *r, const struct kvm_irq_routing_entry *entry)
 {
 	uint32_t found = ROUTER_MAX_ROUTES, matches = 0;
 
-	if (entry->gsi >= ROUTER_MAX_GSI)
-		return -EINVAL;
-	LOCKED(&r->lock);
 	for (uint32_t i = 0; i < r->table.nr; i++) {
 		if (r->table.entry[i].gsi == entry->gsi) {
 			found = i;
@@ -76,10 +73,79 @@ static int replace(struct irq_router *r, const struct kvm_irq_routing_entry *ent
 	return 0;
 }
 
+static int replace(struct irq_router *r, const struct kvm_irq_routing_entry *entry)
+{
+	if (entry->gsi >= ROUTER_MAX_GSI)
+		return -EINVAL;
+	LOCKED(&r->lock);
+	r->named[entry->gsi] = 0;
+	return put(r, entry);
+}
+
+// Routes the GSI to what the PIRQ that its message names is bound to. Context: lock held.
+static int put_named(struct irq_router *r, uint32_t gsi)
+{
+	const struct router_pirq *bound = &r->pirq[r->named[gsi]];
+	struct kvm_irq_routing_entry entry;
+
+	if (!bound->port) {
+		clear(r, gsi);
+		return 0;
+	}
+	memset(&entry, 0, sizeof(entry));
+	entry.gsi = gsi;
+	entry.type = KVM_IRQ_ROUTING_XEN_EVTCHN;
+	entry.u.xen_evtchn.port = bound->port;
+	entry.u.xen_evtchn.vcpu = bound->vcpu;
+	entry.u.xen_evtchn.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL;
+	return put(r, &entry);
+}
+
+uint32_t router_pirq_named(const struct irq_router *r, uint64_t address, uint32_t data)
+{
+	// GUEST: any address and data.
+	uint64_t number = (address >> 32 & 0xffffff00) | (address >> 12 & 0xff);
+
+	return !r->pirqs || data & 0xff || number >= ROUTER_PIRQS ? 0 : (uint32_t)number;
+}
+
+void router_use_pirqs(struct irq_router *r)
+{
+	LOCKED(&r->lock);
+	r->pirqs = true;
+}
+
+int router_set_pirq(struct irq_router *r, uint32_t pirq, uint32_t port, uint32_t vcpu)
+{
+	int err = 0;
+
+	if (!pirq || pirq >= ROUTER_PIRQS)
+		return -EINVAL;
+	LOCKED(&r->lock);
+	r->pirq[pirq] = (struct router_pirq){ port, vcpu };
+	for (uint32_t gsi = 0; gsi < ROUTER_MAX_GSI && !err; gsi++) {
+		if (r->named[gsi] == pirq)
+			err = put_named(r, gsi);
+	}
+	return err;
+}
+
+static int set_named(struct irq_router *r, uint32_t gsi, uint32_t pirq)
+{
+	if (gsi >= ROUTER_MAX_GSI)
+		return -EINVAL;
+	LOCKED(&r->lock);
+	r->named[gsi] = (uint16_t)pirq;
+	return put_named(r, gsi);
+}
+
 int router_set_msi(struct irq_router *r, uint32_t gsi, uint64_t address, uint32_t data)
 {
 	struct kvm_irq_routing_entry entry;
+	uint32_t pirq = router_pirq_named(r, address, data);
 
+	if (pirq)
+		return set_named(r, gsi, pirq);
 	memset(&entry, 0, sizeof(entry)); // entries are compared whole
 	entry.gsi = gsi;
 	entry.type = KVM_IRQ_ROUTING_MSI;
@@ -121,6 +187,8 @@ int router_add_pin(struct irq_router *r, uint32_t gsi, uint32_t chip, uint32_t p
 void router_clear(struct irq_router *r, uint32_t gsi)
 {
 	LOCKED(&r->lock);
+	if (gsi < ROUTER_MAX_GSI)
+		r->named[gsi] = 0;
 	clear(r, gsi);
 }
 

@@ -14,6 +14,12 @@
 enum {
 	ROUTER_MAX_ROUTES = 1024, // of the 4096 that KVM would take
 	ROUTER_MAX_GSI = 4096,
+	ROUTER_PIRQS = 256, // of a Xen domain
+};
+
+// What a Xen domain has bound a PIRQ to. port 0: nothing.
+struct router_pirq {
+	uint32_t port, vcpu;
 };
 
 struct irq_router {
@@ -21,6 +27,9 @@ struct irq_router {
 	int vm_fd; // -1: commits go nowhere (tests)
 	bool dirty;
 	uint64_t commits; // KVM_SET_GSI_ROUTING calls
+	bool pirqs; // messages may name PIRQs
+	struct router_pirq pirq[ROUTER_PIRQS];
+	uint16_t named[ROUTER_MAX_GSI]; // the PIRQ that the GSI's message names, 0 for none
 	// Laid out as struct kvm_irq_routing wants it.
 	struct {
 		uint32_t nr;
@@ -43,6 +52,14 @@ void router_destroy(struct irq_router *r);
 int router_set_msi(struct irq_router *r, uint32_t gsi, uint64_t address, uint32_t data);
 int router_set_xen(struct irq_router *r, uint32_t gsi, uint32_t port, uint32_t vcpu,
 		   uint32_t priority);
+// From here on a message with vector 0 names a PIRQ by the bits of its destination (Xen's
+// hvm_inject_msi): its GSI goes wherever that is bound to, and nowhere while it is not.
+void router_use_pirqs(struct irq_router *r);
+// Which one a message names; 0: none.
+uint32_t router_pirq_named(const struct irq_router *r, uint64_t address, uint32_t data);
+// Binds a PIRQ, below ROUTER_PIRQS, to a port; takes effect with router_commit(). port 0: none.
+// -EINVAL or -ENOSPC.
+int router_set_pirq(struct irq_router *r, uint32_t pirq, uint32_t port, uint32_t vcpu);
 // Adds a pin of an in-kernel chip (KVM_IRQCHIP_*) to the GSI's routes: one GSI may drive several
 // chips.
 int router_add_pin(struct irq_router *r, uint32_t gsi, uint32_t chip, uint32_t pin);

@@ -12,10 +12,16 @@ static uint64_t address_of(const struct msix_vector *v)
 	return (uint64_t)v->word[WORD_HIGH] << 32 | v->word[WORD_LOW];
 }
 
+// A guest whose messages name PIRQs masks event channels instead, and leaves this bit as it was.
+static bool masked(const struct msix *m, const struct msix_vector *v)
+{
+	return v->word[WORD_CONTROL] & MSIX_CONTROL_MASKED &&
+	       !router_pirq_named(m->router, address_of(v), v->word[WORD_DATA]);
+}
+
 static bool silent(const struct msix *m, const struct msix_vector *v)
 {
-	return !m->enabled || m->function_mask || v->word[WORD_CONTROL] & MSIX_CONTROL_MASKED ||
-	       v->fd < 0;
+	return !m->enabled || m->function_mask || v->fd < 0 || masked(m, v);
 }
 
 // Adds or takes away the irqfd. Adding one whose eventfd was written meanwhile raises it at once;
