@@ -19,7 +19,7 @@ STORMS = {
     "msix_storm": ("msix.c", "msix_state.c", "router.c"),
     "intx_storm": (*sanitize.LOOP, *sanitize.IRQCHIP, "split_sink.c"),
     "pci_storm": (*BUS, *PCI, *sanitize.LOOP, *sanitize.IRQCHIP),
-    "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "kvmwait.c"),
+    "kick_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "kvmwait.c", "vcpu_event.c"),
     "poll_storm": ("kvmwait.c",),
     "ring_storm": (*BUS, *sanitize.IRQCHIP, "vmcore.c", "kvmwait.c", "vcpu_life.c"),
 }

@@ -116,21 +116,24 @@ static uint64_t read_locked(struct pci_func *f, uint32_t offset, uint32_t size)
 void pci_config_read(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
 		     uint64_t *ret)
 {
-	struct pci_func *f;
+	const struct pci_pass_ops *pass;
+	void *opaque;
 
 	*ret = UINT64_MAX;
 	{
 		LOCKED(&r->dev.lock);
-		f = found(r, devfn);
+		struct pci_func *f = found(r, devfn);
 		if (!has(f, offset, size)) {
 			count_add(&r->missing, 1);
 			return;
 		}
 		count_add(&r->reads, 1);
 		*ret = read_locked(f, offset, size);
+		pass = f->pass;
+		opaque = f->pass_opaque;
 	}
-	if (f->pass)
-		f->pass->read(f->pass_opaque, offset, size, ret);
+	if (pass) // the function itself may be gone by now
+		pass->read(opaque, offset, size, ret);
 }
 
 static void store(struct pci_func *f, uint32_t offset, uint32_t size, uint64_t value)
@@ -170,21 +173,24 @@ static bool write_locked(struct pci_func *f, uint32_t offset, uint32_t size, uin
 int pci_config_write(struct pci_root *r, uint32_t devfn, uint32_t offset, uint32_t size,
 		     uint64_t value)
 {
-	struct pci_func *f;
+	const struct pci_pass_ops *pass;
+	void *opaque;
 	bool changed;
 
 	{
 		LOCKED(&r->dev.lock);
-		f = found(r, devfn);
+		struct pci_func *f = found(r, devfn);
 		if (!has(f, offset, size)) {
 			count_add(&r->missing, 1);
 			return 0;
 		}
 		count_add(&r->writes, 1);
 		changed = write_locked(f, offset, size, value);
+		pass = f->pass;
+		opaque = f->pass_opaque;
 	}
-	if (f->pass)
-		f->pass->write(f->pass_opaque, offset, size, value);
+	if (pass)
+		pass->write(opaque, offset, size, value);
 	if (!changed || !r->changed)
 		return 0;
 	count_add(&r->changes, 1);
