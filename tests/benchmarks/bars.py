@@ -106,10 +106,10 @@ BARS = (
     ),
     *(
         Bar(
-            what=f"Xen without KVM's help, {how}: CPU x without Xen",
+            what=f"Xen without KVM's help, {how}, with devices: CPU x without Xen",
             limit=1.02,
-            over=f"xen/cpu/vmm {how}",
-            under="xen/cpu/plain",
+            over=f"xen/cpu, with devices/vmm {how}",
+            under="xen/cpu, with devices/plain",
         )
         for how in ("patch", "breakpoint")
     ),

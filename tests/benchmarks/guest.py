@@ -29,7 +29,7 @@ READ_DISK = """#!/bin/busybox sh
 while read -r module; do /bin/busybox insmod /modules/$module; done </modules/order
 exec /diskload
 """
-XEN_DISK_DRIVERS = ("xen_blkfront",)
+PV_DRIVERS = ("xen_blkfront", "xen_netfront")
 READ_XEN_DISK = READ_DISK.replace("/diskload", "/diskload /dev/xvda")
 HOST_DISK_DRIVERS = ("nvme",)
 READ_HOST_DISK = READ_DISK.replace("/diskload", "/diskload /dev/nvme0n1")
@@ -73,7 +73,7 @@ def reading_xen() -> str:
     """The same with a PV disk."""
     load = initramfs.file("diskload", (BUILD / "diskload").read_bytes(), 0o755)
     init = initramfs.file("init", READ_XEN_DISK.encode(), 0o755)
-    return _made(init, load, *guest.guest_modules(XEN_DISK_DRIVERS))
+    return _made(init, load, *guest.guest_modules(PV_DRIVERS[:1]))
 
 
 def reading_host() -> str:
@@ -96,6 +96,12 @@ def using_devices() -> str:
     return _made(init, *guest.guest_modules((*DISK_DRIVERS, *NET_DRIVERS)))
 
 
+def using_pv_devices() -> str:
+    """The same with those of a Xen domain."""
+    init = initramfs.file("init", USE_DEVICES.replace("/dev/vda", "/dev/xvda").encode(), 0o755)
+    return _made(init, *guest.guest_modules(PV_DRIVERS))
+
+
 def prepare() -> None:
     """Makes what would take long on the emulated CPU: the files, the unpacked kernel."""
     speaking()
@@ -105,6 +111,7 @@ def prepare() -> None:
     reading_xen()
     serving()
     using_devices()
+    using_pv_devices()
     kernel = image.identify(str(guest.guest_kernel()))
     kernel.unpack(cache.folder(""))
     kernel.close()

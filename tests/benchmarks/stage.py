@@ -16,7 +16,7 @@ from tests.benchmarks.guest import (
     DISK_DRIVERS,
     HOST_DISK_DRIVERS,
     NET_DRIVERS,
-    XEN_DISK_DRIVERS,
+    PV_DRIVERS,
 )
 from tests.benchmarks.tools import TOP
 from vmm.host.cache import cache_dir
@@ -74,7 +74,7 @@ def _cached() -> list[Path]:
     )
     kernels = cache_dir() / "kernels"
     modules = kernel().modules
-    wanted = (*DISK_DRIVERS, *HOST_DISK_DRIVERS, *NET_DRIVERS, *XEN_DISK_DRIVERS)
+    wanted = (*DISK_DRIVERS, *HOST_DISK_DRIVERS, *NET_DRIVERS, *PV_DRIVERS)
     drivers = load_order(kernel(), wanted)
     return [
         *(root / name for name in (*kept, "usr/share/seabios", "usr/lib/ipxe/qemu")),

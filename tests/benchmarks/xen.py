@@ -1,9 +1,10 @@
 """A Xen HVM guest: a stock kernel's boot, how many hypercalls leave KVM, what an event takes.
 
 The boots end with the first line of the initramfs and have ttyS0; "plain" is the same guest without
-Xen. Which hypercalls leave is counted with console and disk by Xen, up to where 32 MiB are read.
-`event` is the time from before EVTCHNOP_send to the upcall on the same vCPU, in TSC ticks, with a
-histogram (guests/bench/event.c); "raw" is a bare program that uses the same ioctls.
+Xen. "With devices" they end where console, disk and network card are in use. Which hypercalls leave
+is counted with console and disk by Xen, up to where 32 MiB are read. `event` is the time from
+before EVTCHNOP_send to the upcall on the same vCPU, in TSC ticks, with a histogram
+(guests/bench/event.c); "raw" is a bare program that uses the same ioctls.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks import boot, disk, exits, guest, tools
+from tests.benchmarks import boot, devices, disk, exits, guest, net, tools
 from tests.benchmarks.process import Watched, cpu_of, say
 from tests.benchmarks.results import Measures
 
@@ -48,11 +49,17 @@ def measure(rounds: int) -> Measures:
     subjects["qemu pc"] = qemu("-serial", "stdio", *tools.qemu_image(APPEND, initrd))
     for argv in subjects.values():
         boot.warm_up(argv)
+    disk.make_image()
+    net.make_tap()
     for number in range(1, rounds):
         for name, argv in subjects.items():
             say(f"xen: {name}, round {number}")
             for what, value in boot.booted(argv).items():
                 found.add(f"xen/{what}/{name}", value)
+        for name, argv in in_use().items():
+            say(f"xen: {name} with devices, round {number}")
+            for what, value in boot.booted(argv).items():
+                found.add(f"xen/{what}, with devices/{name}", value)
     for what, value in leaving():
         found.add(f"xen/{what}/vmm", value)
     for name, argv in event_subjects().items():
@@ -62,9 +69,16 @@ def measure(rounds: int) -> Measures:
     return found
 
 
+def in_use() -> dict[str, list[str]]:
+    """Boots to where console, disk and card are in use: virtio's for "plain", else PV ones."""
+    pv = ("--console", "xen", "--disk", f"{disk.IMAGE},bus=xen", "--net", f"tap={net.TAP},bus=xen")
+    initrd = guest.using_pv_devices()
+    begin = {n: tools.vmm_linux(devices.APPEND, initrd, (*w, *pv)) for n, w in VMM.items()}
+    return begin | {"plain": devices.subjects(guest.using_devices())["vmm"]}
+
+
 def leaving() -> Iterator[tuple[str, float]]:
     """Hypercalls and how many percent of them end in user space, at both marks."""
-    disk.make_image()
     append = f"{APPEND} cryptomgr.notests".replace("ttyS0", "hvc0")
     more = (*KVM, "--console", "xen", "--disk", f"{disk.IMAGE},bus=xen")
     say("xen: hypercalls that leave KVM")
