@@ -17,7 +17,7 @@ from vmm.memory import GuestMemory
 from vmm.native import ffi, lib, made
 from vmm.threads import Lock
 from vmm.xen import timerop
-from vmm.xen.domain import XenDomain, XenVcpu
+from vmm.xen.vcpus import XenVcpu
 
 MILLISECOND = 10**6
 PAGE, INFO, PENDING = 0x5000, 0x6000, 0x800
@@ -57,7 +57,6 @@ class Rig:
                 virq_port=lambda _virq, vcpu: PORTS[vcpu], check_vcpu=lambda _n: None
             ),
         )  # fmt: skip
-        domain.apply_timer = lambda index: XenDomain.apply_timer(domain, index)
         return domain
 
     def _set(self, index: int, port: int, expires: int = 0) -> None:

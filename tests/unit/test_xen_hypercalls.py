@@ -22,6 +22,7 @@ from vmm.xen.evtchn import Port
 from vmm.xen.kvmxen import KvmXen
 from vmm.xen.multicall import multicall
 from vmm.xen.usersite import GS_BASE, TRIES_MAX, Interception
+from vmm.xen.vcpus import XenVcpu
 
 AT = 0x1000
 
@@ -171,7 +172,9 @@ class FakeVcpus:
 
     def __init__(self, *held: int) -> None:
         self.held, self.states = set(held), [lib.KVM_MP_STATE_RUNNABLE] * 3
-        self.own = [SimpleNamespace(down=n in held) for n in range(3)]
+        self.own = [XenVcpu() for _ in range(3)]
+        for n in held:
+            self.own[n].down = True
         self.meanwhile: Callable[[], object] = lambda: None  # before another one's answer
 
     def hold(self, index: int, on: bool) -> None:
@@ -194,11 +197,12 @@ class FakeVcpus:
         nothing = SimpleNamespace(halt=lambda: None, end=lambda: None, begin=lambda: None)
         domain = fake_domain(
             services=nothing, kvm=kvm, vcpus=self.own, hold=self.hold, carry_out=self.carry_out,
-            ports=SimpleNamespace(check_vcpu=lambda _n: None), _clear=lambda: None,
-            apply_vcpu=lambda _n: None, apply_timer=lambda _n: None,
+            ports=SimpleNamespace(check_vcpu=lambda _n: None, virq_port=lambda _virq, _n: 0),
+            _clear=lambda: None, shared=None,
         )  # fmt: skip
         domain.backend.reset = lambda: None
-        domain.backend.vcpu_runstate_now = lambda _vcpu, _state: None
+        for what in ("info", "time_info", "runstate", "upcall_vector", "timer", "runstate_now"):
+            setattr(domain.backend, f"vcpu_{what}", lambda *_arguments: None)
         return domain
 
 

@@ -5,7 +5,7 @@ no vector of their own.
 from __future__ import annotations
 
 from vmm import layout
-from vmm.xen import abi
+from vmm.xen import abi, vcpus
 from vmm.xen.abi import XenError
 from vmm.xen.evtchnop import connect
 
@@ -29,7 +29,7 @@ def set_callback(domain: XenDomain, value: int) -> bool:
         gsi = _gsi_of(value)
     other_way = domain.backend.set_callback_gsi(gsi)
     domain.vector = vector
-    domain.follow_vectors()
+    vcpus.follow_vectors(domain)
     return other_way
 
 
@@ -51,6 +51,6 @@ def tell_anew(domain: XenDomain, caller: int) -> None:
             domain.backend.opened(number, port.vcpu)
             connect(domain, number)
     for index in range(len(domain.kvm)):
-        domain.on_vcpu(caller, index)
-        domain.on_timer(caller, index)
+        vcpus.follow(domain, caller, index)
+        vcpus.follow_timer(domain, caller, index)
     domain.send_again()

@@ -6,11 +6,10 @@ carried out on that vCPU's thread from the state as it is by then, so that the l
 
 from __future__ import annotations
 
-from vmm import log
 from vmm.errors import KvmError, StateError
 from vmm.native import ffi, lib
 from vmm.threads import Lock
-from vmm.xen import abi, cpuid, sharedinfo
+from vmm.xen import abi, cpuid, sharedinfo, vcpus
 from vmm.xen.abi import XenError
 from vmm.xen.evtchn import PortTable
 from vmm.xen.pirqs import PirqTable
@@ -37,27 +36,15 @@ if TYPE_CHECKING:
 PORTS_WIDE, PORTS_NARROW = lib.EVTCHN_PORTS64, lib.EVTCHN_PORTS32
 
 
-class XenVcpu:
-    """What the guest registered for one vCPU: guest-physical addresses, `None` for none."""
-
-    def __init__(self) -> None:
-        self.info: int | None = None  # its own vcpu_info; else the one in shared_info
-        self.time: int | None = None
-        self.runstate: int | None = None
-        self.vector = 0
-        self.timer = 0  # when it goes off, if it was set before it had a port; 0: never
-        self.down = False  # stands still by the guest's wish
-
-
 class XenDomain:
-    """A device of the machine. `vcpus`: how many `add_vcpu()` will bring.
+    """A device of the machine. `count`: how many vCPUs `add_vcpu()` will bring.
 
     `carry_out(caller, target, function)` runs a function on the thread of vCPU `target` for vCPU
     `caller`, which waits; both are places in that order. `hold(target, held)` keeps a vCPU out of
     the guest. Both are set before any vCPU runs.
     """
 
-    def __init__(self, backend: Backend, context: DeviceContext, vcpus: int, version: int) -> None:
+    def __init__(self, backend: Backend, context: DeviceContext, count: int, version: int) -> None:
         self.name = "xen"
         self.backend, self.version = backend, version
         self.platform = PlatformPorts(context.upcalls)
@@ -71,10 +58,10 @@ class XenDomain:
         self.hold: Callable[[int, bool], None] = lambda _target, _held: None
         # Guards all below; held over ioctls of the VM, over no wait and none of a vCPU.
         self.lock = Lock()
-        self.ports = PortTable(vcpus)
+        self.ports = PortTable(count)
         self.pirqs = None if backend.pirqs is None else PirqTable(backend.pirqs)
         self._messages = context.config.xen_pirqs == "pins"  # go to local APICs
-        self._shared: int | None = None
+        self.shared: int | None = None
         self._latched = False
         self._clear()
         self.calls: dict[str, int] = {}  # that came here, by name
@@ -103,7 +90,7 @@ class XenDomain:
         return cpuid.without_hypervisor(supported)
 
     def _clear(self) -> None:
-        self.vcpus = [XenVcpu() for _ in range(self.ports.vcpus)]
+        self.vcpus = [vcpus.XenVcpu() for _ in range(self.ports.vcpus)]
         self.params = dict.fromkeys(
             (
                 abi.HVM_PARAM_CALLBACK_IRQ, abi.HVM_PARAM_VM86_TSS, abi.HVM_PARAM_VM86_TSS_SIZED,
@@ -118,7 +105,7 @@ class XenDomain:
             self.pirqs.reset()
         self.ports.reset()
         self.ports.limit = PORTS_WIDE
-        self._shared, self._latched = None, False
+        self.shared, self._latched = None, False
         self.shutdown_code: int | None = None  # see schedop
         self.reservation.reset()
         self.watchdogs.reset()
@@ -145,8 +132,8 @@ class XenDomain:
             self._clear()
             self.services.begin()
         for index in range(len(self.kvm)):
-            self.apply_vcpu(index)
-            self.apply_timer(index)
+            vcpus.apply(self, index)
+            vcpus.apply_timer(self, index)
 
     def claim(self, pio: Bus, mmio: Bus) -> None:
         self.platform.claim(pio)
@@ -217,9 +204,9 @@ class XenDomain:
 
     def bits(self) -> Any:
         """The `struct evtchn *` of the shared page as it lies now, `None` without one. Locked."""
-        if self._shared is None:
+        if self.shared is None:
             return None
-        self._bits.page, self._bits.wide = self._shared, self.backend.wide()
+        self._bits.page, self._bits.wide = self.shared, self.backend.wide()
         return self._bits
 
     # --- pages
@@ -227,72 +214,16 @@ class XenDomain:
     def map_shared_info(self, caller: int, gpa: int) -> None:
         """shared_info lies at `gpa` from here on: RAM, whose contents are Xen's then."""
         with self.lock:
-            old, self._shared = self._shared, gpa
+            old, self.shared = self.shared, gpa
             try:
                 sharedinfo.move(self, old, gpa)
             except (KvmError, ValueError):
-                self._shared = old
+                self.shared = old
                 raise XenError(abi.EINVAL) from None
         for index in range(min(len(self.kvm), abi.LEGACY_MAX_VCPUS)):
             if self.vcpus[index].info is None:
-                self.on_vcpu(caller, index)
+                vcpus.follow(self, caller, index)
         self.send_again()
-
-    def on_vcpu(self, caller: int, index: int) -> None:
-        """Has the vCPU's thread make the back-end follow. EINVAL for what it will not take."""
-        try:
-            self.carry_out(caller, index, lambda: self.apply_vcpu(index))
-        except KvmError:
-            raise XenError(abi.EINVAL) from None
-
-    def info_of(self, index: int) -> int | None:
-        """Where the vCPU's vcpu_info is."""
-        own = self.vcpus[index].info
-        if own is not None or self._shared is None or index >= abi.LEGACY_MAX_VCPUS:
-            return own
-        return self._shared + index * abi.VCPU_INFO_SIZE
-
-    def apply_vcpu(self, index: int) -> None:
-        """Context: the vCPU's thread, or it is parked."""
-        kvm, backend = self.kvm[index], self.backend
-        with self.lock:
-            own, info = self.vcpus[index], self.info_of(index)
-            time, runstate, vector = own.time, own.runstate, own.vector
-        backend.vcpu_info(kvm, info)
-        backend.vcpu_time_info(kvm, time)
-        backend.vcpu_runstate(kvm, runstate)
-        backend.vcpu_upcall_vector(kvm, vector)
-
-    def follow_vectors(self) -> None:
-        """A vCPU's own vector comes before the domain's, which KVM raises as well while it has it.
-
-        It is therefore taken away when no vCPU is left that needs it. The lock is held.
-        """
-        needed = any(not vcpu.vector for vcpu in self.vcpus)
-        self.backend.set_upcall_vector(self.vector if needed else 0)
-
-    def tell_pending(self, index: int) -> None:
-        """Raises the vCPU's own vector for what came before it had one."""
-        with self.lock:
-            info, vector = self.info_of(index), self.vcpus[index].vector
-        if vector and info is not None and self.memory.read(info, 1) != b"\0":
-            try:
-                self.backend.raise_vector(index, vector)
-            except KvmError as error:  # as lost as one that the local APIC does not take
-                log.limited("xen.vector_not_raised", vcpu=index, error=str(error))
-
-    def on_timer(self, caller: int, index: int) -> None:
-        """The timer's VIRQ was bound or closed: the timer starts anew, or stops."""
-        self.carry_out(caller, index, lambda: self.apply_timer(index))
-
-    def apply_timer(self, index: int) -> None:
-        """Context: as apply_vcpu()."""
-        with self.lock:
-            port, own = self.ports.virq_port(abi.VIRQ_TIMER, index), self.vcpus[index]
-            when = own.timer
-            if port:
-                own.timer = 0  # KVM's from here on
-        self.backend.vcpu_timer(self.kvm[index], port, when)
 
     def send_again(self) -> None:
         """What is pending and not masked is told once more: a page it was told by has moved."""

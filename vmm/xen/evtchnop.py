@@ -9,7 +9,7 @@ from struct import pack
 
 from vmm.errors import KvmError
 from vmm.native import lib
-from vmm.xen import abi, fifoop
+from vmm.xen import abi, fifoop, vcpus
 from vmm.xen.abi import XenError
 from vmm.xen.channel import serves
 from vmm.xen.memoryop import check_domain
@@ -97,7 +97,7 @@ def bind_virq(domain: XenDomain, call: Call) -> int:
 
 def _follow_timer(domain: XenDomain, call: Call, virq: int, vcpu: int) -> None:
     if virq == abi.VIRQ_TIMER:
-        domain.on_timer(call.vcpu, vcpu)
+        vcpus.follow_timer(domain, call.vcpu, vcpu)
 
 
 def bind_pirq(domain: XenDomain, call: Call) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from vmm.xen import abi
+from vmm.xen import abi, vcpus
 from vmm.xen.abi import XenError
 from vmm.xen.callback import set_callback, tell_anew
 from vmm.xen.memoryop import check_domain
@@ -108,9 +108,9 @@ def set_evtchn_upcall_vector(domain: XenDomain, call: Call) -> int:
     domain.ports.check_vcpu(index)
     with domain.lock:
         domain.vcpus[index].vector = vector
-        domain.follow_vectors()
-    domain.on_vcpu(call.vcpu, index)
-    domain.tell_pending(index)
+        vcpus.follow_vectors(domain)
+    vcpus.follow(domain, call.vcpu, index)
+    vcpus.tell_pending(domain, index)
     return 0
 
 

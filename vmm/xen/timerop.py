@@ -6,7 +6,7 @@ What comes here is set before that, or inside a multicall.
 from __future__ import annotations
 
 from vmm.errors import KvmError
-from vmm.xen import abi
+from vmm.xen import abi, vcpus
 from vmm.xen.abi import XenError
 from vmm.xen.vcpuop import target_of
 
@@ -41,7 +41,7 @@ def _arm(domain: XenDomain, call: Call, when: int) -> None:
         domain.vcpus[call.vcpu].timer = when
     if not when:
         domain.backend.vcpu_timer(domain.kvm[call.vcpu], 0)
-    domain.apply_timer(call.vcpu)
+    vcpus.apply_timer(domain, call.vcpu)
 
 
 def set_singleshot_timer(domain: XenDomain, call: Call) -> int:

@@ -6,7 +6,7 @@ from struct import pack
 
 from vmm.errors import KvmError
 from vmm.native import lib
-from vmm.xen import abi
+from vmm.xen import abi, vcpus
 from vmm.xen.abi import XenError
 from vmm.xen.schedop import Shutdown
 
@@ -148,10 +148,10 @@ def register_vcpu_time_phys_area(domain: XenDomain, call: Call) -> int:
 def _follow(domain: XenDomain, call: Call, index: int, what: str) -> int:
     """A place that the back-end will not take is none."""
     try:
-        domain.on_vcpu(call.vcpu, index)
+        vcpus.follow(domain, call.vcpu, index)
     except XenError:
         setattr(domain.vcpus[index], what, None)
-        domain.on_vcpu(call.vcpu, index)
+        vcpus.follow(domain, call.vcpu, index)
         raise
     return 0
 
@@ -167,7 +167,7 @@ def register_vcpu_info(domain: XenDomain, call: Call) -> int:
     with domain.lock:
         if own.info is not None:
             raise XenError(abi.EINVAL)
-        old = domain.info_of(index)
+        old = vcpus.info_of(domain, index)
         try:
             size = abi.VCPU_INFO_SIZE
             domain.memory.write(gpa, bytes(size) if old is None else domain.memory.read(old, size))
