@@ -9,6 +9,7 @@ from struct import pack
 
 import pytest
 
+from tests.native.grantrig import PAGE, PERMIT, READONLY, TABLE
 from tests.native.xblkrig import (
     BARRIER,
     DATA,
@@ -16,14 +17,10 @@ from tests.native.xblkrig import (
     FLUSH,
     INDIRECT,
     OKAY,
-    PAGE,
-    PERMIT,
     READ,
-    READONLY,
     RING,
     SECTOR,
     SECTORS,
-    TABLE,
     UNSUPPORTED,
     WRITE,
     Segment,

@@ -6,7 +6,8 @@ import random
 from pathlib import Path
 from struct import pack, unpack
 
-from tests.native.xblkrig import DATA, OKAY, PAGE, RING, SECTOR, SECTORS, WRITE, XblkRig, direct
+from tests.native.grantrig import PAGE
+from tests.native.xblkrig import DATA, OKAY, RING, SECTOR, SECTORS, WRITE, XblkRig, direct
 from tests.native.xenringrig import Wires, until
 
 QUEUES = 3

@@ -7,6 +7,7 @@ from struct import pack
 
 import pytest
 
+from tests.native.grantrig import PAGE
 from tests.native.xenringrig import until
 from tests.native.xnetrig import (
     BLANK,
@@ -19,7 +20,6 @@ from tests.native.xnetrig import (
     NO_HEADER,
     NULL,
     OKAY,
-    PAGE,
     SG,
     SIZE,
     TCPV4,

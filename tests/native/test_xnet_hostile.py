@@ -8,6 +8,7 @@ from struct import pack
 
 import pytest
 
+from tests.native.grantrig import PAGE, PERMIT, READONLY
 from tests.native.xenringrig import until
 from tests.native.xnetrig import (
     ERROR,
@@ -18,9 +19,6 @@ from tests.native.xnetrig import (
     NO_HEADER,
     NULL,
     OKAY,
-    PAGE,
-    PERMIT,
-    READONLY,
     RX_DATA,
     RX_RING,
     SIZE,

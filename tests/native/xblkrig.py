@@ -6,35 +6,29 @@ from pathlib import Path
 from struct import pack, unpack
 from typing import Any
 
+from tests.native.grantrig import PAGE, GrantRig
 from tests.native.xenringrig import Wires, until
 from vmm.backends.block import BlockBackend
 from vmm.backends.image import BlockConfig
-from vmm.loop import IoLoop
-from vmm.memory import GuestMemory
 from vmm.native import ffi, lib
 
-PAGE, MEMORY, TABLE = 4096, 16 << 20, 0x100000
 RING, DATA = 0x200000 // PAGE, 0x400000 // PAGE  # page numbers, and references to them
 SECTOR, SECTORS = 512, 4096
 READ, WRITE, BARRIER, FLUSH, DISCARD, INDIRECT = 0, 1, 2, 3, 5, 6
 OKAY, ERROR, UNSUPPORTED = 0, -1, -2
-PERMIT, READONLY = 1, 4
 
 Segment = tuple[int, int, int]  # reference, first and last sector
 
 
-class XblkRig:
-    """References are page numbers; RING and DATA pages are granted from the start."""
+class XblkRig(GrantRig):
+    """RING and DATA pages are granted from the start."""
 
     def __init__(
         self, image: Path, pages: int = 1, *, narrow: bool = False, queues: int = 1, **config: Any
     ) -> None:
-        self.memory = GuestMemory(MEMORY)
-        self.loop, self.wires, self.narrow = IoLoop(), Wires(), narrow
+        super().__init__()
+        self.wires, self.narrow = Wires(), narrow
         self.entry = 108 if narrow else 112
-        self.grants = ffi.gc(lib.gnttab_create(self.memory.pointer), lib.gnttab_destroy)
-        for index in range(8):
-            lib.gnttab_place(self.grants, index, TABLE + index * PAGE)
         for page in (*range(RING, RING + 4), *range(DATA, DATA + 1024)):
             self.grant(page)
         depth = 128 * queues
@@ -53,9 +47,6 @@ class XblkRig:
         self.loop.on(lib.XBLK_EVENT, lambda value, _source: self.events.append(value))
         self.loop.start()
         self.connect(pages)
-
-    def grant(self, ref: int, flags: int = PERMIT, domid: int = 0) -> None:
-        self.memory.write(TABLE + ref * 8, pack("<HHI", flags, domid, ref))
 
     def connect(self, pages: int = 1) -> None:
         for page in range(RING, RING + 4):
@@ -120,20 +111,13 @@ class XblkRig:
         lib.xblk_counters(self.pointer, counters)
         return {name: getattr(counters, name) for name in dir(counters)}
 
-    def mapped(self) -> int:
-        counters = ffi.new("struct gnttab_counters *")
-        lib.gnttab_counters(self.grants, counters)
-        return int(counters.mapped)
-
     def close(self) -> None:
         self.disconnect()
         assert self.mapped() == 0
         ffi.release(self.pointer)
         self.backend.close()
-        self.loop.close()
+        super().close()
         self.wires.close()
-        ffi.release(self.grants)
-        self.memory.close()
 
 
 def direct(op: int, sector: int, segments: list[Segment], number: int = 7) -> bytes:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from struct import pack, unpack
 from typing import Any, NamedTuple
 
+from tests.native.grantrig import PAGE, GrantRig
 from tests.native.xenringrig import Wires, until
-from vmm.loop import IoLoop
 from vmm.memory import GuestMemory
 from vmm.native import ffi, lib
 
-PAGE, MEMORY, TABLE = 4096, 16 << 20, 0x100000
 TX_RING, RX_RING = 0x200, 0x210  # page numbers, and references to them; one more for each queue
 TX_DATA, RX_DATA, DATA = 0x400, 0x800, 0x400
 BLANK, VALIDATED, MORE, EXTRA = 1, 2, 4, 8
@@ -20,7 +19,6 @@ OKAY, ERROR, NULL = 0, -1, 1
 GSO, TCPV4, TCPV6 = 1, 1, 2
 SG, CSUM4, CSUM6, TSO4, TSO6 = 1, 2, 4, 8, 16
 EVERYTHING = SG | CSUM4 | CSUM6 | TSO4 | TSO6
-PERMIT, READONLY = 1, 4
 SIZE = 256
 NEEDS_CSUM, DATA_VALID = 1, 2
 NO_HEADER = bytes(12)
@@ -159,16 +157,13 @@ class Queue:
             self.rx_wires.close()
 
 
-class Rig:
-    """References are page numbers; rings and data pages are granted from the start."""
+class Rig(GrantRig):
+    """Rings and data pages are granted from the start."""
 
     def __init__(
         self, queues: int = 1, takes: int = EVERYTHING, split: bool = True, connect: bool = True
     ) -> None:
-        self.memory, self.loop = GuestMemory(MEMORY), IoLoop()
-        self.grants = ffi.gc(lib.gnttab_create(self.memory.pointer), lib.gnttab_destroy)
-        for index in range(8):
-            lib.gnttab_place(self.grants, index, TABLE + index * PAGE)
+        super().__init__()
         self.grant_all()
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(queues)]
         self.ends, self.peers = [a for a, _ in pairs], [b for _, b in pairs]
@@ -196,10 +191,6 @@ class Rig:
     @property
     def peer(self) -> socket.socket:
         return self.peers[0]
-
-    def grant(self, ref: int, flags: int = PERMIT, domid: int = 0, page: int | None = None) -> None:
-        entry = pack("<HHI", flags, domid, ref if page is None else page)
-        self.memory.write(TABLE + ref * 8, entry)
 
     def grant_all(self) -> None:
         for ref in (
@@ -238,22 +229,15 @@ class Rig:
         lib.xnet_counters(self.pointer, counters)
         return {name: getattr(counters, name) for name in dir(counters)}
 
-    def mapped(self) -> int:
-        counters = ffi.new("struct gnttab_counters *")
-        lib.gnttab_counters(self.grants, counters)
-        return int(counters.mapped)
-
     def close(self) -> None:
         self.disconnect()
         assert self.mapped() == 0
         ffi.release(self.pointer)
-        self.loop.close()
+        super().close()
         for queue in self.queues:
             queue.close()
         for end in (*self.ends, *self.peers):
             end.close()
-        ffi.release(self.grants)
-        self.memory.close()
 
     def __enter__(self) -> Rig:
         return self
