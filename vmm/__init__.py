@@ -13,7 +13,8 @@ From the bottom up, each module importing only what stands before it:
 * `errors` `record` `layout` `options` `outcome`: exceptions and exit codes, the base of plain
   records, every fixed address, the table of options, how a machine ends;
 * `config` with `values` `argv` `check` `tomlfile`: VmConfig and its three doors;
-* `native` is the only importer of the C extension; `log` `stats` write and draw counters;
+* `native` is the only importer of the C extension; `log` `stats` write and draw counters, `trace`
+  one line for each thing that happens, `schedule` asks where a thread's time went;
 * `host`: what is opened on the host; `kvm`: one class per KVM descriptor, one method per ioctl;
 * `memory` (with `region` `hugepages`) `bus` `irq` `loop` `coalesce`: guest RAM, dispatch of
   accesses, interrupt lines, the I/O thread, writes that KVM queues;
@@ -22,7 +23,8 @@ From the bottom up, each module importing only what stands before it:
 * `vfio`: PCI functions of the host, handed to a program or a guest;
 * `xen`: what a Xen guest asks of its hypervisor, and its PV devices;
 * `boot`: from image files to guest memory and the boot vCPU's first registers;
-* `machine` with `hardware` `vcpu` `gate` `events` `crash` `inspection`: building, threads, life;
+* `machine` with `hardware` `guestcpuid` `twins` `vcpu` `gate` `events` `crash` `inspection`:
+  building, what CPUID shows, devices on two buses, threads, life;
 * `control`: one run from configuration to exit code, control socket, exit report; `lab`: a machine
   with KVM anywhere;
 * `cli` and `__main__`: the command `vmm`; `sentences` tell its user what went wrong.

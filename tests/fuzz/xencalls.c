@@ -2,99 +2,27 @@
 // Hypercalls of a Xen domain without KVM's help: registers, structures in memory and a port table
 // as they come, with something that answers KVM's ioctls in its place.
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "fuzz_kvm.h"
 #include "fuzz_loop.h"
 #include "xenus.h"
 
-#define PAGE 4096u
-#define PAGES 8u
-#define LINEAR_PAGES 16u // of them the upper ones are nowhere, or no RAM
-#define VCPUS 2u
-#define VM_FD 1000
-#define VCPU_FD 1001
 #define ERRORS 95 // the largest of Xen's
 
 struct rig {
 	struct ticker ticker;
-	struct vclock *clock;
+	struct fake_kvm kvm;
 	struct vmcore vm;
 	struct xenus *x;
 	uint8_t *ram;
-	struct vcpu vcpu[VCPUS];
-	uint32_t mp_state[VCPUS];
-	struct kvm_debugregs debug[VCPUS];
-	uint8_t map[LINEAR_PAGES];
-	bool deaf; // local APICs take no message
 	int kick, call, raise, lowered;
 };
-
-static struct rig *the_rig; // ioctl() has nothing else to find it by
 
 void vcpu_kick(struct vcpu *v, uint32_t request)
 {
 	MUST(request == VCPU_REQUEST_WAKE);
 	atomic_fetch_or(&v->requests, request);
-}
-
-// The last page of 32 bits and that of 64 are there too.
-static void translate(struct rig *r, struct kvm_translation *t)
-{
-	uint64_t page = t->linear_address / PAGE;
-
-	if (page == UINT32_MAX / PAGE || page == UINT64_MAX / PAGE)
-		page = LINEAR_PAGES - 1;
-	t->valid = page < LINEAR_PAGES && r->map[page] < 0xf0;
-	if (t->valid)
-		t->physical_address = r->map[page] % (PAGES + 2) * PAGE + t->linear_address % PAGE;
-}
-
-static int vcpu_ioctl(struct rig *r, uint32_t n, unsigned long request, void *at)
-{
-	switch (request) {
-	case KVM_TRANSLATE:
-		translate(r, at);
-		return 0;
-	case KVM_GET_MP_STATE:
-		((struct kvm_mp_state *)at)->mp_state = r->mp_state[n];
-		return 0;
-	case KVM_SET_MP_STATE:
-		r->mp_state[n] = ((struct kvm_mp_state *)at)->mp_state;
-		return 0;
-	case KVM_GET_DEBUGREGS:
-		*(struct kvm_debugregs *)at = r->debug[n];
-		return 0;
-	case KVM_SET_DEBUGREGS:
-		r->debug[n] = *(struct kvm_debugregs *)at;
-		return 0;
-	case KVM_GET_REGS:
-		*(struct kvm_regs *)at = r->vcpu[n].run->s.regs.regs;
-		return 0;
-	case KVM_SET_REGS:
-	case KVM_SET_GUEST_DEBUG:
-		return 0;
-	}
-	abort();
-}
-
-int ioctl(int fd, unsigned long request, ...)
-{
-	struct rig *r = the_rig;
-	va_list rest;
-
-	va_start(rest, request);
-	void *at = va_arg(rest, void *);
-	va_end(rest);
-	if (fd != VM_FD)
-		return vcpu_ioctl(r, (uint32_t)(fd - VCPU_FD), request, at);
-	if (request == KVM_SIGNAL_MSI)
-		return !r->deaf;
-	MUST(request == KVM_GET_CLOCK);
-	*(struct kvm_clock_data *)at =
-		(struct kvm_clock_data){ .clock = (uint64_t)vclock_ns(r->clock) + 1000 };
-	return 0;
 }
 
 // Small numbers, places in memory, and the edges of what there is.
@@ -231,8 +159,8 @@ static void arrange(struct rig *r, struct input *in, uint32_t vcpu)
 		xenus_set_update_flag(r->x, gpa & 16);
 		break;
 	case 6:
-		r->map[gpa / 8 % LINEAR_PAGES] = (uint8_t)(gpa >> 8);
-		r->deaf = gpa & 8;
+		r->kvm.map[gpa / 8 % LINEAR_PAGES] = (uint8_t)(gpa >> 8);
+		r->kvm.deaf = gpa & 8;
 		break;
 	default:
 		MUST(!xenus_set_sites(r->x, vcpu, gpa, gpa + 16));
@@ -257,7 +185,7 @@ static void one_step(struct rig *r, struct input *in)
 		arrange(r, in, vcpu);
 		break;
 	case 3:
-		step_clock(in, r->clock);
+		step_clock(in, r->kvm.clock);
 		break;
 	case 4:
 		port = (uint32_t)take(in, 2);
@@ -272,7 +200,7 @@ static void one_step(struct rig *r, struct input *in)
 		MUST(write(what & 16 ? r->call : r->lowered, &one, sizeof(one)) > 0);
 		break;
 	default:
-		make_call(r, &r->vcpu[vcpu], in);
+		make_call(r, &r->kvm.vcpu[vcpu], in);
 	}
 	ticker_run(&r->ticker);
 }
@@ -287,7 +215,7 @@ static void check(const struct rig *r)
 		pollers += u->polling;
 		owing += u->owed;
 		MUST(u->poll_count <= XENUS_MAX_POLL);
-		MUST(!u->polling || r->mp_state[n] == KVM_MP_STATE_HALTED);
+		MUST(!u->polling || r->kvm.mp_state[n] == KVM_MP_STATE_HALTED);
 	}
 	MUST(pollers == r->x->pollers && owing == r->x->owing);
 }
@@ -299,19 +227,19 @@ static void build(struct rig *r, struct gmem *m, struct gmem_dev *dev)
 	MUST(m && (r->ram = calloc(PAGES, PAGE)));
 	MUST(!gmem_add(m, 0, PAGES * PAGE, r->ram, 0));
 	ticker_init(&r->ticker);
-	MUST((r->clock = vclock_create(true)));
+	MUST((r->kvm.clock = vclock_create(true)));
 	r->vm.wait.vm_fd = VM_FD;
-	MUST((r->x = xenus_create(&r->vm, m, dev, r->clock, r->ticker.loop, VCPUS)));
+	MUST((r->x = xenus_create(&r->vm, m, dev, r->kvm.clock, r->ticker.loop, VCPUS)));
 	for (uint32_t n = 0; n < VCPUS; n++) {
-		r->vcpu[n] = (struct vcpu){ .fd = VCPU_FD + (int)n, .id = n };
-		MUST((r->vcpu[n].run = calloc(1, sizeof(*r->vcpu[n].run))));
-		xenus_add_vcpu(r->x, n, &r->vcpu[n]);
+		r->kvm.vcpu[n] = (struct vcpu){ .fd = VCPU_FD + (int)n, .id = n };
+		MUST((r->kvm.vcpu[n].run = calloc(1, sizeof(*r->kvm.vcpu[n].run))));
+		xenus_add_vcpu(r->x, n, &r->kvm.vcpu[n]);
 		int fd = memfd_create("schedstat", MFD_CLOEXEC);
 		MUST(write(fd, schedstat, sizeof(schedstat)) > 0);
 		xenus_set_schedstat(r->x, n, fd);
 	}
 	for (uint32_t n = 0; n < LINEAR_PAGES; n++)
-		r->map[n] = (uint8_t)n;
+		r->kvm.map[n] = (uint8_t)n;
 	r->kick = eventfd(0, EFD_NONBLOCK);
 	r->call = eventfd(0, EFD_NONBLOCK);
 	r->raise = eventfd(0, EFD_NONBLOCK);
@@ -325,18 +253,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gmem *m = gmem_create();
 	struct gmem_dev dev = { 0 };
 
-	the_rig = r;
+	the_kvm = &r->kvm;
 	build(r, m, &dev);
 	while (in.left) {
 		one_step(r, &in);
 		check(r);
 	}
 	xenus_destroy(r->x);
-	vclock_destroy(r->clock);
+	vclock_destroy(r->kvm.clock);
 	ticker_deinit(&r->ticker);
 	gmem_destroy(m);
 	for (uint32_t n = 0; n < VCPUS; n++)
-		free(r->vcpu[n].run);
+		free(r->kvm.vcpu[n].run);
 	close(r->kick);
 	close(r->call);
 	close(r->raise);
