@@ -19,7 +19,8 @@ for d in /sys/bus/pci/devices/*; do
     head -3 $d/resource | sed "s/^/resource $(basename $d) /"
 done
 """
-# Says what is on the bus whenever that changes, and what is behind the I/O range of a new device.
+# Says what is on the bus whenever that changes, and what is behind the I/O range of a new device:
+# a function is listed from the moment it is found, and has files for its BARs some time later.
 WATCH = """
 old=
 while :; do
@@ -27,6 +28,9 @@ while :; do
     if [ "$new" != "$old" ]; then
         for d in $new; do
             io=/sys/bus/pci/devices/$d/resource1
+            while [ ! -e $io ] && grep -qs ^0x00ff ${io%/*}/class; do
+                usleep 1000
+            done
             if [ -e $io ]; then
                 echo 1 >/sys/bus/pci/devices/$d/enable
                 printf '\\001' | dd of=$io bs=1 count=1 2>/dev/null
