@@ -32,6 +32,7 @@ from vmm.lab.kernel import older_kernel
 TOP = Path(__file__).resolve().parent.parent
 RESULTS, NODES = "results.jsonl", "nodes.txt"
 POLL_SECONDS = 0.2
+LAST_LINES = 6  # of a lab that died, shown where the next one starts
 LAB_MEMORY = "8G"
 
 
@@ -159,7 +160,9 @@ class Lab:
             if ended:
                 self.process = None
                 if self.chances:
-                    self._say("the lab ended before its tests did; once more for the rest")
+                    self._say("the lab ended before its tests did; once more for the rest. It said")
+                    for line in self._last_words(LAST_LINES).splitlines():
+                        self._say(line)
             else:
                 time.sleep(POLL_SECONDS)
 
@@ -202,14 +205,18 @@ class Lab:
             reporter.ensure_newline()
             reporter.write_line(f"[lab] {text}")
 
+    def _last_words(self, lines: int = 100) -> str:
+        text = self.log.read_text(errors="replace").strip()
+        return "\n".join(text[-4000:].splitlines()[-lines:])
+
     def _lost(self, item: pytest.Item) -> pytest.TestReport:
-        tail = self.log.read_text(errors="replace")[-4000:]
         return pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,
             keywords={},
             outcome="failed",
-            longrepr=f"The lab ended twice before this test's result came. Its last words:\n{tail}",
+            longrepr="The lab ended twice before this test's result came. Its last words:\n"
+            + self._last_words(),
             when="call",
         )
 
