@@ -21,7 +21,8 @@ TRACES = {"xen": "--xen"}  # kinds of --trace, and the option that each needs
 XEN_DISKS_MAX = 16  # xvda to xvdp
 XEN_NETS_MAX = 16
 XEN_QUEUES_MAX = 16
-OF_VIRTIO = {"io-thread", "notify", "access-platform"}  # settings no PV device has
+OF_VIRTIO = {"io-thread", "notify", "access-platform", "serial"}  # settings no PV device has
+OF_XEN = ("xen-backend", "xen-calls", "xen-version")  # options that mean nothing without --xen
 CONSOLES_MAX = len(layout.PORT_COM)
 
 
@@ -43,7 +44,10 @@ def find_problems(config: VmConfig, address_bits: int = 0) -> list[str]:
     _check_cpus(config, problems)
     _check_devices(config, problems)
     _check_pci(config, problems)
-    for kind in read_trace(config.trace)[0]:
+    kinds, path = read_trace(config.trace)
+    if path and not kinds:
+        problems.append(f"--trace {config.trace} names no kind; there is {', '.join(TRACES)}")
+    for kind in kinds:
         if kind not in TRACES:
             problems.append(f"--trace has no kind {kind!r}; there is {', '.join(TRACES)}")
         elif kind == "xen" and not config.xen:
@@ -118,12 +122,7 @@ def _check_pci(config: VmConfig, problems: list[str]) -> None:
 def _check_devices(config: VmConfig, problems: list[str]) -> None:
     if config.ioapic_pins == 48 and config.irqchip == "kernel":
         problems.append("--ioapic-pins 48 needs --irqchip split: KVM's own IO-APIC has 24 pins")
-    if read_xen_version(config.xen_version) is None:
-        problems.append(
-            f"--xen-version is {config.xen_version}; it must be like 4.17, from 4.0 to 4.255"
-        )
-    if config.xen_pirqs != "off" and (not config.xen or config.xen_backend == "userspace"):
-        problems.append("--xen-pirqs needs --xen, and KVM's help: --xen-backend kvm or auto")
+    _check_xen(config, problems)
     _check_pv_devices(config, problems)
     _check_consoles(config, problems)
     if config.ports:
@@ -131,6 +130,24 @@ def _check_devices(config: VmConfig, problems: list[str]) -> None:
         from vmm.kinds import ids_of
 
         problems += consoleplan.problems(config, ids_of(consoleplan.KIND, config))
+
+
+def _check_xen(config: VmConfig, problems: list[str]) -> None:
+    if read_xen_version(config.xen_version) is None:
+        problems.append(
+            f"--xen-version is {config.xen_version}; it must be like 4.17, from 4.0 to 4.255"
+        )
+    for option in OF_XEN:
+        field = option.replace("-", "_")
+        if not config.xen and getattr(config, field) != getattr(type(config), field):
+            problems.append(f"--{option} needs --xen")
+    if config.xen and config.xen_backend == "kvm" and config.xen_calls != "patch":
+        problems.append(
+            f"--xen-calls {config.xen_calls} is for --xen-backend userspace or auto: "
+            "KVM lets calls exit by itself"
+        )
+    if config.xen_pirqs != "off" and (not config.xen or config.xen_backend == "userspace"):
+        problems.append("--xen-pirqs needs --xen, and KVM's help: --xen-backend kvm or auto")
 
 
 def _check_pv_devices(config: VmConfig, problems: list[str]) -> None:

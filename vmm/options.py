@@ -231,8 +231,9 @@ OTHER_OPTIONS: tuple[Option, ...] = (
          command="vfio", verbs="bind run", toml=""),
     _row(VFIO, "--really", "flag", "", "", "With --force: take the host's root disk or its last "
          "network link too.", command="vfio", verbs="bind run", toml=""),
-    _row(OUTPUT, "-s --state-dir", "path", "DIR", "", "The --state-dir of the machine. Needed.",
-         command="xenstore", toml=""),
+    *(_row(OUTPUT, "-s --state-dir", "path", "DIR", "", "The --state-dir of the machine. Needed.",
+           command=command, toml="") for command in ("stats", "xenstore")),
+    _row(OUTPUT, "--json", "flag", "", "", "Print JSON, not a table.", command="stats", toml=""),
     _row(OUTPUT, "--json", "flag", "", "", "Print JSON instead of text.", command="xenstore",
          verbs="ls read", toml=""),
     _row(OUTPUT, "-r --recursive", "flag", "", "", "With all below.", command="xenstore",

@@ -152,6 +152,16 @@ def test_value_goes_out_as_it_is(rig: Rig) -> None:
     assert process.communicate(timeout=60)[0] == value + b"\n"
 
 
+def test_value_goes_in_as_it_was_typed(rig: Rig, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    typed = "gr\xfcn \N{SNOWMAN}"
+
+    assert rig.run("write", "/a", typed) == EXIT_OK
+    assert rig.xenstore.outside_read("/a").value == os.fsencode(typed)
+    assert rig.run("read", "/a") == EXIT_OK
+
+    assert capfdbinary.readouterr().out == os.fsencode(typed) + b"\n"
+
+
 def test_terminal_gets_nothing_but_what_it_prints(rig: Rig) -> None:
     rig.xenstore.outside_write("/a", b"\x1b]0;mine\x07 \xc3\xa4 \xff\r\n\x9b")
     ours, theirs = pty.openpty()

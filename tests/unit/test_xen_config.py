@@ -45,12 +45,42 @@ def test_what_is_no_version_is_refused(text: str) -> None:
         ({"xen": True, "disks": ["/disk,bus=xen,queues=0"]}, "--disk with .* 1 to 16 queues"),
         ({"xen": True, "disks": ["/disk,bus=xen,addr=5"]}, "leave out addr="),
         ({"xen": True, "disks": ["/disk,bus=xen,io-thread=0"]}, "--disk with .* has no io-thread="),
+        ({"xen": True, "disks": ["/disk,bus=xen,serial=a"]}, "--disk with bus=xen has no serial="),
         ({"xen": True, "nets": ["tap,bus=xen,notify=pio"]}, "--net with bus=xen has no notify="),
     ],
 )
 def test_pv_devices_that_cannot_be_are_refused(settings: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         VmConfig.of(kernel="k", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"xen_backend": "kvm"}, "--xen-backend needs --xen"),
+        ({"xen_calls": "breakpoint"}, "--xen-calls needs --xen"),
+        ({"xen_version": "4.16"}, "--xen-version needs --xen"),
+        ({"xen_pirqs": "all"}, "--xen-pirqs needs --xen"),
+        ({"trace": "xen"}, "--trace xen needs --xen"),
+        ({"xen": True, "trace": "xen,kvm"}, "--trace has no kind 'kvm'; there is xen"),
+        ({"xen": True, "trace": ":/file"}, "--trace :/file names no kind; there is xen"),
+        ({"xen": True, "xen_backend": "kvm", "xen_calls": "breakpoint"}, "breakpoint is for"),
+        ({"xen": True, "xen_backend": "userspace", "xen_pirqs": "all"}, "--xen-pirqs needs"),
+    ],
+)
+def test_options_without_what_they_are_for_are_refused(
+    settings: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        VmConfig.of(kernel="k", **settings)
+
+
+def test_options_of_xen_come_with_it() -> None:
+    for calls in ("patch", "breakpoint"):
+        for backend in ("auto", "userspace"):
+            VmConfig.of(kernel="k", xen=True, xen_backend=backend, xen_calls=calls)
+    VmConfig.of(kernel="k", xen=True, disks=["/disk,bus=both,serial=a"])  # until it is unplugged
+    VmConfig.of(kernel="k", xen_backend="auto", xen_calls="patch", xen_version="4.17")
 
 
 def test_pv_cards_are_not_on_the_pci_bus() -> None:

@@ -23,6 +23,7 @@ USAGE = {
     "boot": "vmm boot [OPTIONS] -k FILE [-- KERNEL WORDS...]",
     "doctor": "vmm doctor [--json]",
     "plot": "vmm plot [-o FILE.svg] REPORT.json",
+    "stats": "vmm stats -s DIR [--json]",
     "vfio": "vmm vfio list|check|bind|restore|info|reset|run [OPTIONS] [ADDRESS...]",
     "xenstore": "vmm xenstore ls|read|write|rm|watch -s DIR [OPTIONS] [PATH [VALUE]]",
     "lab": "vmm lab run|shell [OPTIONS] [-- COMMAND...]",

@@ -32,6 +32,9 @@ COMMANDS: dict[str, Entry] = {
     "plot": Entry(
         module="vmm.cli.plot", attribute="command", help="Draw an exit report as a picture."
     ),
+    "stats": Entry(
+        module="vmm.cli.stats", attribute="command", help="Show a running machine's counters."
+    ),
     "vfio": Entry(
         module="vmm.cli.vfio", attribute="command", help="Hand PCI functions over, and take back."
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -11,9 +12,9 @@ from typing import Any
 import click
 
 from vmm.cli.generate import table_command
-from vmm.control.client import ControlClient
+from vmm.control.client import ControlClient, connect
 from vmm.control.signals import Signals
-from vmm.errors import EXIT_OK, ConfigError, StateError
+from vmm.errors import EXIT_OK, StateError
 from vmm.options import options_of
 
 LS = """Show a node's children, or with --recursive all that is below it.
@@ -42,12 +43,6 @@ def show_bytes(value: bytes) -> None:
         return show("\n")
     text = value.decode(errors="backslashreplace")
     return show("".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + "\n")
-
-
-def _client(options: dict[str, Any]) -> ControlClient:
-    if not options.get("state_dir"):
-        raise ConfigError("say which machine: --state-dir DIR, the directory it was started with")
-    return ControlClient(options["state_dir"])
 
 
 Row = dict[str, Any]
@@ -93,7 +88,8 @@ def read(client: ControlClient, options: dict[str, Any]) -> None:
 
 
 def write(client: ControlClient, options: dict[str, Any]) -> None:
-    client.execute("xenstore-write", path=options["path"], value=options["value"])
+    value = os.fsencode(options["value"]).decode("latin-1")  # as it was typed, byte for byte
+    client.execute("xenstore-write", path=options["path"], value=value)
 
 
 def rm(client: ControlClient, options: dict[str, Any]) -> None:
@@ -110,7 +106,7 @@ def watch(client: ControlClient, options: dict[str, Any]) -> None:
 
 def _run(act: Callable[[ControlClient, dict[str, Any]], None]) -> Callable[[dict[str, Any]], int]:
     def run(options: dict[str, Any]) -> int:
-        with Signals(), closing(_client(options)) as client:
+        with Signals(), closing(connect(options)) as client:
             act(client, options)
         return EXIT_OK
 

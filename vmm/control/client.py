@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vmm.errors import HostError, StateError
+from vmm.errors import ConfigError, HostError, StateError
 
 LINE_MAX = 16 << 20  # bytes of one answer
 
@@ -65,3 +65,10 @@ class ControlClient:
     def close(self) -> None:
         self._lines.close()
         self._socket.close()
+
+
+def connect(options: Mapping[str, Any]) -> ControlClient:
+    """To the machine of a command's --state-dir. ConfigError if there is none."""
+    if not options.get("state_dir"):
+        raise ConfigError("say which machine: --state-dir DIR, the directory it was started with")
+    return ControlClient(options["state_dir"])
