@@ -183,8 +183,10 @@ class Hardware:
     def enter(self, boot: BootResult) -> None:
         """The boot vCPU's first registers; the others wait for INIT and SIPI."""
         if self.xen is not None:
+            from vmm.boot.e820 import memory_map
+
             kernel = [(p.base, p.length) for p in boot.pieces if p.name.startswith("kernel")]
-            self.xen.loaded(kernel)
+            self.xen.loaded(kernel, lambda: memory_map(self.memory.ranges(), boot.reserved))
         enter(self.vcpus[0].kvm, boot.entry)
 
     def remember_reset_state(self) -> None:

@@ -13,6 +13,7 @@
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
+#define ENXIO 6
 #define EACCES 13
 #define EFAULT 14
 #define EEXIST 17

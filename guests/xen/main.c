@@ -11,7 +11,7 @@ static void leaves(void)
 	check_equal(base.ecx, 0x65584d4d); /* MMXe */
 	check_equal(base.edx, 0x4d4d566e); /* nVMM */
 	check_equal(base.eax, XEN_BASE + 4);
-	check_equal(cpuid(XEN_BASE + 1, 0).eax, 4 << 16 | 17);
+	check_equal(cpuid(XEN_BASE + 1, 0).eax, 4 << 16 | (arg_lists("version", "4.18") ? 18 : 17));
 	check_equal(cpuid(XEN_BASE + 2, 0).eax, 1);
 	check_equal(cpuid(XEN_BASE + 2, 0).ebx, XEN_MSR);
 	check_equal(cpuid(XEN_BASE + 4, 0).eax & 0x48, 0x48); /* vCPU id, upcall vector */
@@ -22,9 +22,10 @@ static void leaves(void)
 static void version(void)
 {
 	static char text[1024];
-	u32 features[2] = { 0, 0 };
+	bool newer = arg_lists("version", "4.18");
+	u32 features[2] = { 0, 0 }, areas = by_hand ? 1 << 18 : 3 << 18;
 
-	check_equal(hypercall(XEN_VERSION, 0, 0, 0), 4 << 16 | 17);
+	check_equal(hypercall(XEN_VERSION, 0, 0, 0), 4 << 16 | (newer ? 18 : 17));
 	check_equal(hypercall(XEN_VERSION, 1, (u64)text, 0), 0);
 	check_equal(text[0], '-');
 	check_equal(hypercall(XEN_VERSION, 2, (u64)text, 0), 0);
@@ -33,7 +34,7 @@ static void version(void)
 	check_equal(hypercall(XEN_VERSION, 4, (u64)text, 0), 0);
 	check_equal(hypercall(XEN_VERSION, 5, (u64)text, 0), 0);
 	check_equal(hypercall(XEN_VERSION, 6, (u64)features, 0), 0);
-	check_equal(features[1], 0x307);
+	check_equal(features[1], 0x307 | (newer ? areas : 0)); /* no more than it keeps */
 	features[0] = 1;
 	CHECK_ERROR(hypercall(XEN_VERSION, 6, (u64)features, 0), EINVAL);
 	check_equal(hypercall(XEN_VERSION, 7, 0, 0), 4096);

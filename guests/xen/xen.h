@@ -22,14 +22,15 @@ void up_and_down(void);
 void soft_reset(void);
 /* calls.c */
 void multicall(void);
-void balloon(void);
-void balloon_far(void);
-void memory_misc(void);
 void switches(void);
 void denied(void);
 void timers(void);
 void blocked(void);
 void watchdog(void);
+/* memory.c */
+void balloon(void);
+void balloon_far(void);
+void memory_misc(void);
 /* traps.c */
 void two_pages(void);
 void wire(void);

@@ -54,6 +54,7 @@ class Prepared:
             format=self.image.format,
             protocol=self.image.protocol,
             warm=self.image.warm,
+            reserved=self.config.reserved,
         )
 
     def _place(self, loader: Loader, rsdp: int) -> EntryState:

@@ -67,3 +67,4 @@ class BootResult(Record):
     format: str
     protocol: str
     warm: bool
+    reserved: tuple[tuple[int, int], ...] = ()  # as the request had it

@@ -40,7 +40,7 @@ FEATURES = (
 )
 
 XENFEAT_hvm_pirqs = 1 << 10
-FEATURES_418 = 1 << 18 | 1 << 19  # XENFEAT_runstate_phys_area, XENFEAT_vcpu_time_phys_area
+XENFEAT_runstate_phys_area, XENFEAT_vcpu_time_phys_area = 1 << 18, 1 << 19
 
 # --- shared_info and vcpu_info (xen.h)
 VCPU_INFO_SIZE = 64

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vmm.xen.seen import Observer
 
     Answerer = Callable[[Call, Callable[[], int]], int]
+    MemoryMap = list[tuple[int, int, int]]  # (base, length, type) of each area, as in e820
 
 PORTS_WIDE, PORTS_NARROW = lib.EVTCHN_PORTS64, lib.EVTCHN_PORTS32
 
@@ -69,6 +70,7 @@ class XenDomain:
         self.observer: Observer | None = None  # of --trace xen
         # Experiments: (number, sub-operation) -> what answers (hypercalls.answer_by).
         self.handlers: dict[tuple[int, int], Answerer] = {}
+        self.memory_map: Callable[[], MemoryMap] = list
         self._bits = ffi.new("struct evtchn *")
         self._bits.memory, self._bits.dev = memory.pointer, self.memory.dev
         self.services = Services(context, self)
@@ -149,8 +151,12 @@ class XenDomain:
         if self.observer is not None:
             self.observer.close()
 
-    def loaded(self, pieces: list[tuple[int, int]]) -> None:
-        """The guest's kernel lies in these (base, length) now, and has not run yet."""
+    def loaded(self, pieces: list[tuple[int, int]], memory_map: Callable[[], MemoryMap]) -> None:
+        """The guest's kernel lies in these (base, length) now, and has not run yet.
+
+        `memory_map()` is what it was told of memory.
+        """
+        self.memory_map = memory_map
         self.backend.loaded(pieces)
 
     def woken(self, index: int) -> None:

@@ -41,6 +41,8 @@ class KvmXen:
         self.pirqs: Deliver | None = self._pirqs
         if self._pirqs is not None:
             self.features |= abi.XENFEAT_hvm_pirqs
+        if version >= abi.VERSION_PHYS_AREAS:
+            self.features |= abi.XENFEAT_runstate_phys_area | abi.XENFEAT_vcpu_time_phys_area
         self._vm, self._context = vm, context
         self._vcpu_ids = context.apic_ids  # KVM's number of each vCPU
         self._vcpus: list[KvmVcpu] = []

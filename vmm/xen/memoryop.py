@@ -135,6 +135,22 @@ def claim_pages(domain: XenDomain, call: Call) -> int:
     raise XenError(abi.EPERM)  # of the control domain only
 
 
+def memory_map(domain: XenDomain, call: Call) -> int:
+    """Of the areas that the guest's kernel was told of as many as it has room for."""
+    _at_once(call)
+    layout = "<I4xQ" if call.wide else "<II"
+    room, buffer = call.read_struct(call.params[1], layout)
+    areas = domain.memory_map()[:room]
+    if areas:
+        call.write(buffer, b"".join(pack("<QQI", *area) for area in areas))
+    call.write(call.params[1], pack("<I", len(areas)))
+    return 0
+
+
+def machine_memory_map(domain: XenDomain, call: Call) -> int:
+    raise XenError(abi.EPERM)  # of the control domain only
+
+
 def maximum_ram_page(domain: XenDomain, call: Call) -> int:
     """The machine's highest page, which is the domain's."""
     _at_once(call)
@@ -171,6 +187,8 @@ OPS = {
     4: maximum_reservation,
     6: populate_physmap,
     7: add_to_physmap,
+    9: memory_map,
+    10: machine_memory_map,
     11: exchange,
     14: maximum_gpfn,
     15: remove_from_physmap,

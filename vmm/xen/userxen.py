@@ -50,6 +50,8 @@ class UserXen:
         self.pirqs: Deliver | None = None  # an eventfd would need a turn of the loop for each
         if version < abi.VERSION_UPCALL_VECTOR:
             self.features &= ~XENFEAT_hvm_callback_vector
+        if version >= abi.VERSION_PHYS_AREAS:
+            self.features |= abi.XENFEAT_runstate_phys_area  # see vcpu_time_info
         memory, core = context.memory, context.core
         self._vm = vm
         self._memory = memory.accessor("xen events")

@@ -54,8 +54,7 @@ def get_features(domain: XenDomain, call: Call) -> int:
     (submap,) = call.read_struct(call.params[1], "<I")
     if submap:
         raise XenError(abi.EINVAL)
-    newer = abi.FEATURES_418 if domain.version >= abi.VERSION_PHYS_AREAS else 0
-    call.write(call.params[1], pack("<II", submap, domain.backend.features | newer))
+    call.write(call.params[1], pack("<II", submap, domain.backend.features))
     return 0
 
 
