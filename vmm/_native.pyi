@@ -1534,7 +1534,8 @@ class struct_xencon_counters(Struct):
     broken: int
 
 class struct_xenpirq(Struct):
-    pass
+    events: int
+    eois: int
 
 class struct_xenus(Struct):
     dev: struct_dev
@@ -1554,6 +1555,15 @@ class struct_xenus_counters(Struct):
 class struct_xenus_runstate(Struct):
     now: int
     times: Array[int]
+
+class struct_xenus_seen(Struct):
+    began: int
+    took: int
+    number: int
+    params: Array[int]
+    result: int
+    behind_length: int
+    behind: Array[int]
 
 class struct_xnet(Struct):
     pass
@@ -2747,12 +2757,15 @@ class Lib:
     xencon_destroy: Callable[[struct_xencon], None]
     xencon_disconnect: Callable[[struct_xencon], None]
     xencon_pause: Callable[[struct_xencon, bool], None]
+    xenpirq_answer: Callable[[struct_xenpirq, struct_vcpu, struct_gmem, struct_gmem_dev], None]
     xenpirq_bind: Callable[[struct_xenpirq, int, int, int], int]
     xenpirq_create: Callable[[struct_irq_hub, int], struct_xenpirq]
     xenpirq_destroy: Callable[[struct_xenpirq], None]
     xenpirq_eoi: Callable[[struct_xenpirq, int], None]
-    xenpirq_events: Callable[[struct_xenpirq], int]
+    xenpirq_pass_all: Callable[[struct_xenpirq], None]
+    xenpirq_set_level: Callable[[struct_xenpirq, int, int], None]
     xenus_add_vcpu: Callable[[struct_xenus, int, struct_vcpu], None]
+    xenus_calls_lost: Callable[[struct_xenus], int]
     xenus_close: Callable[[struct_xenus, int], None]
     xenus_close_channel: Callable[[struct_xenus, int], None]
     xenus_connect: Callable[[struct_xenus, int, int, int], None]
@@ -2778,7 +2791,10 @@ class Lib:
     xenus_set_vector: Callable[[struct_xenus, int, int], None]
     xenus_set_wide: Callable[[struct_xenus, bool], None]
     xenus_share_sites: Callable[[struct_xenus, int, int, int], None]
+    xenus_take_seen: Callable[[struct_xenus, int, struct_xenus_seen, int], int]
     xenus_tell: Callable[[struct_xenus, int], None]
+    xenus_timer_end: Callable[[struct_xenus, int], int]
+    xenus_watch: Callable[[struct_xenus, int], int]
     xnet_connect: Callable[[struct_xnet, int, struct_xnet_link, int], int]
     xnet_counters: Callable[[struct_xnet, struct_xnet_counters], None]
     xnet_create: Callable[[struct_xnet_setup], struct_xnet]
@@ -3295,11 +3311,15 @@ class FFI:
     @overload
     def new(self, cdecl: Literal["struct xencon_counters *"], init: Any = ...) -> struct_xencon_counters: ...
     @overload
+    def new(self, cdecl: Literal["struct xenpirq *"], init: Any = ...) -> struct_xenpirq: ...
+    @overload
     def new(self, cdecl: Literal["struct xenus *"], init: Any = ...) -> struct_xenus: ...
     @overload
     def new(self, cdecl: Literal["struct xenus_counters *"], init: Any = ...) -> struct_xenus_counters: ...
     @overload
     def new(self, cdecl: Literal["struct xenus_runstate *"], init: Any = ...) -> struct_xenus_runstate: ...
+    @overload
+    def new(self, cdecl: Literal["struct xenus_seen *"], init: Any = ...) -> struct_xenus_seen: ...
     @overload
     def new(self, cdecl: Literal["struct xnet_counters *"], init: Any = ...) -> struct_xnet_counters: ...
     @overload

@@ -12,14 +12,18 @@ from vmm.threads import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 
 class Trace:
     """Where lines are written. Any thread."""
 
-    def __init__(self, path: str) -> None:
-        """Raises OSError if the file cannot be written; "" is standard error."""
+    def __init__(self, path: str, broken: Callable[[OSError], None]) -> None:
+        """Raises OSError if the file cannot be opened; "" is standard error.
+
+        A file that takes no more ends the trace and nothing else: `broken` is told, once.
+        """
         import json
 
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -27,15 +31,30 @@ class Trace:
         if path:
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - until close()
         self._own = bool(path)
+        self._ended = False
+        self._broken = broken
         self._lock = Lock()
 
     def write(self, kind: str, at: float, **fields: object) -> None:
         line = self._encode({"kind": kind, "t": round(at, 6), **fields}) + "\n"
         with self._lock:
-            self._file.write(line)
+            self._try(lambda: self._file.write(line))
+
+    def _try(self, action: Callable[[], object]) -> None:
+        if self._ended:
+            return
+        try:
+            action()
+        except OSError as error:
+            self._ended = True
+            self._broken(error)
 
     def close(self) -> None:
+        from contextlib import suppress
+
         with self._lock:
-            self._file.flush()
+            self._try(self._file.flush)
+            self._ended = True
             if self._own:
-                self._file.close()
+                with suppress(OSError):  # told of already: what is left went nowhere
+                    self._file.close()

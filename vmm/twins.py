@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from vmm import kinds
+from vmm import kinds, log
 from vmm.deviceconfig import DISK, bus_of
+from vmm.errors import VmmError
 from vmm.pci import slots
 from vmm.record import Record, replace
 from vmm.xen.platform import UNPLUG_AUX_DISKS, UNPLUG_DISKS, UNPLUG_NICS
@@ -66,19 +67,31 @@ def meant(config: VmConfig) -> int:
 def hand_over(hardware: Hardware, mask: int) -> list[dict[str, object]]:
     """Puts PV devices in the place of those that `mask` means; what left, as events tell it.
 
-    HostError if the host does not let us have one once more.
+    One that the host does not let us have once more stays what it was.
     """
     gone: list[dict[str, object]] = []
     for twin in planned(hardware.config):
         device: Any = hardware.device(twin.device.id)
         if not twin.bits & mask or device is None:
             continue
-        gone.append({"device": device.name, "address": device.function.address})
-        place = device.function.devfn
-        with _Kept(twin.device, device) as config:
-            hardware.remove_device(device)
-            _begin(hardware, twin, config, place)
+        left = {"device": device.name, "address": device.function.address}
+        try:
+            _hand_over(hardware, twin, device)
+            gone.append(left)
+        except (VmmError, OSError) as error:
+            log.limited("xen.device_not_handed_over", **left, error=str(error))
     return gone
+
+
+def _hand_over(hardware: Hardware, twin: Twin, device: Any) -> None:
+    place = device.function.devfn
+    with _Kept(twin.device, device) as config:
+        hardware.remove_device(device)
+        try:
+            _begin(hardware, twin, config, place)
+        except BaseException:
+            _plug(hardware, config, place)
+            raise
 
 
 def _begin(hardware: Hardware, twin: Twin, config: DeviceConfig, place: int) -> None:
@@ -96,20 +109,24 @@ def give_back(hardware: Hardware) -> None:
     """The PCI devices are there again. All vCPUs are parked; a reset follows."""
     assert hardware.xen is not None
     services = hardware.xen.services
-    root: Any = hardware.device("pci")
     for twin in planned(hardware.config):
         if twin.device.id not in services.twins:
             continue
         service, place = services.twins.pop(twin.device.id)
         with _Kept(twin.device, service) as config:
             services.drop(service)
-            device = slots.make(hardware.context, config)
-            try:
-                slots.plug(root, device, f"{place >> 3:x}.{place & 7:x}")
-            except BaseException:
-                device.close()
-                raise
-            hardware.add_device(device)
+            _plug(hardware, config, place)
+
+
+def _plug(hardware: Hardware, config: DeviceConfig, place: int) -> None:
+    root: Any = hardware.device("pci")
+    device = slots.make(hardware.context, config)
+    try:
+        slots.plug(root, device, f"{place >> 3:x}.{place & 7:x}")
+    except BaseException:
+        device.close()
+        raise
+    hardware.add_device(device)
 
 
 class _Kept:
@@ -122,7 +139,8 @@ class _Kept:
         self.config = config
         if config.kind != DISK:
             card = getattr(old, "device", old)
-            self._fds = [os.dup(fd.number) for fd in card.tap.fds]
+            for fd in card.tap.fds:
+                self._fds.append(os.dup(fd.number))
             mac = card.mac if isinstance(card.mac, str) else card.mac.hex(":")
             params = {k: v for k, v in config.params if k not in OF_TAPS}
             params |= {"fd": ":".join(str(fd) for fd in self._fds), "mac": mac}

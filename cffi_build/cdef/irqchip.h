@@ -105,9 +105,11 @@ void intx_destroy(struct intx *x);
 int intx_status(struct intx *x);
 
 // Pins as event channels of a Xen domain: core/xen/xenpirq.h.
-struct xenpirq { ...; };
+struct xenpirq { uint64_t events, eois; ...; };
 struct xenpirq *xenpirq_create(struct irq_hub *hub, int vm_fd);
 void xenpirq_destroy(struct xenpirq *p);
 int xenpirq_bind(struct xenpirq *p, uint32_t gsi, uint32_t port, uint32_t vcpu);
 void xenpirq_eoi(struct xenpirq *p, uint32_t gsi);
-uint64_t xenpirq_events(struct xenpirq *p);
+void xenpirq_answer(struct xenpirq *p, struct vcpu *v, struct gmem *memory, struct gmem_dev *dev);
+void xenpirq_set_level(struct xenpirq *p, uint32_t pirq, int gsi);
+void xenpirq_pass_all(struct xenpirq *p);

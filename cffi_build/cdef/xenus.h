@@ -6,6 +6,13 @@ struct xenus_counters {
 	uint64_t send, unmask, poll, yields, set_timer, stop_timer, upcalls, late, asserted, debug;
 };
 struct xenus_runstate { uint64_t now; uint64_t times[4]; };
+struct xenus_seen {
+	int64_t began, took;
+	uint64_t number, params[6];
+	int64_t result;
+	uint32_t behind_length;
+	uint8_t behind[24];
+};
 struct xenus { struct dev dev; ...; };
 struct xenus *xenus_create(struct vmcore *vm, struct gmem *memory, struct gmem_dev *dev,
 			   struct vclock *clock, struct loop *loop, uint32_t vcpus);
@@ -25,9 +32,13 @@ void xenus_close_channel(struct xenus *x, uint32_t port);
 int xenus_send(struct xenus *x, uint32_t port, uint32_t vcpu);
 void xenus_tell(struct xenus *x, uint32_t vcpu);
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
+uint64_t xenus_timer_end(struct xenus *x, uint32_t vcpu);
 void xenus_end_polls(struct xenus *x);
 void xenus_pass_all(struct xenus *x);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
+int xenus_watch(struct xenus *x, int wake_fd);
+uint32_t xenus_take_seen(struct xenus *x, uint32_t vcpu, struct xenus_seen *ret, uint32_t max);
+uint64_t xenus_calls_lost(struct xenus *x);
 void xenus_set_update_flag(struct xenus *x, bool on);
 void xenus_set_runstate(struct xenus *x, uint32_t vcpu, uint64_t gpa);
 void xenus_set_schedstat(struct xenus *x, uint32_t vcpu, int fd);

@@ -70,8 +70,8 @@ TARGETS = {
         *TIMER, "gmem.c", "gnttab.c", "iov.c", "xnet.c", "xnet_frame.c", "xnet_rx.c", "xnet_tx.c",
     ),
     "xencalls": (
-        *TIMER, "gmem.c", "evtchn.c", "xenus.c", "xenus_channel.c", "xenus_debug.c",
-        "xenus_event.c", "xenus_run.c", "xenus_time.c",
+        *TIMER, "gmem.c", "evtchn.c", "xenus.c", "xenfetch.c", "xenus_channel.c", "xenus_debug.c",
+        "xenus_event.c", "xenus_run.c", "xenus_seen.c", "xenus_time.c",
     ),
     "xenrings": (*TIMER, *CHAN, "gmem.c", "xencon.c", "xsring.c"),
     "platform": (

@@ -77,6 +77,18 @@ static void set_registers(struct rig *r, struct vcpu *v, struct input *in)
 	v->run->io.count = how & 128 ? 2 : 1;
 }
 
+// Whoever looks on is told of what was answered, and of nothing else.
+static void check_told(struct rig *r, const struct vcpu *v, bool answered)
+{
+	struct xenus_seen seen[2];
+	uint32_t count = xenus_take_seen(r->x, (uint32_t)(v - r->kvm.vcpu), seen, 2);
+
+	MUST(count == answered);
+	if (count)
+		MUST((uint64_t)seen->result == v->run->s.regs.regs.rax && seen->took >= 0 &&
+		     seen->behind_length <= XENUS_BEHIND);
+}
+
 static void make_call(struct rig *r, struct vcpu *v, struct input *in)
 {
 	struct kvm_run *run = v->run;
@@ -97,6 +109,7 @@ static void make_call(struct rig *r, struct vcpu *v, struct input *in)
 		asks = v->hypervisor_ops->hypercall(v, &event);
 	}
 	MUST(!asks || event.kind == VCPU_XEN || (debug && event.kind == VCPU_DEBUG));
+	check_told(r, v, !asks && run->kvm_dirty_regs);
 	if (!asks && run->kvm_dirty_regs)
 		MUST((int64_t)run->s.regs.regs.rax >= -ERRORS &&
 		     (int64_t)run->s.regs.regs.rax <= 0);
@@ -244,6 +257,7 @@ static void build(struct rig *r, struct gmem *m, struct gmem_dev *dev)
 	r->call = eventfd(0, EFD_NONBLOCK);
 	r->raise = eventfd(0, EFD_NONBLOCK);
 	r->lowered = eventfd(0, EFD_NONBLOCK);
+	MUST(!xenus_watch(r->x, r->kick));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

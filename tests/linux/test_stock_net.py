@@ -32,6 +32,7 @@ from tests.virtiopci import wait_for
 from vmm.config import VmConfig
 from vmm.host import net
 from vmm.lab.guest import guest_kernel, guest_modules
+from vmm.lab.kernel import Kernel
 from vmm.machine import Machine
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel", "root", "tap")
@@ -60,12 +61,13 @@ def config(
     script: str,
     append: str = "",
     modules: Sequence[str] = MODULES,
+    of: Kernel | None = None,
     **settings: object,
 ) -> VmConfig:
     return VmConfig.of(
         **{
-            "kernel": str(guest_kernel()),
-            "initrd": str(initrd_with(folder, script, guest_modules(modules))),
+            "kernel": str(of.image if of is not None else guest_kernel()),
+            "initrd": str(initrd_with(folder, script, guest_modules(modules, of))),
             "append": f'console=ttyS0 quiet {append} vmm.cmd="/bin/sh /script"',
             "consoles": [f"file:{folder / 'console'}"],
             "cpus": 2,

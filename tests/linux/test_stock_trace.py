@@ -15,9 +15,9 @@ pytestmark = pytest.mark.needs("kvm", "stock-kernel", "xen")
 KEPT = {"event_channel_op send", "vcpu_op set_singleshot_timer"}  # by KVM
 
 
-def trace_of(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def trace_of(folder: Path, backend: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     place = folder / "trace"
-    options = ["--xen", "--xen-backend", "kvm", "--cpus", "2", "--trace", f"xen:{place}"]
+    options = ["--xen", "--xen-backend", backend, "--cpus", "2", "--trace", f"xen:{place}"]
 
     run = boot(folder, options, script="sleep 1; echo done=yes")
 
@@ -28,7 +28,7 @@ def trace_of(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def test_calls_of_kvm_and_of_ours_are_each_told_once(tmp_path: Path) -> None:
-    lines, counters = trace_of(tmp_path)
+    lines, counters = trace_of(tmp_path, "kvm")
 
     ours = Counter(line["call"] for line in lines if line["by"] == "vmm")
     kernels = Counter(line["call"] for line in lines if line["by"] == "kernel")
@@ -45,3 +45,20 @@ def test_calls_of_kvm_and_of_ours_are_each_told_once(tmp_path: Path) -> None:
     assert all(line["fields"]["port"] > 0 for line in binds)
     [fifo] = [row for row in counters["xen"]["refused"] if row["call"].endswith("init_control")]
     assert (fifo["error"], fifo["xen"]) == ("ENOSYS", "answers")
+
+
+def test_calls_that_c_answers_are_told_too(tmp_path: Path) -> None:
+    lines, counters = trace_of(tmp_path, "userspace")
+
+    told = Counter(line["call"] for line in lines)
+    counted = counters["devices"]["xen"]
+    assert {line["by"] for line in lines} == {"vmm"}
+    assert told["event_channel_op send"] == counted["send"] > 50
+    assert told["event_channel_op unmask"] == counted.get("unmask", 0)
+    late = sum(line.get("error") == "ETIME" for line in lines)
+    timers = "vcpu_op set_singleshot_timer"
+    assert told[timers] == counted["set_timer"] + counted.get(timers, 0) > 50
+    assert late < told[timers]
+    sends = [line for line in lines if line["call"] == "event_channel_op send"]
+    assert all(line["fields"]["port"] > 0 for line in sends)
+    assert {line["vcpu"] for line in sends} == {0, 1}

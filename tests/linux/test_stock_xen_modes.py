@@ -100,4 +100,7 @@ def test_interrupts_come_the_way_they_are_told_to(
     for user, chip in expected.items():
         assert found[user][0].startswith(chip), found
         assert found[user][1] > 0, found
+    counted = run.report["counters"]["devices"]["xen"]
+    assert ("pin_eois" in counted) == ("xen-pirq -ioapic-level" in expected.values())
+    assert "physdev_op eoi" not in counted  # by C
     assert [line for line in run.console.splitlines() if line.startswith("<")] == []

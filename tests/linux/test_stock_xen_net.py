@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from tests.linux.test_stock_net import answers, config
 from tests.linux.wire import BACK, OUT, Wire
 from tests.virtiopci import wait_for
 from vmm.host import net
+from vmm.lab.kernel import Kernel, kernel, older_kernel
 from vmm.machine import Machine
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel", "root", "tap", "xen")
 
 MIB = 1 << 20
+RELEASE = "echo release=`uname -r`\n"
 ECHO = f"nc {HOST} {OUT} </dev/null >/tmp/a; nc {HOST} {BACK} </tmp/a; rm /tmp/a\n"
 SETUP = f"""
 PATH=/bin; /bin/busybox --install -s /bin
@@ -37,16 +40,34 @@ ping -c 3 -i 0.2 -s 4000 {HOST} >/dev/null && echo pinged=yes
 MAC = "52:54:00:12:34:56"
 
 
-@pytest.mark.parametrize(("backend", "queues"), [("kvm", 2), ("userspace", 1)])
-def test_bytes_both_ways(tmp_path: Path, backend: str, queues: int) -> None:
-    data = random.Random(backend).randbytes(24 * MIB)
+OLDER = pytest.mark.needs("older-kernel")
+
+
+@pytest.mark.parametrize(
+    ("which", "backend", "calls", "queues", "mib"),
+    [
+        (kernel, "kvm", "patch", 2, 24),
+        (kernel, "userspace", "patch", 2, 24),
+        (kernel, "userspace", "breakpoint", 1, 4),
+        pytest.param(older_kernel, "kvm", "patch", 1, 4, marks=OLDER),
+        pytest.param(older_kernel, "userspace", "patch", 1, 4, marks=OLDER),
+        pytest.param(older_kernel, "userspace", "breakpoint", 2, 4, marks=OLDER),
+    ],
+)
+def test_bytes_both_ways(
+    which: Callable[[], Kernel], backend: str, calls: str, queues: int, mib: int, tmp_path: Path
+) -> None:
+    data = random.Random(mib).randbytes(mib * MIB)
     settings = config(
         tmp_path,
-        SETUP + 2 * ECHO + REBIND + ECHO + "dmesg -r | grep '^<[0-3]>'",
+        SETUP + RELEASE + 2 * ECHO + REBIND + ECHO + "dmesg -r | grep '^<[0-3]>'",
         modules=("xen_netfront",),
+        of=which(),
         nets=[f"tap={TAP},bus=xen,mac={MAC},queues={queues}"],
         xen=True,
         xen_backend=backend,
+        xen_calls=calls,
+        kaslr=True,
     )
     with namespace() as name, Machine(settings) as machine:
         machine.start()
@@ -64,11 +85,12 @@ def test_bytes_both_ways(tmp_path: Path, backend: str, queues: int) -> None:
     assert not net.exists(TAP)
     found = answers(tmp_path)
     console = (tmp_path / "console").read_text(errors="replace")
+    assert found["release"] == which().version
     assert found["mac"] == MAC
     assert found["queues"] == str(queues)
     assert found["pinged"] == "yes"
     assert counted["vif0_rx_bytes"] > len(data) < counted["vif0_tx_bytes"]
-    assert counted["vif0_rx_gso"] > 100 < counted["vif0_tx_gso"]
+    assert counted["vif0_rx_gso"] > 4 * mib < counted["vif0_tx_gso"]
     assert counted["vif0_broken"] == counted["vif0_refused"] == counted["vif0_tx_dropped"] == 0
     assert counted["grants_mapped"] == 0
     assert complaints(console) == []

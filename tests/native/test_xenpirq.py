@@ -105,7 +105,7 @@ class Rig(IoApicRig):
 
     @property
     def events(self) -> int:
-        return int(lib.xenpirq_events(self.pins))
+        return int(self.pins.events)
 
     def await_events(self, count: int) -> None:
         give_up = time.monotonic() + 10

@@ -70,7 +70,10 @@ class Backend:
 
     features, has_update_flag = abi.FEATURES, True
     pirqs = Namespace(
-        bind_gsi=lambda *_a: None, bind_message=lambda *_a: None, eoi=lambda _gsi: None
+        bind_gsi=lambda *_a: None,
+        bind_message=lambda *_a: None,
+        set_level=lambda *_a: None,
+        eoi=lambda _gsi: None,
     )
 
     def __init__(self) -> None:

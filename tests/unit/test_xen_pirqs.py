@@ -27,6 +27,7 @@ class Delivery:
     def __init__(self) -> None:
         self.pins: dict[int, tuple[int, int]] = {}
         self.messages: dict[int, tuple[int, int]] = {}
+        self.levels: dict[int, int] = {}
         self.served: list[int] = []
 
     def bind_gsi(self, gsi: int, port: int, vcpu: int) -> None:
@@ -38,6 +39,11 @@ class Delivery:
         self.messages[pirq] = (port, vcpu)
         if not port:
             del self.messages[pirq]
+
+    def set_level(self, pirq: int, gsi: int | None) -> None:
+        self.levels[pirq] = -1 if gsi is None else gsi
+        if gsi is None:
+            del self.levels[pirq]
 
     def eoi(self, gsi: int) -> None:
         self.served.append(gsi)
@@ -133,6 +139,10 @@ def test_only_levels_are_to_be_told_as_served(domain: Any, to: Delivery) -> None
         op(domain, 12, pack("<I", pirq))
 
     assert to.served == [9, 16, GSIS - 1]
+    assert to.levels == {pirqs[gsi]: gsi for gsi in to.served}
+    for pirq in pirqs.values():
+        op(domain, 14, pack("<H2xi", SELF, pirq))
+    assert to.levels == {}
 
 
 def test_what_is_taken_already_stays_as_it_was(domain: Any, to: Delivery) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.test_xen_hypercalls import FakeCall, fake_domain
 from vmm.config import VmConfig
 from vmm.errors import ConfigError
+from vmm.native import ffi
 from vmm.trace import Trace
 from vmm.xen import abi, hypercalls
 from vmm.xen.abi import XenError
@@ -33,7 +34,7 @@ class Seen:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "trace"
-        self.observer = Observer(Trace(str(self._path)), IDS, hypercalls.name_of)
+        self.observer = Observer(Trace(str(self._path), print), IDS, hypercalls.name_of)
 
     def kernel(self, vcpu_id: int, at: float, number: int, first: int) -> None:
         rest = " ".join(f"a{n} 0x0" for n in range(1, 5))
@@ -81,6 +82,39 @@ def test_line_of_a_refused_call_has_its_error(seen: Seen) -> None:
         hypercalls.answer(fake_domain(observer=seen.observer), call_of(abi.MEMORY_OP, 63))
     [line] = seen.lines()
     assert (line["call"], line["result"], line["error"]) == ("memory_op unknown", -38, "ENOSYS")
+
+
+def test_calls_that_c_answers_are_told_with_what_it_has_read(seen: Seen) -> None:
+    record = ffi.new(
+        "struct xenus_seen *",
+        {
+            "began": 3 * 10**9,
+            "took": 1500,
+            "number": abi.VCPU_OP,
+            "params": [8, 1, AT, 0, 0, 0],
+            "result": -62,
+            "behind": pack("<QI", 77, 1),
+            "behind_length": 12,
+        },
+    )
+
+    seen.observer._quick(1, record)
+
+    [line] = seen.lines()
+    assert line == {
+        "kind": "xen",
+        "t": 3.0,
+        "vcpu": 1,
+        "call": "vcpu_op set_singleshot_timer",
+        "number": 24,
+        "op": 8,
+        "args": [8, 1, AT, 0, 0, 0],
+        "fields": {"when": 77, "flags": 1},
+        "result": -62,
+        "error": "ETIME",
+        "us": 1.5,
+        "by": "vmm",
+    }
 
 
 def test_calls_that_kvm_answers_are_told_and_ours_only_once(seen: Seen) -> None:

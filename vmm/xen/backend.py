@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vmm.kvm.vcpu import KvmVcpu
     from vmm.xen.call import Call
     from vmm.xen.pirqs import Deliver
+    from vmm.xen.seen import Observer
 
     class Backend(Protocol):
         """One domain's. Methods named vcpu_* only on that vCPU's thread, or while it is parked.
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
         def answer_all(self) -> None:
             """Calls that are answered below Python come to Python from here on, if they can."""
+
+        def observe(self, observer: Observer) -> None:
+            """Has it follow the calls that never come to Python. Before vCPUs run."""
 
         def counters(self) -> dict[str, int]:
             """Calls that were answered below Python, and what came of them."""

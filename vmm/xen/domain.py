@@ -147,9 +147,9 @@ class XenDomain:
         self.periodic.close()
         self.services.close()
         self.platform.close()
-        self.backend.close()
         if self.observer is not None:
             self.observer.close()
+        self.backend.close()
 
     def loaded(self, pieces: list[tuple[int, int]], memory_map: Callable[[], MemoryMap]) -> None:
         """The guest's kernel lies in these (base, length) now, and has not run yet.

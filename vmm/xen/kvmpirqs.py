@@ -20,6 +20,7 @@ class KvmPirqs:
 
     def __init__(self, context: DeviceContext) -> None:
         self._hub, self._router, self._vm_fd = context.irq, context.router, context.vm_fd
+        self._memory, self._ram = context.memory, context.memory.accessor("xen pirqs")
         self._vcpu_ids = context.apic_ids
         self._pins: Any = None
         self._bound: set[int] = set()  # PIRQs of messages
@@ -29,6 +30,14 @@ class KvmPirqs:
     def begin(self) -> None:
         pointer = lib.xenpirq_create(self._hub, self._vm_fd)
         self._pins = made(pointer, lib.xenpirq_destroy, "a Xen domain's pins", self._hub)
+
+    def add_vcpu(self, pointer: Any) -> None:
+        """The `struct vcpu *`'s `eoi` calls are answered in C, after `begin()`."""
+        args = (pointer, self._memory.pointer, self._ram.dev)
+        lib.xenpirq_answer(self._pins, *args)
+
+    def answer_all(self) -> None:
+        lib.xenpirq_pass_all(self._pins)
 
     def close(self) -> None:
         """No vCPU runs."""
@@ -48,6 +57,9 @@ class KvmPirqs:
         (self._bound.add if port else self._bound.discard)(pirq)
         self._router.commit()
 
+    def set_level(self, pirq: int, gsi: int | None) -> None:
+        lib.xenpirq_set_level(self._pins, pirq, -1 if gsi is None else gsi)
+
     def eoi(self, gsi: int) -> None:
         lib.xenpirq_eoi(self._pins, gsi)
 
@@ -59,5 +71,7 @@ class KvmPirqs:
             self.bind_message(pirq, 0, 0)
 
     def counters(self) -> dict[str, int]:
-        events = 0 if self._pins is None else int(lib.xenpirq_events(self._pins))
-        return {"pin_events": events} if events else {}
+        if self._pins is None:
+            return {}
+        counts = {"pin_events": int(self._pins.events), "pin_eois": int(self._pins.eois)}
+        return {name: n for name, n in counts.items() if n}

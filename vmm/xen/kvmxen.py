@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vmm.kvm.vm import Vm
     from vmm.xen.call import Call
     from vmm.xen.pirqs import Deliver
+    from vmm.xen.seen import Observer
 
 LAPIC_MESSAGES = 0xFEE00000  # to a local APIC: its id in bits 12 to 19
 CALL_BYTES = 3  # VMCALL, VMMCALL
@@ -110,14 +111,21 @@ class KvmXen:
         self._pins.set_line(gsi)
         if self._by_pin:
             return False
+        try:
+            self._go_by_pin(self._pins)
+        except KvmError:
+            self._leave_pin()
+            raise
+        return True
+
+    def _go_by_pin(self, pins: PinEvents) -> None:
         self._configure(events=False)
         self._ports.quiet()
         if self._pirqs is not None:
             self._pirqs.quiet()
-        self._pins.set_wide(self.wide())
-        self._pins.set_page(self._shared)
+        pins.set_wide(self.wide())
+        pins.set_page(self._shared)
         self._by_pin = True
-        return True
 
     def _leave_pin(self) -> None:
         assert self._pins is not None
@@ -180,6 +188,8 @@ class KvmXen:
         """Once, before it runs: its number for Xen."""
         self._vcpus.append(vcpu)
         self._pointers.append(pointer)
+        if self._pirqs is not None:
+            self._pirqs.add_vcpu(pointer)
         set_vcpu(vcpu, lib.KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID, vcpu_id=index)
 
     def vcpu_info(self, vcpu: KvmVcpu, gpa: int | None) -> None:
@@ -218,10 +228,13 @@ class KvmXen:
     def vcpu_timer(self, vcpu: KvmVcpu, port: int, expires: int = 0) -> None:
         """The port of its timer, 0 for none; `expires`: when it next goes off, 0 for never."""
         if self._pins is not None:
-            own = port if self._by_pin else 0
-            self._pins.set_timer(self._vcpus.index(vcpu), own, expires or timer_end(vcpu))
-        if self._by_pin:
-            port = expires = 0
+            index = self._vcpus.index(vcpu)
+            if self._by_pin:
+                self._pins.set_timer(index, port, expires or timer_end(vcpu))
+                port = expires = 0
+            else:
+                expires = expires or self._pins.timer_end(index)
+                self._pins.set_timer(index, 0, 0)
         set_timer(vcpu, port, expires)
 
     def vcpu_woken(self, vcpu: KvmVcpu) -> None:
@@ -252,7 +265,12 @@ class KvmXen:
         """Nothing: KVM finds hypercalls wherever they are."""
 
     def answer_all(self) -> None:
-        """Nothing: KVM keeps what it answers."""
+        """KVM keeps what it answers."""
+        if self._pirqs is not None:
+            self._pirqs.answer_all()
+
+    def observe(self, observer: Observer) -> None:
+        observer.follow_kvm()
 
     def counters(self) -> dict[str, int]:
         """What KVM answers it does not count here."""

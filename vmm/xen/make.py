@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmm import log
 from vmm.check import read_trace, read_xen_version
 from vmm.errors import HostError, KvmError
 from vmm.xen.domain import XenDomain
@@ -58,17 +59,14 @@ def _observe(context: DeviceContext, domain: XenDomain) -> None:
         return
     from vmm.trace import Trace
     from vmm.xen.hypercalls import name_of
-    from vmm.xen.kvmxen import KvmXen
     from vmm.xen.seen import Observer
 
     try:
-        trace = Trace(path)
+        trace = Trace(path, lambda error: log.limited("trace.ends", error=str(error)))
     except OSError as error:
         raise HostError(f"cannot write the trace {path}: {error.strerror}") from None
     domain.observer = Observer(trace, context.apic_ids, name_of)
-    domain.backend.answer_all()
-    if isinstance(domain.backend, KvmXen):
-        domain.observer.follow_kvm()
+    domain.backend.observe(domain.observer)
 
 
 def _make_backend(context: DeviceContext, vm: Vm, flags: int, version: int) -> Backend:

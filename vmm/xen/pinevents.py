@@ -77,6 +77,10 @@ class PinEvents:
     def set_timer(self, index: int, port: int, expires: int) -> None:
         lib.xenus_set_timer_port(self._x, index, port, expires)
 
+    def timer_end(self, index: int) -> int:
+        """Of one that is still to go off; 0: there is none."""
+        return int(lib.xenus_timer_end(self._x, index))
+
     def send(self, port: int, vcpu: int) -> bool:
         return lib.xenus_send(self._x, port, vcpu) == 0
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def bind_message(self, pirq: int, port: int, vcpu: int) -> None:
             """Messages that name the PIRQ are events of `port`; port 0: they are lost."""
 
+        def set_level(self, pirq: int, gsi: int | None) -> None:
+            """The PIRQ is the pin's level, and may be served without us; `None`: no level's."""
+
         def eoi(self, gsi: int) -> None:
             """The guest has served the pin: another event if it is up still."""
 
@@ -39,6 +42,10 @@ class Pirq(Record):
     gsi: int | None = None  # the pin it stands for
     port: int = 0
     vcpu: int = 0  # whom the port tells
+
+
+def _is_level(pirq: Pirq) -> bool:
+    return pirq.gsi is not None and (pirq.gsi >= ISA_GSIS or pirq.gsi == SCI)
 
 
 class PirqTable:
@@ -100,8 +107,7 @@ class PirqTable:
 
     def is_level(self, pirq: int) -> bool:
         """Whether the guest has to say when it has served it."""
-        gsi = self._pirqs[pirq].gsi
-        return gsi is not None and (gsi >= ISA_GSIS or gsi == SCI)
+        return _is_level(self._pirqs[pirq])
 
     def check_bind(self, pirq: int) -> None:
         """Whether a port may be bound to it: EINVAL beyond the last, EEXIST for a second one."""
@@ -128,6 +134,7 @@ class PirqTable:
             self._deliver.bind_gsi(old.gsi, 0, 0)
         if now.gsi is not None:
             self._deliver.bind_gsi(now.gsi, now.port, now.vcpu)
+        self._deliver.set_level(pirq, now.gsi if _is_level(now) else None)
         port = now.port if now.gsi is None else 0
         self._deliver.bind_message(pirq, port, now.vcpu)
 

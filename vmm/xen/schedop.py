@@ -45,9 +45,12 @@ def block(domain: XenDomain, call: Call) -> int:
 
 
 def poll(domain: XenDomain, call: Call) -> int:
-    """Only from inside a multicall; a poll may end before anything has come."""
-    _ports, count = call.read_struct(call.params[1], "<QI" if call.wide else "<II")
+    """Only from inside a multicall, or to be refused; may end before anything has come."""
+    ports, count = call.read_struct(call.params[1], "<QI" if call.wide else "<II")
     if count > POLL_MAX:
+        raise XenError(abi.EINVAL)
+    numbers = call.read_struct(ports, f"<{count}I") if count else ()
+    if any(number >= domain.ports.limit for number in numbers):
         raise XenError(abi.EINVAL)
     return 0
 

@@ -1,12 +1,14 @@
 """Looking at hypercalls: what `--trace xen` tells of each, and how refusals compare with Xen's.
 
 Those that KVM answers by itself are read from its trace event kvm_xen_hypercall, which comes for
-every call when it begins: one that has come here as well is told once, by us.
+every call when it begins: one that has come here as well is told once, by us. Those that our C
+answers are read from its records (quickcalls.py).
 """
 
 from __future__ import annotations
 
 from errno import errorcode
+from struct import calcsize, unpack_from
 from time import monotonic
 
 from vmm import log
@@ -17,6 +19,7 @@ from vmm.xen.abi import Again, XenError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from vmm.trace import Trace
     from vmm.xen.call import Call
@@ -50,6 +53,7 @@ BEHIND = {
     (abi.GRANT_TABLE_OP, 6): (1, "<H2xIIh", "domain frames max_frames status"),
     (abi.GRANT_TABLE_OP, 8): (1, "<I", "version"),
 }
+NOTHING = (0, "", "")
 
 # Refused here with ENOSYS or EOPNOTSUPP, though Xen 4.17 does it for an HVM domain.
 XEN_DOES = {
@@ -74,6 +78,12 @@ def conformance(refused: dict[str, int]) -> list[dict[str, object]]:
     return rows
 
 
+def _outcome(result: int) -> dict[str, object]:
+    if result >= 0:
+        return {"result": result}
+    return {"result": result, "error": errorcode.get(-result, str(-result))}
+
+
 class Observer:
     """Writes a line for each hypercall. `name_of(number, first argument)`: see hypercalls."""
 
@@ -82,7 +92,7 @@ class Observer:
     ) -> None:
         """ids: KVM's number of each vCPU."""
         self._trace, self._ids, self._name_of = trace, list(ids), name_of
-        self._reader: object = None
+        self._readers: list[Any] = []
         self._lock = Lock()  # guards the two below
         self._ours: list[tuple[int, int, int, float]] = []
         self._waiting: list[tuple[float, int, int, list[int]]] = []
@@ -92,9 +102,16 @@ class Observer:
         from vmm.host.tracefs import EventReader
 
         try:
-            self._reader = EventReader("kvm/kvm_xen_hypercall", self._kernel, self._settle)
+            reader = EventReader("kvm/kvm_xen_hypercall", self._kernel, self._settle)
+            self._readers.append(reader)
         except OSError as error:
             log.limited("trace.kernel_calls_not_read", error=str(error))
+
+    def follow_quick(self, xenus: object) -> None:
+        """Tells of what the `struct xenus *` answers, too."""
+        from vmm.xen.quickcalls import QuickCalls
+
+        self._readers.append(QuickCalls(xenus, len(self._ids), self._quick))
 
     def answered(self, call: Call, began: float, result: int | BaseException) -> None:
         """Context: the vCPU's thread, behind the answer."""
@@ -104,8 +121,7 @@ class Observer:
             self._ours.append((call.vcpu, call.number, call.params[0], began))
         outcome: dict[str, object] = {"result": result}
         if isinstance(result, XenError):
-            error = errorcode.get(result.number, str(result.number))
-            outcome = {"result": -result.number, "error": error}
+            outcome = _outcome(-result.number)
         elif isinstance(result, Again):
             outcome = {"result": None, "again": True}
         elif isinstance(result, BaseException):
@@ -130,6 +146,20 @@ class Observer:
         except XenError:
             return {}
         return {"fields": dict(zip(names.split(), values, strict=True))}
+
+    # --- what C answers; its reader's thread
+
+    def _quick(self, vcpu: int, seen: Any) -> None:
+        head = self._head(vcpu, seen.number, list(seen.params))
+        _name, op = self._name_of(seen.number, seen.params[0])
+        _place, layout, names = BEHIND.get((seen.number, op), NOTHING)
+        fields: dict[str, object] = {}
+        if 0 < calcsize(layout) <= seen.behind_length:
+            values = unpack_from(layout, bytes(seen.behind))
+            fields = {"fields": dict(zip(names.split(), values, strict=True))}
+        us = round(seen.took / 1e3, 1)
+        began = seen.began / 1e9
+        self._trace.write("xen", began, **head, **fields, **_outcome(seen.result), us=us, by="vmm")
 
     # --- what KVM answers; the reader's thread
 
@@ -165,10 +195,8 @@ class Observer:
         return False
 
     def close(self) -> None:
-        """After the last call."""
-        from vmm.host.tracefs import EventReader
-
-        if isinstance(self._reader, EventReader):
-            self._reader.close()
-            self._settle(final=True)
+        """After the last call, while the back-end is there."""
+        for reader in self._readers:
+            reader.close()
+        self._settle(final=True)
         self._trace.close()

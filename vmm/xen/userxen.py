@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vmm.kvm.vm import Vm
     from vmm.xen.call import Call
     from vmm.xen.pirqs import Deliver
+    from vmm.xen.seen import Observer
 
 MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
 ENABLED = 1
@@ -101,6 +102,9 @@ class UserXen:
     def answer_all(self) -> None:
         """All but polls and yields, which have to wait in C."""
         lib.xenus_pass_all(self._x)
+
+    def observe(self, observer: Observer) -> None:
+        observer.follow_quick(self._x)
 
     def counters(self) -> dict[str, int]:
         counts = ffi.new("struct xenus_counters *")

@@ -120,6 +120,8 @@ struct vcpu {
 	struct hist hist;
 	const struct hypervisor_ops *hypervisor_ops; // NULL: hypercalls are KVM's
 	void *hypervisor; // theirs
+	bool (*xen_answer)(struct vcpu *v); // KVM_EXIT_XEN: true if it is answered; NULL: none is
+	void *xen_answerer; // its own
 };
 
 struct vmcore *vmcore_create(int vm_fd, struct bus *pio, struct bus *mmio);

@@ -77,6 +77,10 @@ COLD int vcpu_other_exit(struct vcpu *v, uint32_t reason, struct trace_record *t
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_INTR:
 		return 0;
+	case KVM_EXIT_XEN:
+		if (v->xen_answer && v->run->xen.type == KVM_EXIT_XEN_HCALL && v->xen_answer(v))
+			return 0;
+		break;
 	case KVM_EXIT_DEBUG:
 		if (v->hypervisor_ops)
 			return v->hypervisor_ops->debug(v, ret);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "xenpirq.h"
 
+#include "xenfetch.h"
+
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+enum { XEN_PHYSDEV_OP = 33, PHYSDEVOP_eoi = 12 }; // Xen's public interface
 
 static struct xenpirq_bound bound_to(struct xenpirq *p, uint32_t gsi)
 {
@@ -190,7 +194,43 @@ void xenpirq_eoi(struct xenpirq *p, uint32_t gsi)
 	signal_sources(p, gsi);
 }
 
-uint64_t xenpirq_events(struct xenpirq *p)
+void xenpirq_set_level(struct xenpirq *p, uint32_t pirq, int gsi)
 {
-	return atomic_load(&p->events);
+	atomic_store(&p->level[pirq], (uint32_t)(gsi + 1));
+}
+
+void xenpirq_pass_all(struct xenpirq *p)
+{
+	atomic_store(&p->pass_all, true);
+}
+
+// The exit is a hypercall that Python need not know of. Whatever is wrong with it is Python's.
+static bool answer_eoi(struct vcpu *v)
+{
+	struct xenpirq *p = v->xen_answerer;
+	struct kvm_run *run = v->run;
+	struct xenfetch where = { p->memory, p->dev, v->fd, run->xen.u.hcall.longmode };
+	uint32_t pirq;
+
+	// GUEST: registers of a hypercall. KVM wrote them here; the guest cannot change them again.
+	if (run->xen.u.hcall.input != XEN_PHYSDEV_OP || run->xen.u.hcall.cpl ||
+	    (uint32_t)run->xen.u.hcall.params[0] != PHYSDEVOP_eoi || atomic_load(&p->pass_all) ||
+	    xenfetch(&where, run->xen.u.hcall.params[1], &pirq, sizeof(pirq)) ||
+	    pirq >= ROUTER_PIRQS)
+		return false;
+	uint32_t level = atomic_load(&p->level[pirq]);
+	if (!level)
+		return false;
+	xenpirq_eoi(p, level - 1);
+	count_add(&p->eois, 1);
+	run->xen.u.hcall.result = 0;
+	return true;
+}
+
+void xenpirq_answer(struct xenpirq *p, struct vcpu *v, struct gmem *memory, struct gmem_dev *dev)
+{
+	p->memory = memory;
+	p->dev = dev;
+	v->xen_answerer = p;
+	v->xen_answer = answer_eoi;
 }

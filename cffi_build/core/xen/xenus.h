@@ -16,8 +16,10 @@
 #define XENUS_PORT 0xe4 // nothing else is there, and OUT has room for one byte
 #define XENUS_MAX_POLL 128 // ports in one SCHEDOP_poll
 #define XENUS_NOWHERE UINT64_MAX // no guest-physical address
+#define XENUS_BEHIND 24 // bytes that are told of what an argument points to
 
 struct xenus;
+struct xenus_ring;
 
 struct xenus_port {
 	uint32_t target; // what is sent to the port makes this one pending; 0: Python knows
@@ -43,6 +45,9 @@ struct xenus_vcpu {
 	struct vcpu_hypercall call; // of the last exit
 	uint64_t site[2]; // linear addresses of instructions with breakpoints; 0: none
 	_Atomic uint32_t wishes; // for its own thread: enum xenus_wish
+	struct xenus_ring *ring; // for whoever looks on; NULL: nobody does
+	uint32_t behind_length;
+	uint8_t behind[XENUS_BEHIND];
 	// Guarded by the domain's lock.
 	uint64_t info; // vcpu_info
 	uint8_t vector; // 0: none
@@ -82,6 +87,15 @@ struct xenus {
 	struct xenus_counters counters;
 	struct xenus_port port[EVTCHN_PORTS64];
 	struct xenus_vcpu vcpu[];
+};
+
+// A call that was answered here. Times in nanoseconds; `began` of CLOCK_MONOTONIC.
+struct xenus_seen {
+	int64_t began, took;
+	uint64_t number, params[6];
+	int64_t result;
+	uint32_t behind_length;
+	uint8_t behind[XENUS_BEHIND]; // what an argument points to, as far as it was read
 };
 
 // Nanoseconds running, runnable, blocked and offline, and the system time they add up to.
@@ -125,11 +139,21 @@ void xenus_tell(struct xenus *x, uint32_t vcpu);
 // The port of the vCPU's timer, 0 for none, and when it goes off, in system time; 0: when it would
 // have, had it had a port.
 void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_t expires);
+// When the timer goes off that has a port; 0: there is none, or it went off and was told of.
+uint64_t xenus_timer_end(struct xenus *x, uint32_t vcpu);
 // Nobody waits for an event any more: a domain that begins anew has none.
 void xenus_end_polls(struct xenus *x);
 // Python answers every call from here on, but polls and yields, which wait for nobody there.
 void xenus_pass_all(struct xenus *x);
 void xenus_counters(struct xenus *x, struct xenus_counters *ret);
+
+// Calls that are answered here are kept from here on until xenus_take_seen() takes them; what comes
+// while too many wait is lost, and counted. `wake_fd` is an eventfd of the caller's, written when
+// half the room is taken. Before vCPUs run. 0 or -ENOMEM.
+int xenus_watch(struct xenus *x, int wake_fd);
+// The oldest of one vCPU's, at most `max`: how many there were. One reader at a time.
+uint32_t xenus_take_seen(struct xenus *x, uint32_t vcpu, struct xenus_seen *ret, uint32_t max);
+uint64_t xenus_calls_lost(struct xenus *x);
 
 // Whether a bit in run state areas tells that they are being written.
 void xenus_set_update_flag(struct xenus *x, bool on);

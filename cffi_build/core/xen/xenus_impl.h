@@ -19,6 +19,7 @@ enum {
 	VCPUOP_set_singleshot_timer = 8,
 	VCPUOP_stop_singleshot_timer = 9,
 	VCPU_SSHOTTMR_future = 1,
+	XEN_ETIME = 62,
 };
 
 enum xenus_wish {
@@ -44,6 +45,11 @@ void xenus_take_sites(struct xenus_vcpu *u);
 int xenus_debug(struct vcpu *v, struct vcpu_event *ret);
 // The bytes at a linear address, length > 0: 0 or -EFAULT.
 int64_t xenus_fetch(struct xenus_vcpu *u, uint64_t linear, void *to, uint64_t length);
+// For whoever looks on: when an answer begins (0 if nobody does), what it has read of the guest's,
+// and the end.
+int64_t xenus_begin_call(struct xenus_vcpu *u);
+void xenus_keep_behind(struct xenus_vcpu *u, const void *from, uint64_t length);
+void xenus_tell_call(struct xenus_vcpu *u, int64_t began, int64_t result);
 // The system time in nanoseconds.
 uint64_t xenus_now(const struct xenus *x);
 

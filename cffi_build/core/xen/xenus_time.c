@@ -4,7 +4,6 @@
 
 #include <sys/ioctl.h>
 
-#define ETIME_XEN 62
 #define FAR_NS (1ll << 50) // set_timer_op: who asks for more has lost track, and gets a bit
 #define SOON_NS 100000000
 
@@ -40,8 +39,8 @@ static void arm(struct xenus_vcpu *u, uint64_t expires, uint64_t now)
 		return;
 	}
 	timer_disarm(&u->timer);
-	if (u->timer_port)
-		xenus_make_pending(x, u->timer_port, u->index);
+	if (u->timer_port && !xenus_make_pending(x, u->timer_port, u->index))
+		u->expires = 0;
 }
 
 void xenus_timer_fired(void *opaque)
@@ -68,6 +67,12 @@ void xenus_set_timer_port(struct xenus *x, uint32_t vcpu, uint32_t port, uint64_
 	u->expires = port ? expires : 0;
 	if (u->expires)
 		arm(u, u->expires, now);
+}
+
+uint64_t xenus_timer_end(struct xenus *x, uint32_t vcpu)
+{
+	LOCKED(&x->lock);
+	return x->vcpu[vcpu].timer_port ? x->vcpu[vcpu].expires : 0;
 }
 
 int64_t xenus_op_vcpu(struct xenus_vcpu *u)
@@ -97,7 +102,7 @@ int64_t xenus_op_vcpu(struct xenus_vcpu *u)
 	x->counters.set_timer++;
 	uint64_t now = xenus_now(x);
 	if ((shot.flags & VCPU_SSHOTTMR_future) && shot.expires < now)
-		return -ETIME_XEN;
+		return -XEN_ETIME;
 	arm(u, shot.expires, now);
 	return 0;
 }
@@ -215,10 +220,12 @@ int64_t xenus_op_poll(struct xenus_vcpu *u)
 	struct poll poll;
 	int64_t err = fetch_poll(u, &poll, ports);
 
+	if (err)
+		return err;
 	LOCKED(&x->lock);
 	x->counters.poll++;
-	if (err || x->bits.page == XENUS_NOWHERE)
-		return err;
+	if (x->bits.page == XENUS_NOWHERE)
+		return 0;
 	for (uint32_t i = 0; i < poll.count; i++) {
 		if (evtchn_look(&x->bits, ports[i]) & 1)
 			return 0;
