@@ -101,6 +101,7 @@ def test_interrupts_come_the_way_they_are_told_to(
         assert found[user][0].startswith(chip), found
         assert found[user][1] > 0, found
     counted = run.report["counters"]["devices"]["xen"]
-    assert ("pin_eois" in counted) == ("xen-pirq -ioapic-level" in expected.values())
-    assert "physdev_op eoi" not in counted  # by C
+    assert "physdev_op eoi" not in counted  # C answers it
+    if append == "pci=nomsi":  # the PIC's lines are edges
+        assert counted["pin_eois"] > 0
     assert [line for line in run.console.splitlines() if line.startswith("<")] == []
