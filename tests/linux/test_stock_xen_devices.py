@@ -37,11 +37,10 @@ dmesg -r | grep '^<[0-3]>'
 """
 
 
-@pytest.mark.parametrize("cpus", [2, 4])
-def test_devices_move_while_processors_wait_for_a_lock(cpus: int, tmp_path: Path) -> None:
-    disk, data = tmp_path / "disk.img", random.Random(cpus).randbytes(MIB)
+def test_devices_move_while_processors_wait_for_a_lock(tmp_path: Path) -> None:
+    disk, data = tmp_path / "disk.img", random.Random("moves").randbytes(MIB)
     disk.write_bytes(data)
-    options = ("--xen", "--cpus", str(cpus), "--disk", str(disk), "--rng")
+    options = ("--xen", "--cpus", "4", "--disk", str(disk), "--rng")
 
     run = boot(tmp_path, options, script=SCRIPT, append="quiet", modules=MODULES)
 

@@ -13,7 +13,7 @@ from tests.linux.test_stock_boot import complaints
 
 pytestmark = pytest.mark.needs("kvm", "stock-kernel", "xen")
 
-SIZE, BULK = 48, 16  # MiB
+SIZE, BULK = 48, 8  # MiB
 SCRIPT = "\n".join(
     (
         "PATH=/bin; busybox --install -s /bin",
