@@ -139,19 +139,22 @@ class Hardware:
             wish=self._wish,
         )
         self.xen = self._make_xen() if self.config.xen else None
-        self.devices = build_platform(self.context)
         if self.xen is not None:
-            self.devices.insert(0, self.xen)
+            self.devices.append(self.xen)  # closed with the rest, whatever comes after it
+        self.devices += build_platform(self.context)
+        if self.xen is not None:
             self.xen.claim(self.pio, self.mmio)
 
     def _make_xen(self) -> XenDomain:
         from vmm.xen.make import make_domain
 
-        domain = make_domain(self.context, self.vm, self.caps["KVM_CAP_XEN_HVM"])
+        meant = 0
         if self.config.disks or self.config.nets:
             from vmm import twins
 
-            domain.platform.meant = twins.meant(self.config)
+            meant = twins.meant(self.config)
+        domain = make_domain(self.context, self.vm, self.caps["KVM_CAP_XEN_HVM"])
+        domain.platform.meant = meant
         return domain
 
     def _notify(self, name: str, fields: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ nothing for it otherwise; what all lines have is `kind` and `t`, seconds of CLOC
 from __future__ import annotations
 
 import sys
+from errno import EBADF
 
 from vmm.threads import Lock
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Trace:
     """Where lines are written. Any thread."""
 
-    def __init__(self, path: str, broken: Callable[[OSError], None]) -> None:
+    def __init__(self, path: str, broken: Callable[[Exception], None]) -> None:
         """Raises OSError if the file cannot be opened; "" is standard error.
 
         A file that takes no more ends the trace and nothing else: `broken` is told, once.
@@ -27,6 +28,8 @@ class Trace:
         import json
 
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
+        if not path and sys.stderr is None:  # it was closed when the program started
+            raise OSError(EBADF, "standard error is closed")
         self._file: TextIO = sys.stderr
         if path:
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - until close()
@@ -45,7 +48,7 @@ class Trace:
             return
         try:
             action()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter of a file that somebody has closed
             self._ended = True
             self._broken(error)
 
@@ -56,5 +59,5 @@ class Trace:
             self._try(self._file.flush)
             self._ended = True
             if self._own:
-                with suppress(OSError):  # told of already: what is left went nowhere
+                with suppress(OSError, ValueError):  # told of already: what is left went nowhere
                     self._file.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vmm.config import VmConfig
     from vmm.deviceconfig import DeviceConfig
     from vmm.hardware import Hardware
+    from vmm.xen.services import Service
 
 OF_TAPS = ("tap", "queues", "bridge", "host-addr")  # what a tap that is open has already
 
@@ -67,7 +68,7 @@ def meant(config: VmConfig) -> int:
 def hand_over(hardware: Hardware, mask: int) -> list[dict[str, object]]:
     """Puts PV devices in the place of those that `mask` means; what left, as events tell it.
 
-    One that the host does not let us have once more stays what it was.
+    One that the host does not let us have once more stays what it was, or is away until a reset.
     """
     gone: list[dict[str, object]] = []
     for twin in planned(hardware.config):
@@ -77,32 +78,36 @@ def hand_over(hardware: Hardware, mask: int) -> list[dict[str, object]]:
         left = {"device": device.name, "address": device.function.address}
         try:
             _hand_over(hardware, twin, device)
-            gone.append(left)
         except (VmmError, OSError) as error:
             log.limited("xen.device_not_handed_over", **left, error=str(error))
+        if hardware.device(twin.device.id) is None:
+            gone.append(left)
     return gone
 
 
 def _hand_over(hardware: Hardware, twin: Twin, device: Any) -> None:
-    place = device.function.devfn
+    assert hardware.xen is not None
+    taken, place = hardware.xen.services.twins, device.function.devfn
     with _Kept(twin.device, device) as config:
         hardware.remove_device(device)
+        taken[config.id] = None, place
         try:
-            _begin(hardware, twin, config, place)
+            taken[config.id] = _begin(hardware, twin, config), place
         except BaseException:
             _plug(hardware, config, place)
+            del taken[config.id]
             raise
 
 
-def _begin(hardware: Hardware, twin: Twin, config: DeviceConfig, place: int) -> None:
+def _begin(hardware: Hardware, twin: Twin, config: DeviceConfig) -> Service:
     from vmm.xen import blk, net
 
     assert hardware.xen is not None
     services = hardware.xen.services
     make = blk.make if config.kind == DISK else net.make
     service = make(hardware.context, twin.index, config, services.grants.pointer)
-    services.twins[config.id] = service, place
     hardware.context.loop.ask(lambda: services.add(service))  # where xenstore is served
+    return service
 
 
 def give_back(hardware: Hardware) -> None:
@@ -113,6 +118,9 @@ def give_back(hardware: Hardware) -> None:
         if twin.device.id not in services.twins:
             continue
         service, place = services.twins.pop(twin.device.id)
+        if service is None:
+            _plug(hardware, twin.device, place)
+            continue
         with _Kept(twin.device, service) as config:
             services.drop(service)
             _plug(hardware, config, place)
@@ -135,19 +143,24 @@ class _Kept:
     """
 
     def __init__(self, config: DeviceConfig, old: Any) -> None:
+        self._config, self._old = config, old
         self._fds: list[int] = []
-        self.config = config
-        if config.kind != DISK:
-            card = getattr(old, "device", old)
-            for fd in card.tap.fds:
-                self._fds.append(os.dup(fd.number))
-            mac = card.mac if isinstance(card.mac, str) else card.mac.hex(":")
-            params = {k: v for k, v in config.params if k not in OF_TAPS}
-            params |= {"fd": ":".join(str(fd) for fd in self._fds), "mac": mac}
-            self.config = replace(config, params=tuple(params.items()))
 
     def __enter__(self) -> DeviceConfig:
-        return self.config
+        config = self._config
+        if config.kind == DISK:
+            return config
+        card = getattr(self._old, "device", self._old)
+        try:
+            for fd in card.tap.fds:
+                self._fds.append(os.dup(fd.number))
+        except BaseException:
+            self.__exit__()
+            raise
+        mac = card.mac if isinstance(card.mac, str) else card.mac.hex(":")
+        params = {k: v for k, v in config.params if k not in OF_TAPS}
+        params |= {"fd": ":".join(str(fd) for fd in self._fds), "mac": mac}
+        return replace(config, params=tuple(params.items()))
 
     def __exit__(self, *_exception: object) -> None:
         for fd in self._fds:

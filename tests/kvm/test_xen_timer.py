@@ -111,3 +111,17 @@ def test_timer_that_was_stopped_does_not_go_off(rig: Rig, stop: Callable[[Any], 
     select.select([rig.told], [], [])
 
     assert rig.pending() == 1 << PORTS[0]
+
+
+@pytest.mark.needs("kvm")
+def test_end_is_known_until_the_guest_was_told(rig: Rig) -> None:
+    far = rig.domain().backend.now() + 10**15
+    lib.xenus_set_timer_port(rig.x, 0, PORTS[0], far)
+    assert lib.xenus_timer_end(rig.x, 0) == far
+    lib.xenus_set_page(rig.x, lib.XENUS_NOWHERE)
+    lib.xenus_set_timer_port(rig.x, 0, PORTS[0], 1)
+    assert lib.xenus_timer_end(rig.x, 0) == 1  # nowhere to note it
+    lib.xenus_set_page(rig.x, PAGE)
+    lib.xenus_set_timer_port(rig.x, 0, PORTS[0], 1)
+    assert lib.xenus_timer_end(rig.x, 0) == 0
+    assert rig.pending() == 1 << PORTS[0]

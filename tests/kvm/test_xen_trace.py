@@ -56,7 +56,6 @@ def test_every_call_is_told_once_and_answered_as_ever(tmp_path: Path) -> None:
         assert told[name] == counted.get(name, 0) + counted.get(BELOW.get(name, ""), 0), name
     assert told["set_timer_op"] + told["vcpu_op set_singleshot_timer"] >= counted["set_timer"]
     assert min(told[name] for name in ("multicall", *BELOW)) > 0
-    assert all("error" in line for line in lines if (line["result"] or 0) < 0)
     assert len(refused) > 50
     assert {row["xen"] for row in refused} == {"answers", "refuses"}
 

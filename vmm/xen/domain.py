@@ -6,6 +6,7 @@ carried out on that vCPU's thread from the state as it is by then, so that the l
 
 from __future__ import annotations
 
+from vmm.closing import close_all
 from vmm.errors import KvmError, StateError
 from vmm.native import ffi, lib
 from vmm.threads import Lock
@@ -143,13 +144,9 @@ class XenDomain:
 
     def close(self) -> None:
         """Off the buses."""
-        self.watchdogs.close()
-        self.periodic.close()
-        self.services.close()
-        self.platform.close()
-        if self.observer is not None:
-            self.observer.close()
-        self.backend.close()
+        observer = () if self.observer is None else (self.observer,)
+        parts = (self.watchdogs, self.periodic, self.services, self.platform, *observer)
+        close_all(part.close for part in (*parts, self.backend))
 
     def loaded(self, pieces: list[tuple[int, int]], memory_map: Callable[[], MemoryMap]) -> None:
         """The guest's kernel lies in these (base, length) now, and has not run yet.

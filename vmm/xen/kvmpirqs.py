@@ -23,6 +23,7 @@ class KvmPirqs:
         self._memory, self._ram = context.memory, context.memory.accessor("xen pirqs")
         self._vcpu_ids = context.apic_ids
         self._pins: Any = None
+        self._pass_all = False
         self._bound: set[int] = set()  # PIRQs of messages
         self._gsis: set[int] = set()
         context.router.use_pirqs()
@@ -30,6 +31,8 @@ class KvmPirqs:
     def begin(self) -> None:
         pointer = lib.xenpirq_create(self._hub, self._vm_fd)
         self._pins = made(pointer, lib.xenpirq_destroy, "a Xen domain's pins", self._hub)
+        if self._pass_all:
+            self.answer_all()
 
     def add_vcpu(self, pointer: Any) -> None:
         """The `struct vcpu *`'s `eoi` calls are answered in C, after `begin()`."""
@@ -37,7 +40,10 @@ class KvmPirqs:
         lib.xenpirq_answer(self._pins, *args)
 
     def answer_all(self) -> None:
-        lib.xenpirq_pass_all(self._pins)
+        """`eoi` calls come to Python."""
+        self._pass_all = True
+        if self._pins is not None:
+            lib.xenpirq_pass_all(self._pins)
 
     def close(self) -> None:
         """No vCPU runs."""

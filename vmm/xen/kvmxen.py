@@ -6,6 +6,7 @@ they are set up. For kernels without KVM_XEN there is `userxen.py`.
 
 from __future__ import annotations
 
+from vmm import log
 from vmm.errors import KvmError
 from vmm.native import ffi, lib
 from vmm.xen import abi, cpuid
@@ -112,20 +113,25 @@ class KvmXen:
         if self._by_pin:
             return False
         try:
-            self._go_by_pin(self._pins)
+            wide = self.wide()
+            self._configure(events=False)
         except KvmError:
-            self._leave_pin()
+            self._pins.quiet()
             raise
+        self._pins.set_wide(wide)
+        self._pins.set_page(self._shared)
+        self._by_pin = True
+        self._forget_events()
         return True
 
-    def _go_by_pin(self, pins: PinEvents) -> None:
-        self._configure(events=False)
-        self._ports.quiet()
-        if self._pirqs is not None:
-            self._pirqs.quiet()
-        pins.set_wide(self.wide())
-        pins.set_page(self._shared)
-        self._by_pin = True
+    def _forget_events(self) -> None:
+        """What KVM is not told of again is for our C from here on."""
+        try:
+            self._ports.quiet()
+            if self._pirqs is not None:
+                self._pirqs.quiet()
+        except KvmError as error:
+            log.limited("xen.events_not_forgotten", error=str(error))
 
     def _leave_pin(self) -> None:
         assert self._pins is not None
@@ -235,6 +241,8 @@ class KvmXen:
             else:
                 expires = expires or self._pins.timer_end(index)
                 self._pins.set_timer(index, 0, 0)
+        if port:  # bound anew: the time that KVM has stays
+            expires = expires or timer_end(vcpu)
         set_timer(vcpu, port, expires)
 
     def vcpu_woken(self, vcpu: KvmVcpu) -> None:
@@ -270,6 +278,7 @@ class KvmXen:
             self._pirqs.answer_all()
 
     def observe(self, observer: Observer) -> None:
+        self.answer_all()
         observer.follow_kvm()
 
     def counters(self) -> dict[str, int]:

@@ -64,7 +64,8 @@ def _observe(context: DeviceContext, domain: XenDomain) -> None:
     try:
         trace = Trace(path, lambda error: log.limited("trace.ends", error=str(error)))
     except OSError as error:
-        raise HostError(f"cannot write the trace {path}: {error.strerror}") from None
+        place = path or "to standard error"
+        raise HostError(f"Cannot write the trace {place}: {error.strerror}") from None
     domain.observer = Observer(trace, context.apic_ids, name_of)
     domain.backend.observe(domain.observer)
 

@@ -27,10 +27,14 @@ class QuickCalls:
         self._x, self._vcpus, self._take = xenus, vcpus, take
         self._records = ffi.new("struct xenus_seen[]", CHUNK)
         self._wake = Fd(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-        check(lib.xenus_watch(xenus, self._wake.number), "xenus_watch")
         self._ends = False
         self._thread = Thread(target=self._body, name="trace")
-        self._thread.start()
+        try:
+            check(lib.xenus_watch(xenus, self._wake.number), "xenus_watch")
+            self._thread.start()
+        except BaseException:
+            self._wake.close()
+            raise
 
     def _body(self) -> None:
         from select import POLLIN, poll
@@ -60,4 +64,4 @@ class QuickCalls:
         self._read()
         self._wake.close()
         if lost := int(lib.xenus_calls_lost(self._x)):
-            log.event("trace.calls_lost", calls=lost)
+            log.limited("trace.calls_lost", calls=lost)

@@ -46,7 +46,8 @@ def block(domain: XenDomain, call: Call) -> int:
 
 def poll(domain: XenDomain, call: Call) -> int:
     """Only from inside a multicall, or to be refused; may end before anything has come."""
-    ports, count = call.read_struct(call.params[1], "<QI" if call.wide else "<II")
+    layout = "<QI4xQ" if call.wide else "<IIQ"
+    ports, count, _timeout = call.read_struct(call.params[1], layout)
     if count > POLL_MAX:
         raise XenError(abi.EINVAL)
     numbers = call.read_struct(ports, f"<{count}I") if count else ()

@@ -12,6 +12,7 @@ from struct import calcsize, unpack_from
 from time import monotonic
 
 from vmm import log
+from vmm.closing import close_all
 from vmm.threads import Lock
 from vmm.xen import abi
 from vmm.xen.abi import Again, XenError
@@ -196,7 +197,5 @@ class Observer:
 
     def close(self) -> None:
         """After the last call, while the back-end is there."""
-        for reader in self._readers:
-            reader.close()
-        self._settle(final=True)
-        self._trace.close()
+        readers = [reader.close for reader in self._readers]
+        close_all([*readers, lambda: self._settle(final=True), self._trace.close])

@@ -42,14 +42,20 @@ class Services:
         self.channels = Channels(domain.backend, domain.ports)
         self.all: list[Service] = []
         # Those that took over from a PCI device of that name, with its slot and function.
-        self.twins: dict[str, tuple[Service, int]] = {}
+        # No service: the host had no room for either.
+        self.twins: dict[str, tuple[Service | None, int]] = {}
         self.console: XenConsole | None = None
         self.xenstore: XenStore  # once it is made
 
     def add(self, service: Service) -> None:
-        """One more; it begins at once."""
+        """One more; it begins at once. One that does not is closed."""
         self.all.append(service)
-        service.begin(self._domain)
+        try:
+            service.begin(self._domain)
+        except BaseException:
+            self.all.remove(service)
+            service.close()
+            raise
 
     def drop(self, service: Service) -> None:
         """Ends and closes one. All vCPUs are parked."""

@@ -48,8 +48,8 @@ void xenus_timer_fired(void *opaque)
 	struct xenus_vcpu *u = opaque;
 
 	LOCKED(&u->x->lock);
-	// It was moved or taken back meanwhile; or the two clocks run apart a little.
-	if (!u->timer_port || timer_deadline(&u->timer) >= 0)
+	// It was moved, taken back or told of meanwhile; or the two clocks run apart a little.
+	if (!u->timer_port || !u->expires || timer_deadline(&u->timer) >= 0)
 		return;
 	arm(u, u->expires, xenus_now(u->x));
 }
