@@ -53,8 +53,10 @@ def test_calls_that_c_answers_are_told_too(tmp_path: Path) -> None:
     told = Counter(line["call"] for line in lines)
     counted = counters["devices"]["xen"]
     assert {line["by"] for line in lines} == {"vmm"}
-    assert told["event_channel_op send"] == counted["send"] > 50
-    assert told["event_channel_op unmask"] == counted.get("unmask", 0)
+    for name in ("send", "unmask"):
+        call = f"event_channel_op {name}"
+        assert told[call] == counted.get(call, 0) + counted.get(name, 0)
+    assert counted["send"] > 50
     late = sum(line.get("error") == "ETIME" for line in lines)
     timers = "vcpu_op set_singleshot_timer"
     assert told[timers] == counted["set_timer"] + counted.get(timers, 0) > 50
