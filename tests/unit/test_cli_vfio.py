@@ -36,6 +36,7 @@ def group(tree: Tree) -> Tree:
 
 def test_list_is_a_tree_of_groups(group: Tree, capsys: pytest.CaptureFixture[str]) -> None:
     group.function("0000:02:00.0", group=None)
+    group.function("0000:00:1a.0", "1b36:000c", BRIDGE_CLASS, "pcieport", group=7)
     assert main(["vfio", "list"]) == EXIT_OK
 
     assert capsys.readouterr().out.splitlines() == [
@@ -43,6 +44,8 @@ def test_list_is_a_tree_of_groups(group: Tree, capsys: pytest.CaptureFixture[str
         "  ├─ 0000:00:14.0  1b36:000e  PCI bridge      -             reset none",
         "  ├─ 0000:01:01.0  1234:11e8  device          -             reset bus  BAR0 64K",
         "  └─ 0000:01:02.0  10ec:8139  Ethernet        8139cp        reset none",
+        "group 7: a bridge",
+        "  └─ 0000:00:1a.0  1b36:000c  PCI bridge      pcieport      reset none",
         "without an IOMMU group: not usable",
         "  └─ 0000:02:00.0  1234:11e8  device          -             reset none",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def test_what_is_bound_already_stays_and_is_not_ours_to_give_back(
     assert kernel.written == []
     with pytest.raises(HostError, match=r"03:00\.0 was not taken by `vmm vfio bind`"):
         binder.restore(["0000:03:00.0"])
+
+
+def test_a_name_that_is_said_twice_is_given_back_once(tree: Tree, binder: Binder) -> None:
+    take(binder, DISK)
+
+    assert binder.restore([DISK, DISK]) == [DISK]
+
+    assert drivers(tree)[0] == "nvme"
 
 
 def test_binding_again_keeps_the_first_record(tree: Tree, binder: Binder) -> None:
@@ -123,8 +132,9 @@ def test_a_function_in_use_is_not_given_back(tree: Tree, binder: Binder) -> None
     take(binder, DISK)
     tree.process(99, "qemu", "/dev/vfio/1")
 
-    with pytest.raises(HostError, match="still in use by process 99"):
-        binder.restore()
+    for attempt in (binder.restore, lambda: binder.restore_plan(DISK, Journal(tree.root))):
+        with pytest.raises(HostError, match="still in use by process 99"):
+            attempt()
 
     assert drivers(tree)[0] == "vfio-pci"
     assert Journal(tree.root).addresses() == [DISK]
@@ -234,3 +244,12 @@ def test_a_write_that_fails_for_lack_of_descriptors_has_written_nothing(tmp_path
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert there.read_text() == ""
+
+
+def test_a_shell_loads_what_binding_loads(tree: Tree, binder: Binder) -> None:
+    shutil.rmtree(tree.top / "sys/bus/pci/drivers/vfio-pci")
+
+    steps = binder.plan([function(DISK, tree.root)])
+
+    assert steps[0].command == "modprobe vfio-pci"
+    assert len(steps) == 4

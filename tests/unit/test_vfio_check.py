@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,17 @@ def test_without_a_device_node_the_module_is_named(tree: Tree) -> None:
     assert what == "neither /dev/vfio/vfio nor /dev/iommu exists"
     tree.file("dev/iommu", "")
     assert found(tree) == {}
+
+
+def test_modules_that_binding_loads_are_only_noted(tree: Tree) -> None:
+    """As on a host that has never used VFIO."""
+    tree.function(ADDRESS, reset_method="flr")
+    (tree.top / "dev/vfio/vfio").unlink()
+    shutil.rmtree(tree.top / "sys/bus/pci/drivers/vfio-pci")
+
+    assert set(found(tree).values()) == {
+        (NOTE, "modprobe vfio-pci"), (NOTE, f"vmm vfio bind {ADDRESS}"),
+    }  # fmt: skip
 
 
 def test_a_shared_group_names_who_holds_it(tree: Tree) -> None:

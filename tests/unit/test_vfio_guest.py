@@ -151,13 +151,16 @@ def test_kvm_forgets_a_device_that_could_not_be_attached(
     assert fd.number == -1
 
 
-def test_a_second_device_says_the_same_interface(memory: GuestMemory) -> None:
+def test_a_second_device_is_another_one_and_says_the_same_interface(memory: GuestMemory) -> None:
     ram = GuestRam.__new__(GuestRam)
-    ram._api = "legacy"
+    ram._api, ram._open = "legacy", {"0000:04:00.0"}
     memory.followers.append(ram)
     one = cast(Any, SimpleNamespace(address=ADDRESS))
     with pytest.raises(ConfigError, match=f"{ADDRESS} cannot have api=iommufd.*api=legacy; say"):
         open_device(memory, KvmVfio(Fd(-1)), one, "iommufd")
+    ram._open.add(ADDRESS)
+    with pytest.raises(ConfigError, match=f"{ADDRESS} is in this machine already"):
+        open_device(memory, KvmVfio(Fd(-1)), one, "legacy")
     memory.followers.clear()
 
 

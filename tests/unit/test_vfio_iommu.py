@@ -10,6 +10,7 @@ from vmm.errors import HostError, VfioError
 from vmm.native import ffi, lib
 from vmm.vfio import iommu as module
 from vmm.vfio.asking import VfioFd
+from vmm.vfio.device import DmaMemory
 from vmm.vfio.devicefd import DeviceFd
 from vmm.vfio.iommu import Iommu
 from vmm.vfio.iommufd import Ioas, Iommufd
@@ -145,3 +146,27 @@ def test_the_newer_interfaces_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fields("vfio_device_bind_iommufd", bind, "argsz", "iommufd") == [16, fd.number]
     assert fields("vfio_device_attach_iommufd_pt", attach, "argsz", "pt_id") == [12, 3]
     fd.close()
+
+
+@pytest.mark.parametrize(("size", "words"), [(0, "say at least 1"), (1 << 46, "has no 70,368,744")])
+def test_memory_that_cannot_be_had_is_one_sentence(size: int, words: str) -> None:
+    with pytest.raises(HostError, match=words):
+        DmaMemory(Wide(), size, None, 1 << 64)
+
+
+class Wide(Model):
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        return ((0, (1 << 60) - 1),)
+
+
+def test_a_part_of_the_view_may_be_kept_for_longer() -> None:
+    one = Model()
+    memory = DmaMemory(one, 100, None, 1 << 64)
+    part = memory.view[:4]
+    part[:] = b"kept"
+
+    memory.close()
+    memory.close()
+
+    assert bytes(part) == b"kept"
+    assert not one.mapped

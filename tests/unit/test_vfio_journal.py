@@ -65,3 +65,21 @@ def test_one_that_is_not_there_is_no_trouble(tree: Tree) -> None:
         journal.add(Entry(address=DISK, driver="nvme", override=""))
         journal.remove(DISK)
         assert journal.get(DISK) is None
+
+
+def test_who_is_left_behind_with_the_descriptor_keeps_nobody_waiting(tree: Tree) -> None:
+    """As a child does that writes to a driver which never answers."""
+    ours, childs = os.pipe()
+    with Journal(tree.root):
+        pid = os.fork()
+        if not pid:
+            os.close(childs)
+            os.read(ours, 1)
+            os._exit(0)
+    try:
+        with Journal(tree.root, patience=0.1):
+            pass
+    finally:
+        os.close(ours)
+        os.close(childs)
+        os.waitpid(pid, 0)

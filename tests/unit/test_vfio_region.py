@@ -180,3 +180,16 @@ def test_bytes_outside_a_region_are_refused(
     with pytest.raises(ValueError, match="is out"):
         bar.write_bytes(offset, bytes(size))
     file.close()
+
+
+@pytest.mark.parametrize(("size", "value"), [(1, 256), (4, 1 << 32), (8, 1 << 64), (4, -1)])
+def test_values_that_do_not_fit_are_refused_everywhere(
+    file: VfioFd, info: RegionInfo, size: int, value: int
+) -> None:
+    bar = Region(file, info)
+    for write in (bar.write, bar.map().write):
+        with pytest.raises(ValueError, match="does not fit a register"):
+            write(0x1000, size, value)
+    assert bar.read(0x1000, 8) == 0x0706050403020100
+    bar.close()
+    file.close()

@@ -111,6 +111,19 @@ def test_what_a_pool_or_another_namespace_claims(tree: Tree, disk: str, claimed:
     assert "lsblk /dev/nvme0n1p1" in use.mend
 
 
+@pytest.mark.parametrize(("kind", "vital"), [("zfs", True), ("btrfs", True), ("ext4", False)])
+def test_where_the_host_lives_in_a_pool_what_is_claimed_may_be_its_disk(
+    tree: Tree, disk: str, claimed: set[str], kind: str, vital: bool
+) -> None:
+    tree.file("proc/self/mountinfo", f"9 1 0:25 / / rw - {kind} pool/root rw\n")
+    claimed |= {"nvme0n1", "nvme0n1p1"}
+
+    (use,) = uses(DISK, tree.root)
+
+    assert use.vital == vital
+    assert (f"; / is on {kind}, which may have it there" in use.what) == vital
+
+
 def test_a_whole_disk_that_is_claimed(tree: Tree, claimed: set[str]) -> None:
     folder = tree.function(DISK, kind=0x010802, driver="nvme")
     tree.disk("cciss!c0d0", folder, "104:0")

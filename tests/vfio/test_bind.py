@@ -60,6 +60,10 @@ def test_a_disk_is_taken_and_given_back(disk: str) -> None:
     assert (driver(disk), override(disk)) == ("nvme", "")
     until(disk_works)
     assert vmm("restore").stdout == "Nothing was taken.\n"
+    for words in ([], ["--dry-run"]):
+        done = vmm("restore", *words, disk)
+        assert (done.returncode, done.stdout) == (EXIT_HOST, "")
+        assert done.stderr == f"vmm: {disk} was not taken by `vmm vfio bind`\n"
 
 
 def test_a_card_and_a_disk_in_one_command(disk: str, card: str) -> None:

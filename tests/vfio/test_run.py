@@ -129,7 +129,7 @@ def test_one_device_is_for_one_machine(tmp_path: Path) -> None:
 
 
 def boot(device: str, folder: Path, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    command = (*before, *COMMAND, "boot", "--device", device)
+    command = (*before, *COMMAND, "boot", "--device", *device.split())
     return subprocess.run(
         [*command, *boot_words(NAMES, folder / "second")],
         stdin=subprocess.DEVNULL,
@@ -144,6 +144,7 @@ def test_what_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
     limit = ("setpriv", "--bounding-set=-ipc_lock", "prlimit", "--memlock=1048576:1048576")
     nobody = ("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all")
     few = ("prlimit", "--nofile=100:100")
+    twice = f"{EDU} --device vfio,host={EDU}"
     load("8139cp")
     load("nvme")
     drive(STORE, "nvme")
@@ -158,10 +159,11 @@ def test_what_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
         (SHARED_EDU, (), f"while the host drives a part of it ({SHARED_CARD} has 8139cp)"),
         (EDU, nobody, "Permission denied"),
         (STORE, few, "descriptors, "),
+        (twice, (), f"{EDU} is in this machine already"),
         (HUGE, (), "No room is left for vfio0 (BAR 2): 0x800000000 bytes of PCI mem64 space"),
     ):
         done = boot(f"vfio,host={device}", tmp_path, before)
-        code = EXIT_USAGE if device == HUGE else EXIT_HOST  # this machine is what is too small
+        code = EXIT_USAGE if device in (HUGE, twice) else EXIT_HOST  # what this machine cannot have
         assert done.returncode == code, (device, done.stderr)
         assert words in done.stderr
         assert done.stderr.count("\n") == 1, done.stderr

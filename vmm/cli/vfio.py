@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -13,7 +13,7 @@ from vmm.cli.generate import table_command
 from vmm.cli.vfiodevice import INFO, RESET, info_functions, reset_functions
 from vmm.cli.vfiorun import RUN, RunCommand, run_guest
 from vmm.cli.vfiotext import as_dictionary, as_tree, reasons_text
-from vmm.errors import EXIT_HOST, EXIT_OK
+from vmm.errors import EXIT_HOST, EXIT_OK, HostError
 from vmm.options import options_of
 from vmm.record import as_dict
 from vmm.vfio.bind import Binder, Step
@@ -104,15 +104,28 @@ def _bound(one: Function, now: bool) -> str:
 
 def restore_functions(options: dict[str, Any]) -> int:
     addresses = [full_address(text) for text in options.get("addresses", ())]
-    binder, journal = Binder(), Journal()
     if options.get("dry_run"):
-        names = addresses or journal.addresses()
-        return _dry(options, [s for name in names for s in binder.restore_plan(name, journal)])
-    done = binder.restore(addresses)
+        return _dry_restore(options, dict.fromkeys(addresses) or Journal().addresses())
+    done = Binder().restore(addresses)
     if options.get("json"):
         show_json({"restored": done})
     else:
         show("".join(f"{name}: given back\n" for name in done) or "Nothing was taken.\n")
+    return EXIT_OK
+
+
+def _dry_restore(options: dict[str, Any], addresses: Iterable[str]) -> int:
+    """The steps of those that would be given back, then a HostError that tells of the others."""
+    steps: list[Step] = []
+    problems: list[str] = []
+    for address in addresses:
+        try:
+            steps += Binder().restore_plan(address, Journal())
+        except HostError as error:
+            problems.append(str(error))
+    _dry(options, steps)
+    if problems:
+        raise HostError("; ".join(problems))
     return EXIT_OK
 
 

@@ -42,6 +42,8 @@ def as_tree(found: Sequence[Function]) -> str:
 def _heading(group: int | None, members: Sequence[Function]) -> str:
     if group is None:
         return "without an IOMMU group: not usable"
+    if all(one.bridge for one in members):
+        return f"group {group}: a bridge"
     blockers = [one for one in members if not harmless(one)]
     if not blockers:
         return f"group {group}: usable"

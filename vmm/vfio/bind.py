@@ -28,7 +28,10 @@ TOLD = {IN_USE: "say --force to take it all the same", VITAL: "or say both --for
 
 
 class Step(Record):
-    """One write to sysfs; an empty text is written as a newline, which sysfs takes for nothing."""
+    """One write to sysfs; an empty text is written as a newline, which sysfs takes for nothing.
+
+    Without a path, `text` is a command of its own, which comes before the writes.
+    """
 
     path: str
     text: str
@@ -36,6 +39,8 @@ class Step(Record):
     @property
     def command(self) -> str:
         """The same for a shell."""
+        if not self.path:
+            return self.text
         return f"echo {self.text} > {self.path}" if self.text else f"echo > {self.path}"
 
 
@@ -72,8 +77,11 @@ class Binder:
         raise HostError("; ".join(filter(None, parts)))
 
     def plan(self, picked: Sequence[Function]) -> list[Step]:
-        """What bind() would write."""
-        return [step for one in picked for step in self._steps(one)]
+        """What bind() would do."""
+        steps = [step for one in picked for step in self._steps(one)]
+        if steps and not self._loaded():
+            steps.insert(0, Step(path="", text=f"modprobe {VFIO_PCI}"))
+        return steps
 
     def _steps(self, one: Function) -> list[Step]:
         if for_vfio(one):
@@ -125,8 +133,11 @@ class Binder:
         if problems:
             raise HostError("; ".join([str(cause) or "interrupted", *problems])) from cause
 
+    def _loaded(self) -> bool:
+        return os.path.isdir(at(self.root, f"{DRIVERS}/{VFIO_PCI}"))
+
     def _load(self) -> None:
-        if os.path.isdir(at(self.root, f"{DRIVERS}/{VFIO_PCI}")):
+        if self._loaded():
             return
         import subprocess
 
@@ -143,10 +154,13 @@ class Binder:
     # --- giving back
 
     def restore_plan(self, address: str, journal: Journal) -> list[Step]:
-        """What restore() would write."""
+        """What restore() would write. HostError where it would give nothing back."""
         entry = journal.get(address)
-        if entry is None or not self._there(address):
+        if entry is None:
+            raise HostError(f"{address} was not taken by `vmm vfio bind`")
+        if not self._there(address):
             return []
+        self._not_open(address)
         now = link_name(f"{DEVICES}/{address}/driver", self.root)
         steps = [Step(path=f"{DEVICES}/{address}/driver_override", text=entry.override)]
         if now != entry.driver:
@@ -164,28 +178,22 @@ class Binder:
         problems: list[str] = []
         done: list[str] = []
         with Journal(self.root) as journal:
-            for address in addresses or journal.addresses():
+            for address in dict.fromkeys(addresses) or journal.addresses():
                 try:
-                    if self._give_back(address, journal):
-                        done.append(address)
-                    else:
-                        problems.append(f"{address} was not taken by `vmm vfio bind`")
+                    self._give_back(address, journal)
+                    done.append(address)
                 except HostError as error:
                     problems.append(str(error))
         if problems:
             raise HostError("; ".join(problems))
         return done
 
-    def _give_back(self, address: str, journal: Journal) -> bool:
-        entry = journal.get(address)
-        if entry is None:
-            return False
-        if self._there(address):
-            self._not_open(address)
-            self._do(self.restore_plan(address, journal))
+    def _give_back(self, address: str, journal: Journal) -> None:
+        steps, entry = self.restore_plan(address, journal), journal.get(address)
+        self._do(steps)
+        if entry is not None and self._there(address):
             self._expect(address, entry.driver)
         journal.remove(address)
-        return True
 
     def _not_open(self, address: str) -> None:
         """vfio-pci lets go only when nobody has the function open any more."""

@@ -8,7 +8,7 @@ from vmm import layout
 from vmm.host.survey import at, read
 from vmm.record import Record
 from vmm.texts import write_size
-from vmm.vfio.sysfs import ROM_LINE, VFIO_PCI, Function, for_vfio, harmless, offenders
+from vmm.vfio.sysfs import DRIVERS, ROM_LINE, VFIO_PCI, Function, for_vfio, harmless, offenders
 from vmm.vfio.usage import holders, uses
 
 TYPE_CHECKING = False
@@ -92,7 +92,10 @@ def _iommu(one: Function, root: str) -> Found:
 def _nodes(root: str) -> Found:
     paths = [at(root, path) for path in (CONTAINER, IOMMUFD)]
     if not any(os.path.exists(path) for path in paths):
-        yield BROKEN, f"neither {CONTAINER} nor {IOMMUFD} exists", "modprobe vfio_iommu_type1"
+        if os.path.isdir(at(root, f"{DRIVERS}/{VFIO_PCI}")):
+            yield BROKEN, f"neither {CONTAINER} nor {IOMMUFD} exists", "modprobe vfio_iommu_type1"
+        else:
+            yield NOTE, "VFIO is not loaded, which binding does", f"modprobe {VFIO_PCI}"
 
 
 def _group(one: Function, root: str, taken: Sequence[str]) -> Found:

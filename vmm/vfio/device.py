@@ -28,11 +28,16 @@ class DmaMemory:
     def __init__(self, iommu: Iommu, size: int, iova: int | None, below: int) -> None:
         from mmap import mmap
 
+        if size <= 0:
+            raise HostError(f"{size} bytes for DMA are none: say at least 1")
         page = iommu.page_size()
         self.size = -(-size // page) * page
         self.iova = iommu.free_place(self.size, below) if iova is None else iova
         self._iommu = iommu
-        self._map: Any = mmap(-1, self.size)
+        try:
+            self._map: Any = mmap(-1, self.size)
+        except (OSError, OverflowError) as error:
+            raise HostError(f"This host has no {self.size:,} bytes of memory for DMA") from error
         self._pointer: Any = ffi.from_buffer(self._map)
         self.view = memoryview(self._map)
         try:
@@ -42,16 +47,22 @@ class DmaMemory:
             raise
 
     def close(self) -> None:
-        """The device cannot reach it any more, then it is gone."""
+        """The device cannot reach it any more, then it is gone. May be repeated.
+
+        Of what was sliced from `view`, the memory stays here as long as that is kept.
+        """
         if self._map is not None:
             self._iommu.unmap(self.iova)
             self._free()
 
     def _free(self) -> None:
+        from contextlib import suppress
+
+        mapped, self._map = self._map, None
         self.view.release()
         ffi.release(self._pointer)
-        self._map.close()
-        self._map = None
+        with suppress(BufferError):  # a part of the view is in use, and keeps it
+            mapped.close()
 
 
 class PciDevice:
@@ -139,9 +150,15 @@ class PciDevice:
         except VfioError as error:
             if error.errno not in NO_RESET:
                 raise
+            found = self.hot_reset_set()
+            advice = f"`vmm vfio reset --hot {self.address}` resets its whole bus"
+            if not found or not all(one.owned for one in found):
+                advice = "there is no reset of its bus either"
+                if found:
+                    others = ", ".join(one.address for one in found if not one.owned)
+                    advice = f"a reset of its bus would take {others} along"
             raise HostError(
-                f"{self.address} cannot be reset alone: {error.strerror}; "
-                f"`vmm vfio reset --hot {self.address}` resets its whole bus"
+                f"{self.address} cannot be reset alone: {error.strerror}; {advice}"
             ) from error
 
     def hot_reset_set(self) -> list[Affected]:

@@ -60,7 +60,8 @@ class VfioPci(PciDevice):
         self._notices: Notices | None = None
         kvm = KvmVfio(context.kvm_vfio())
         self.host, self._ram = open_device(context.memory, kvm, one, settings["api"])
-        self._undo = [self._ram.left, self._give_back]  # the last first
+        # The last first.
+        self._undo = [lambda: self._ram.left(one.address), self._give_back]
         try:
             self._build(name)
         except BaseException as error:

@@ -51,12 +51,14 @@ class GuestRam:
 
     def __init__(self, memory: GuestMemory, kvm: KvmVfio, one: Function, api: str) -> None:
         self._memory, self._api = memory, api
-        self._devices = 0
+        self._open: set[str] = set()  # addresses of its devices
         self.iommu = open_iommu(one, api)
         self.iommu.on_open, self.iommu.on_close = kvm.add, kvm.remove
 
     def agree(self, one: Function, api: str) -> None:
-        """ConfigError if `api` is not what the devices before were opened with."""
+        """ConfigError if it is here, or `api` is not what the devices before were opened with."""
+        if one.address in self._open:
+            raise ConfigError(f"{one.address} is in this machine already, and can be there once")
         if api != self._api:
             raise ConfigError(
                 f"{one.address} cannot have api={api}: all devices of a machine share one address "
@@ -65,28 +67,28 @@ class GuestRam:
 
     def open(self, one: Function) -> PciDevice:
         """The device, which sees all RAM from now on. HostError, VfioError or KvmError if not."""
-        if not self._devices:
+        if not self._open:
             may_lock(self._memory.size)
         try:
             device = PciDevice(one, self.iommu)
         except KvmError as error:
             raise HostError(f"Telling KVM of {one.address} failed: {error}") from error
-        if not self._devices:
+        if not self._open:
             try:
                 self._memory.follow(self)
             except BaseException:
                 device.close()
                 raise
-        self._devices += 1
+        self._open.add(one.address)
         return device
 
     def ram_added(self, region: Region) -> None:
         self.iommu.map(region.gpa, region.hva, region.size)
 
-    def left(self) -> None:
-        """A device was closed."""
-        self._devices -= 1
-        if not self._devices:
+    def left(self, address: str) -> None:
+        """The device at `address` was closed."""
+        self._open.remove(address)
+        if not self._open:
             try:
                 self.close()
             finally:

@@ -78,6 +78,10 @@ class Journal:
             time.sleep(0.05)
 
     def __exit__(self, *_exception: object) -> None:
+        import fcntl
+
+        # A child that was left behind at a driver that never answers has the descriptor too.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = -1
 

@@ -81,7 +81,7 @@ class Region:
         return int.from_bytes(self.read_bytes(offset, _width(size)), "little")
 
     def write(self, offset: int, size: int, value: int) -> None:
-        self.write_bytes(offset, value.to_bytes(_width(size), "little"))
+        self.write_bytes(offset, _fitting(value, size).to_bytes(size, "little"))
 
     def read_bytes(self, offset: int, size: int) -> bytes:
         """OSError where the device, or its driver, does not let these bytes be read."""
@@ -141,7 +141,7 @@ class Mapping:
         return int(lib.mmio_read(self._at(offset, size), size))
 
     def write(self, offset: int, size: int, value: int) -> None:
-        lib.mmio_write(self._at(offset, size), size, value)
+        lib.mmio_write(self._at(offset, size), size, _fitting(value, size))
 
     def _at(self, offset: int, size: int) -> Any:
         at = offset - self.offset
@@ -156,6 +156,12 @@ class Mapping:
         if mapped is not None:
             ffi.release(self._bytes)
             mapped.close()
+
+
+def _fitting(value: int, size: int) -> int:
+    if value < 0 or value >> 8 * _width(size):
+        raise ValueError(f"{value:#x} does not fit a register of {size} bytes")
+    return value
 
 
 def _width(size: int) -> int:

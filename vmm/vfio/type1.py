@@ -97,7 +97,7 @@ class Group:
 def busy(path: str) -> str:
     """The sentence about a node that another process has open."""
     names = [f"process {h.pid} ({h.name})" for h in holders(path)]
-    who = " and ".join(names) or "another program"
+    who = " and ".join(names) or "another program, or this one,"
     return f"Opening {path} failed: {who} uses it; end that, then try again"
 
 

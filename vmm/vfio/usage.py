@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 IFF_UP = 0x1
 ROOTS = ("/", "/boot", "/boot/efi", "/usr", "/var")  # a host does not live on without these
 DEFAULT_ROUTE = "00000000"
+POOLED = ("zfs", "btrfs", "bcachefs")  # file systems of several disks; where mounted they name one
 IPV6_ANY = "0" * 32
 
 
@@ -55,11 +56,15 @@ def _disks(address: str, root: str) -> Iterator[Use]:
         return  # looking through all processes takes time
     names = set(above)
     told: set[str] = set()
+    pool = ""
     for line in read(root, "/proc/self/mountinfo").splitlines():
         words = line.split()
         if "-" not in words or len(words) < words.index("-") + 3:
             continue
-        source, place = words[words.index("-") + 2], words[4]
+        kind, source = words[words.index("-") + 1 :][:2]
+        place = words[4]
+        if place in ROOTS and kind in POOLED:
+            pool = f"; {place} is on {kind}, which may have it there"
         mounted = names & {_node(source, root), _by_number(words[2], root)}
         if mounted:
             told |= mounted
@@ -74,22 +79,24 @@ def _disks(address: str, root: str) -> Iterator[Use]:
     for path, holder in _open_by({_path(name) for name in names}, root):
         who = f"process {holder.pid} ({holder.name})"
         yield Use(what=f"{path} is open in {who}", mend=f"kill {holder.pid}")
-    yield from _claims(above, told, root)
+    yield from _claims(above, told, root, pool)
 
 
-def _claims(above: dict[str, list[str]], told: set[str], root: str) -> Iterator[Use]:
+def _claims(above: dict[str, list[str]], told: set[str], root: str, pool: str) -> Iterator[Use]:
     """Disks that the kernel or a process keeps for itself, in whatever way that is not `told`.
 
     That is all a pool, the further disks of a file system, and a mount elsewhere let us see. What
-    claims a part of a disk claims the disk: only the uppermost is told.
+    claims a part of a disk claims the disk: only the uppermost is told. pool: what to say where the
+    host lives on disks that cannot be told from these.
     """
     busy = {name for name in above if _is_claimed(at(root, _path(name)))}
     for name in sorted(busy - told):
         if busy.isdisjoint(above[name]) and told.isdisjoint(above[name]):
             path, owners = _path(name), _list(f"/sys/class/block/{name}/holders", root)
             users = ", ".join(map(_path, owners))
-            what = f"{path} is claimed by {users or 'a file system, a pool, or a process'}"
-            yield Use(what=what, mend=f"`lsblk {path}` and `fuser -v {path}` may tell whose it is")
+            what = f"{path} is claimed by {users or f'a file system, a pool, or a process{pool}'}"
+            mend = f"`lsblk {path}` and `fuser -v {path}` may tell whose it is"
+            yield Use(what=what, mend=mend, vital=bool(pool and not users))
 
 
 def _is_claimed(path: str) -> bool:
