@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from struct import pack
+from struct import calcsize, pack, unpack
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from vmm.native import ffi
 from vmm.trace import Trace
 from vmm.xen import abi, hypercalls
 from vmm.xen.abi import XenError
-from vmm.xen.seen import LATE, Observer, conformance
+from vmm.xen.seen import BEHIND, LATE, NARROW, Observer, conformance
 
 AT = 0x1000
 IDS = (0, 2)  # KVM's numbers of two vCPUs
@@ -75,6 +75,30 @@ def test_line_tells_the_call_with_what_lies_behind_its_arguments(seen: Seen) -> 
         "result": 0,
         "by": "vmm",
     }
+
+
+@pytest.mark.parametrize(("wide", "layout"), [(True, "<HHIQQ"), (False, "<HHIII")])
+def test_structures_are_read_as_the_guest_wrote_them(seen: Seen, wide: bool, layout: str) -> None:
+    call = call_of(abi.MEMORY_OP, 7, AT)
+    call.wide = wide
+    call.write(AT, pack(layout, 0x7FF0, 1, 1, 5, 0xABCDE))
+
+    seen.observer.answered(call, 1.0, 0)
+
+    [line] = seen.lines()
+    assert line["fields"] == {
+        "domain": 0x7FF0, "size": 1, "space": 1, "index": 5, "frame": 0xABCDE,
+    }  # fmt: skip
+
+
+def test_structures_belong_to_calls_and_have_names_for_all_they_hold() -> None:
+    for (number, op), (place, layout, names) in BEHIND.items():
+        assert op in hypercalls.TABLE[number][1]
+        assert place in (1, 2)
+        narrow = NARROW.get((number, op), layout)
+        for each in (layout, narrow):
+            assert len(unpack(each, bytes(calcsize(each)))) == len(names.split())
+    assert NARROW.keys() <= BEHIND.keys()
 
 
 def test_line_of_a_refused_call_has_its_error(seen: Seen) -> None:
@@ -157,6 +181,11 @@ def test_refusals_are_compared_with_xen() -> None:
         {"call": "event_channel_op init_control", "error": "ENOSYS", "count": 1, "xen": "answers"},
         {"call": "memory_op unknown", "error": "ENOSYS", "count": 3, "xen": "refuses"},
     ]
+    clock = "vcpu_op register_vcpu_time_memory_area"
+    rows = conformance({f"{clock} 14": 1, f"{clock} 38": 1})
+    assert [(r["error"], r["xen"]) for r in rows] == [("EFAULT", "refuses"), ("ENOSYS", "answers")]
+    (row,) = conformance({"memory_op exchange 95": 1})
+    assert (row["error"], row["xen"]) == ("EOPNOTSUPP", "refuses")
 
 
 def test_every_call_has_one_name_and_is_found_by_it() -> None:

@@ -31,6 +31,7 @@ KNOWN_MAX = 4096  # calls of ours that are remembered for it
 
 # What lies behind an argument: its place among the arguments, layout and names.
 EVTCHN, VCPU, HVM = abi.EVENT_CHANNEL_OP, abi.VCPU_OP, abi.HVM_OP
+EXTENTS = (1, "<QQIIH", "extents count order flags domain")
 BEHIND = {
     (EVTCHN, 0): (1, "<H2xII", "remote remote_port port"),
     (EVTCHN, 1): (1, "<III", "virq vcpu port"),
@@ -41,20 +42,51 @@ BEHIND = {
     (EVTCHN, 7): (1, "<II", "vcpu port"),
     (EVTCHN, 8): (1, "<II", "port vcpu"),
     (EVTCHN, 9): (1, "<I", "port"),
+    (EVTCHN, 2): (1, "<III", "pirq flags port"),
+    (EVTCHN, 10): (1, "<H", "domain"),
+    (EVTCHN, 13): (1, "<II", "port priority"),
+    (abi.XEN_VERSION, 6): (1, "<II", "submap features"),
+    (abi.MEMORY_OP, 0): EXTENTS,
+    (abi.MEMORY_OP, 1): EXTENTS,
+    (abi.MEMORY_OP, 6): EXTENTS,
     (abi.MEMORY_OP, 7): (1, "<HHIQQ", "domain size space index frame"),
+    (abi.MEMORY_OP, 9): (1, "<I4xQ", "count areas"),
+    (abi.MEMORY_OP, 15): (1, "<H6xQ", "domain frame"),
     (abi.SCHED_OP, 2): (1, "<I", "reason"),
     (abi.SCHED_OP, 3): (1, "<QI4xQ", "ports count timeout"),
+    (abi.SCHED_OP, 6): (1, "<II", "watchdog seconds"),
     (VCPU, 5): (2, "<Q", "address"),
+    (VCPU, 6): (2, "<Q", "period"),
     (VCPU, 8): (2, "<QI", "when flags"),
     (VCPU, 10): (2, "<QI", "frame offset"),
     (VCPU, 13): (2, "<Q", "address"),
+    (VCPU, 14): (2, "<Q", "address"),
+    (VCPU, 15): (2, "<Q", "address"),
     (HVM, 0): (1, "<H2xIQ", "domain index value"),
     (HVM, 1): (1, "<H2xIQ", "domain index value"),
+    (HVM, 15): (1, "<HH4xQ", "domain type frame"),
     (HVM, 23): (1, "<IB", "vcpu vector"),
+    (abi.PHYSDEV_OP, 5): (1, "<II", "pirq flags"),
+    (abi.PHYSDEV_OP, 12): (1, "<I", "pirq"),
+    (abi.PHYSDEV_OP, 13): (1, "<H2xiii", "domain kind index pirq"),
+    (abi.PHYSDEV_OP, 14): (1, "<H2xi", "domain pirq"),
+    (abi.PHYSDEV_OP, 23): (1, "<iI", "kind pirq"),
     (abi.GRANT_TABLE_OP, 6): (1, "<H2xIIh", "domain frames max_frames status"),
     (abi.GRANT_TABLE_OP, 8): (1, "<I", "version"),
 }
 NOTHING = (0, "", "")
+# Layouts that are others where a 32-bit guest made the call.
+NARROW = {
+    (abi.MEMORY_OP, 0): "<IIIIH",
+    (abi.MEMORY_OP, 1): "<IIIIH",
+    (abi.MEMORY_OP, 6): "<IIIIH",
+    (abi.MEMORY_OP, 7): "<HHIII",
+    (abi.MEMORY_OP, 9): "<II",
+    (abi.MEMORY_OP, 15): "<H2xI",
+    (abi.SCHED_OP, 3): "<IIQ",
+    (VCPU, 5): "<I",
+    (VCPU, 13): "<I",
+}
 
 # Refused here with ENOSYS or EOPNOTSUPP, though Xen 4.17 does it for an HVM domain.
 XEN_DOES = {
@@ -63,8 +95,15 @@ XEN_DOES = {
     "event_channel_op set_priority",
     "grant_table_op set_version",
     "grant_table_op unknown",  # mapping, copying, swapping
+    "vcpu_op register_vcpu_time_memory_area",  # by the userspace back-end
+    "vcpu_op get_runstate_info",  # on a host without scheduler statistics
 }
 NOT_THERE = (abi.ENOSYS, abi.EOPNOTSUPP)
+
+
+def _error(number: int) -> str:
+    """Its name in Xen; Python knows EOPNOTSUPP by another."""
+    return "EOPNOTSUPP" if number == abi.EOPNOTSUPP else errorcode.get(number, str(number))
 
 
 def conformance(refused: dict[str, int]) -> list[dict[str, object]]:
@@ -73,16 +112,15 @@ def conformance(refused: dict[str, int]) -> list[dict[str, object]]:
     for key, count in sorted(refused.items()):
         name, _, number = key.rpartition(" ")
         does = name in XEN_DOES and int(number) in NOT_THERE
-        error = errorcode.get(int(number), number)
         xen = "answers" if does else "refuses"
-        rows.append({"call": name, "error": error, "count": count, "xen": xen})
+        rows.append({"call": name, "error": _error(int(number)), "count": count, "xen": xen})
     return rows
 
 
 def _outcome(result: int) -> dict[str, object]:
     if result >= 0:
         return {"result": result}
-    return {"result": result, "error": errorcode.get(-result, str(-result))}
+    return {"result": result, "error": _error(-result)}
 
 
 class Observer:
@@ -142,6 +180,8 @@ class Observer:
         if (call.number, op) not in BEHIND:
             return {}
         place, layout, names = BEHIND[call.number, op]
+        if not call.wide:
+            layout = NARROW.get((call.number, op), layout)
         try:
             values = call.read_struct(call.params[place], layout)
         except XenError:
