@@ -71,7 +71,7 @@ TARGETS = {
     ),
     "xencalls": (
         *TIMER, "gmem.c", "evtchn.c", "xenus.c", "xenfetch.c", "xenus_channel.c", "xenus_debug.c",
-        "xenus_event.c", "xenus_run.c", "xenus_seen.c", "xenus_time.c",
+        "xenus_event.c", "xenus_run.c", "xenus_seen.c", "xenus_time.c", "xenpirq.c",
     ),
     "xenrings": (*TIMER, *CHAN, "gmem.c", "xencon.c", "xsring.c"),
     "platform": (

@@ -6,6 +6,7 @@
 
 #include "fuzz_kvm.h"
 #include "fuzz_loop.h"
+#include "xenpirq.h"
 #include "xenus.h"
 
 #define ERRORS 95 // the largest of Xen's
@@ -15,6 +16,8 @@ struct rig {
 	struct fake_kvm kvm;
 	struct vmcore vm;
 	struct xenus *x;
+	struct irq_hub *hub;
+	struct xenpirq *pins;
 	uint8_t *ram;
 	int kick, call, raise, lowered;
 };
@@ -121,6 +124,31 @@ static void make_call(struct rig *r, struct vcpu *v, struct input *in)
 	MUST(run->kvm_dirty_regs == KVM_SYNC_X86_REGS && run->s.regs.regs.rax == (uint64_t)-38);
 }
 
+// An exit of KVM's own interface: only the EOI of a level is answered below Python.
+static void make_kvm_call(struct rig *r, struct vcpu *v, struct input *in)
+{
+	struct kvm_run *run = v->run;
+	uint8_t how = (uint8_t)take(in, 1);
+	uint32_t gsi = (uint32_t)take(in, 1) % IRQ_HUB_GSIS;
+	uint64_t eois = atomic_load(&r->pins->eois);
+
+	if (how & 64)
+		xenpirq_set_level(r->pins, (uint32_t)take(in, 1), how & 128 ? (int)gsi : -1);
+	if (how & 32)
+		MUST(!xenpirq_bind(r->pins, gsi, (uint32_t)take(in, 1), v->id));
+	run->xen.u.hcall.longmode = how & 1;
+	run->xen.u.hcall.cpl = how & 2 ? 3 : 0;
+	run->xen.u.hcall.input = how & 4 ? argument(in) : 33;
+	run->xen.u.hcall.params[0] = how & 8 ? argument(in) : 12;
+	run->xen.u.hcall.params[1] = how & 16 ? argument(in) : structure(r, in);
+	run->xen.u.hcall.result = UINT64_MAX;
+	bool answered = v->xen_answer(v);
+	MUST(atomic_load(&r->pins->eois) == eois + answered);
+	MUST(run->xen.u.hcall.result == (answered ? 0 : UINT64_MAX));
+	MUST(!answered || (!run->xen.u.hcall.cpl && run->xen.u.hcall.input == 33 &&
+			   (uint32_t)run->xen.u.hcall.params[0] == 12));
+}
+
 static void wire(struct rig *r, struct input *in, uint32_t port, uint32_t vcpu)
 {
 	switch (take(in, 1) % 8) {
@@ -198,7 +226,10 @@ static void one_step(struct rig *r, struct input *in)
 		arrange(r, in, vcpu);
 		break;
 	case 3:
-		step_clock(in, r->kvm.clock);
+		if (what & 16)
+			step_clock(in, r->kvm.clock);
+		else
+			make_kvm_call(r, &r->kvm.vcpu[vcpu], in);
 		break;
 	case 4:
 		port = (uint32_t)take(in, 2);
@@ -243,10 +274,13 @@ static void build(struct rig *r, struct gmem *m, struct gmem_dev *dev)
 	MUST((r->kvm.clock = vclock_create(true)));
 	r->vm.wait.vm_fd = VM_FD;
 	MUST((r->x = xenus_create(&r->vm, m, dev, r->kvm.clock, r->ticker.loop, VCPUS)));
+	MUST((r->hub = irq_hub_create()));
+	MUST((r->pins = xenpirq_create(r->hub, VM_FD)));
 	for (uint32_t n = 0; n < VCPUS; n++) {
 		r->kvm.vcpu[n] = (struct vcpu){ .fd = VCPU_FD + (int)n, .id = n };
 		MUST((r->kvm.vcpu[n].run = calloc(1, sizeof(*r->kvm.vcpu[n].run))));
 		xenus_add_vcpu(r->x, n, &r->kvm.vcpu[n]);
+		xenpirq_answer(r->pins, &r->kvm.vcpu[n], m, dev);
 		int fd = memfd_create("schedstat", MFD_CLOEXEC);
 		MUST(write(fd, schedstat, sizeof(schedstat)) > 0);
 		xenus_set_schedstat(r->x, n, fd);
@@ -274,6 +308,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(r);
 	}
 	xenus_destroy(r->x);
+	xenpirq_destroy(r->pins);
+	irq_hub_destroy(r->hub);
 	vclock_destroy(r->kvm.clock);
 	ticker_deinit(&r->ticker);
 	gmem_destroy(m);
