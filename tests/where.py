@@ -32,6 +32,7 @@ from vmm.lab.kernel import older_kernel
 TOP = Path(__file__).resolve().parent.parent
 RESULTS, NODES = "results.jsonl", "nodes.txt"
 POLL_SECONDS = 0.2
+DEATHS_MAX = 3  # of labs in one run
 LAST_LINES = 6  # of a lab that died, shown where the next one starts
 LAB_MEMORY = "8G"
 
@@ -119,13 +120,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 class Lab:
-    """One lab boot that runs many tests. A lab that dies on the way gets one second chance."""
+    """One lab boot that runs many tests. One that dies on the way is followed by another for the
+    rest; but not if it died at the same test before, and not for ever.
+    """
 
     def __init__(
         self, config: pytest.Config, nodeids: list[str], arguments: tuple[str, ...] = ()
     ) -> None:
         self.config, self.left, self.arguments = config, list(nodeids), arguments
-        self.chances = 2
+        self.deaths: list[str] = []  # the test at which each lab died
         self.process: subprocess.Popen[bytes] | None = None
         self.folder: tempfile.TemporaryDirectory[str] | None = None
         self.lines: list[str] = []
@@ -136,6 +139,7 @@ class Lab:
         while not mine or mine[-1].when != "teardown":
             line = self._next_line()
             if line is None:
+                self.left.remove(item.nodeid)
                 return [*mine, self._lost(item)]
             report = self.config.hook.pytest_report_from_serializable(
                 config=self.config, data=json.loads(line)
@@ -148,7 +152,7 @@ class Lab:
     def _next_line(self) -> str | None:
         while True:
             if self.process is None:
-                if not self.chances:
+                if len(self.deaths) == DEATHS_MAX or self.deaths.count(self.left[0]) > 1:
                     return None
                 self._start()
             ended = self.process is not None and self.process.poll() is not None
@@ -159,15 +163,14 @@ class Lab:
                 self.stream.seek(self.stream.tell() - len(line.encode()))
             if ended:
                 self.process = None
-                if self.chances:
-                    self._say("the lab ended before its tests did; once more for the rest. It said")
-                    for line in self._last_words(LAST_LINES).splitlines():
-                        self._say(line)
+                self.deaths.append(self.left[0])
+                self._say(f"the lab ended before its tests did, at {self.left[0]}. It said")
+                for line in self._last_words(LAST_LINES).splitlines():
+                    self._say(line)
             else:
                 time.sleep(POLL_SECONDS)
 
     def _start(self) -> None:
-        self.chances -= 1
         self.folder = tempfile.TemporaryDirectory(prefix="vmm-lab-")
         folder = Path(self.folder.name)
         (folder / NODES).write_text("\n".join(self.left))
@@ -215,8 +218,8 @@ class Lab:
             location=item.location,
             keywords={},
             outcome="failed",
-            longrepr="The lab ended twice before this test's result came. Its last words:\n"
-            + self._last_words(),
+            longrepr=f"The lab ended {len(self.deaths)} times before this test's result came, the "
+            f"last time at {self.deaths[-1]}. Its last words:\n" + self._last_words(),
             when="call",
         )
 
