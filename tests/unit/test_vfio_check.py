@@ -73,6 +73,29 @@ def test_without_an_iommu(tree: Tree, units: bool, words: str) -> None:
     assert ("intel_iommu=on" in mend) != units
 
 
+@pytest.mark.parametrize(
+    ("chips", "allowed", "level"),
+    [
+        ("IR-PCI-MSIX-0000:01:00.0 nvme0q0", "N", ""),
+        ("PCI-MSIX-0000:01:00.0 nvme0q0", "N", BROKEN),
+        ("PCI-MSIX-0000:01:00.0 nvme0q0", "Y", ""),
+        ("PCI-MSIX-0000:01:00.0 nvme0q0", "", NOTE),
+        ("", "", ""),
+    ],
+)
+def test_interrupts_that_the_iommu_lets_through_as_they_are(
+    tree: Tree, chips: str, allowed: str, level: str
+) -> None:
+    tree.function(ADDRESS, driver="vfio-pci")
+    tree.file("proc/interrupts", f" 24:  7  {chips}\n")
+    path = "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+    if allowed:
+        tree.file(path, f"{allowed}\n")
+
+    assert [level for level, _mend in found(tree).values()] == ([level] if level else [])
+    assert all(mend.endswith(f"echo 1 > /{path}") for _level, mend in found(tree).values())
+
+
 def test_without_a_device_node_the_module_is_named(tree: Tree) -> None:
     tree.function(ADDRESS, driver="vfio-pci")
     (tree.top / "dev/vfio/vfio").unlink()

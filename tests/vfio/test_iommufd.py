@@ -50,8 +50,10 @@ with passthrough(sys.argv[1]):
 
 def test_a_device_in_use_names_the_process() -> None:
     assert vmm("bind", EDU).returncode == EXIT_OK
-    with holding(HOLD, EDU) as pid, pytest.raises(HostError, match=rf"process {pid} \("):
-        passthrough(EDU).__enter__()
+    with holding(HOLD, EDU) as pid:
+        for api in ("iommufd", "legacy"):
+            with pytest.raises(HostError, match=rf"process {pid} \("):
+                passthrough(EDU, api=api).__enter__()
     assert vmm("restore").returncode == EXIT_OK
 
 

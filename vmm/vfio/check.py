@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BROKEN, IN_USE, VITAL, NOTE = "broken", "in-use", "vital", "note"
 CONTAINER, IOMMUFD = "/dev/vfio/vfio", "/dev/iommu"
 FOREIGN = ("pci-stub", "xen-pciback", "uio_pci_generic", "igb_uio")
+UNSAFE = "/sys/module/{}/parameters/allow_unsafe_interrupts"
 CAP_IPC_LOCK = 14
 MARGIN = 16 << 20  # locked memory beside guest RAM: rings, page tables' share, rounding
 
@@ -45,6 +46,7 @@ def check(
     parts = (
         _endpoint(one),
         _iommu(one, root),
+        _remapping(one, root),
         _nodes(root),
         _group(one, root, taken),
         _drivers(one),
@@ -87,6 +89,21 @@ def _iommu(one: Function, root: str) -> Found:
         what = "the host's IOMMU is off, so the function could reach all memory"
         mend = "switch VT-d or AMD-Vi on in the firmware, boot with intel_iommu=on"
     yield BROKEN, what, mend
+
+
+def _remapping(one: Function, root: str) -> Found:
+    """Whether interrupts pass the IOMMU too; those that do have chips whose names begin with IR."""
+    chips = read(root, "/proc/interrupts")
+    if one.group is None or "IR-" in chips or "PCI-MSI" not in chips:
+        return
+    path = UNSAFE.format("iommufd" if one.node else "vfio_iommu_type1")
+    allowed = read(root, path)
+    if allowed != "Y":
+        yield (
+            BROKEN if allowed else NOTE,  # a module that is not loaded yet may be told so
+            "interrupts are not remapped, so whoever has the function can send any interrupt",
+            f"boot without intremap=off; to live with it, echo 1 > {path}",
+        )
 
 
 def _nodes(root: str) -> Found:

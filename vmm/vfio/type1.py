@@ -75,7 +75,7 @@ class Group:
         except HostError as error:
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno == EBUSY:
-                raise HostError(busy(self.path)) from cause
+                raise HostError(busy(self.path, one.node)) from cause
             raise
 
     def close(self) -> None:
@@ -94,9 +94,10 @@ class Group:
         return DeviceFd(VfioFd(self.fd.ioctl("VFIO_GROUP_GET_DEVICE_FD", name, address)))
 
 
-def busy(path: str) -> str:
-    """The sentence about a node that another process has open."""
-    names = [f"process {h.pid} ({h.name})" for h in holders(path)]
+def busy(path: str, other: str = "") -> str:
+    """The sentence about a node that another process has open, or the `other` interface's node."""
+    found = [one for node in filter(None, (path, other)) for one in holders(node)]
+    names = dict.fromkeys(f"process {one.pid} ({one.name})" for one in found)
     who = " and ".join(names) or "another program, or this one,"
     return f"Opening {path} failed: {who} uses it; end that, then try again"
 
@@ -203,6 +204,6 @@ def _joining(one: Function, error: VfioError) -> HostError | VfioError:
         return error
     return HostError(
         f"Putting IOMMU group {one.group} under a new address space failed: {error.call}: "
-        f"{error.strerror}; the platform may lack interrupt remapping (`dmesg | grep -i remap`) "
-        "or the firmware keeps the device for itself"
+        f"{error.strerror}; the platform may lack interrupt remapping, or the firmware keeps the "
+        f"device for itself: `vmm vfio check {one.address}` and `dmesg` tell"
     )
