@@ -62,6 +62,13 @@ def test_one_without_iommu_driver_or_reset(tree: Tree) -> None:
     assert one.node == ""
 
 
+def test_a_kernel_without_device_nodes_has_their_folder(tree: Tree) -> None:
+    folder = tree.function("0000:01:00.0", driver="vfio-pci")
+    tree.file(f"{folder}/vfio-dev/vfio7/uevent", "")
+
+    assert function("0000:01:00.0", tree.root).node == ""
+
+
 def test_an_older_kernel_only_says_that_there_is_a_reset(tree: Tree) -> None:
     tree.function("0000:00:03.0", reset="")
 

@@ -131,7 +131,7 @@ def _function(address: str, root: str) -> Function:
         members=_names(f"{folder}/iommu_group/devices", root) or (address,),
         reset_methods=_reset_methods(folder, root),
         bars=tuple(_bars(read(root, f"{folder}/resource"))),
-        node=next((f"/dev/vfio/devices/{n}" for n in _names(f"{folder}/vfio-dev", root)), ""),
+        node=_node(f"{folder}/vfio-dev", root),
         virtual_functions=_decimal(read(root, f"{folder}/sriov_numvfs")),
     )
 
@@ -149,6 +149,12 @@ def _names(path: str, root: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(at(root, path))))
     except OSError:
         return ()
+
+
+def _node(folder: str, root: str) -> str:
+    """A kernel without nodes for functions has the folder too, but no number in it."""
+    numbered = (n for n in _names(folder, root) if os.path.exists(at(root, f"{folder}/{n}/dev")))
+    return next((f"/dev/vfio/devices/{name}" for name in numbered), "")
 
 
 def _hex(text: str) -> int:
