@@ -202,6 +202,17 @@ def test_locked_memory_is_computed_beforehand(
         assert "--memlock=1090519040:1090519040" in mend
 
 
+def test_a_guest_larger_than_the_host_is_told(tree: Tree) -> None:
+    tree.function(ADDRESS, driver="vfio-pci")
+    tree.file("proc/self/status", f"CapEff: {1 << 14:x}\n")
+    tree.file("proc/meminfo", "MemTotal:        8388608 kB\nMemFree: 1 kB\n")
+
+    assert found(tree, memory=7 << 30) == {}
+    level, what, mend = only(tree, memory=8 << 30)
+    assert (level, mend) == (BROKEN, "say a smaller --mem")
+    assert what == "DMA to 8G of memory needs all of it, and the host has 8,589,934,592 bytes"
+
+
 @pytest.mark.parametrize(
     ("resource", "words"),
     [(BIG, "BAR0 of 32G does not fit a guest's 24G window"), (HUGE, "BAR0 of 1G does not fit")],

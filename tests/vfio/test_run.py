@@ -129,9 +129,9 @@ def test_one_device_is_for_one_machine(tmp_path: Path) -> None:
 
 
 def boot(device: str, folder: Path, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    command = (*before, *COMMAND, "boot", "--device", *device.split())
+    words = (*boot_words(NAMES, folder / "second"), "--device", *device.split())
     return subprocess.run(
-        [*command, *boot_words(NAMES, folder / "second")],
+        [*before, *COMMAND, "boot", *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -159,6 +159,7 @@ def test_what_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
         (SHARED_EDU, (), f"while the host drives a part of it ({SHARED_CARD} has 8139cp)"),
         (EDU, nobody, "Permission denied"),
         (STORE, few, "descriptors, "),
+        (f"{EDU} --mem 100G", (), "of the guest in memory, and this host has"),
         (twice, (), f"{EDU} is in this machine already"),
         (HUGE, (), "No room is left for vfio0 (BAR 2): 0x800000000 bytes of PCI mem64 space"),
     ):

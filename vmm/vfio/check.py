@@ -181,8 +181,11 @@ def _permissions(one: Function, root: str) -> Found:
 
 
 def _locked_memory(memory: int, root: str) -> Found:
-    limit = locked_memory_limit(root)
+    limit, total = locked_memory_limit(root), memory_total(root)
     need = memory + MARGIN
+    if memory and total and need > total:
+        what = f"DMA to {write_size(memory)} of memory needs all of it, and the host has {total:,}"
+        yield BROKEN, f"{what} bytes", "say a smaller --mem"
     if memory and limit is not None and limit < need:
         yield (
             BROKEN,
@@ -195,6 +198,15 @@ def _locked_memory(memory: int, root: str) -> Found:
 def raise_limit(need: int) -> str:
     """The command after which that many bytes may be locked."""
     return f"sudo prlimit --pid $$ --memlock={need}:{need} (in a unit file: LimitMEMLOCK={need})"
+
+
+def memory_total(root: str = "/") -> int:
+    """Bytes of memory that the host has, 0 if it does not tell."""
+    for line in read(root, "/proc/meminfo").splitlines():
+        name, _, amount = line.partition(":")
+        if name == "MemTotal":
+            return int(amount.split()[0]) << 10
+    return 0
 
 
 def locked_memory_limit(root: str = "/") -> int | None:

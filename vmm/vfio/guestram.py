@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmm.errors import ConfigError, HostError, KvmError
 from vmm.native import ffi, lib
-from vmm.vfio.check import MARGIN, locked_memory_limit, raise_limit
+from vmm.vfio.check import MARGIN, locked_memory_limit, memory_total, raise_limit
 from vmm.vfio.device import PciDevice
 from vmm.vfio.session import open_iommu
 
@@ -101,7 +101,12 @@ class GuestRam:
 
 def may_lock(size: int) -> None:
     """HostError if a guest of that size cannot be locked in memory, as DMA needs it."""
-    limit, need = locked_memory_limit(), size + MARGIN
+    limit, need, total = locked_memory_limit(), size + MARGIN, memory_total()
+    if total and need > total:
+        raise HostError(
+            f"A device's DMA needs all {size >> 20} MiB of the guest in memory, and this host has "
+            f"{total >> 20} MiB; say a smaller --mem"
+        )
     if limit is not None and limit < need:
         raise HostError(
             f"A device's DMA needs all {size >> 20} MiB of the guest locked in memory, {need:,} "
