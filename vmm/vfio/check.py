@@ -8,6 +8,7 @@ from vmm import layout
 from vmm.host.survey import at, read
 from vmm.record import Record
 from vmm.texts import write_size
+from vmm.vfio.shares import shares
 from vmm.vfio.sysfs import DRIVERS, ROM_LINE, VFIO_PCI, Function, for_vfio, harmless, offenders
 from vmm.vfio.usage import holders, uses
 
@@ -150,7 +151,7 @@ def _drivers(one: Function) -> Found:
 
 
 def _in_use(one: Function, root: str, taken: Sequence[str]) -> Found:
-    for use in uses(one.address, root, taken):
+    for use in (*uses(one.address, root, taken), *shares(one.address, root)):
         yield VITAL if use.vital else IN_USE, use.what, use.mend
     for path in _device_nodes(one):
         for holder in holders(path, root):
