@@ -13,7 +13,7 @@ from vmm.loop import IoLoop
 from vmm.memory import GuestMemory
 from vmm.xen.store import TRANSACTIONS_MAX, WATCHES_MAX
 from vmm.xen.storetree import NODES_MAX, TOUCHED_BYTES, TOUCHED_MAX, VALUE_MAX, StoreError
-from vmm.xen.xenstore import XenStore
+from vmm.xen.xenstore import EVENTS_MAX, XenStore
 
 
 @pytest.fixture
@@ -169,6 +169,39 @@ def test_transaction_tells_at_its_end(rig: Rig) -> None:
     assert rig.seen == []
     rig.store.end(rig.guest, number, True)
     assert rig.seen == [("/local/domain/1/data/a", "w"), ("/local/domain/1/data/b", "w")]
+
+
+def test_what_a_transaction_removes_is_told_at_its_end(rig: Rig) -> None:
+    store, guest = rig.store, rig.guest
+    for path in ("data/x", "data/x/y", "data/kept"):
+        store.write(guest, path, b"")
+    store.watch(guest, "data", "near")
+    store.watch(guest, "data/x/y", "deep")
+    del rig.events[:]
+    for commit in (False, True):
+        number = store.begin(guest)
+        store.remove(guest, "data/x", number)
+        assert rig.events == []
+        store.end(guest, number, commit)
+
+    assert sorted(rig.events) == [("data/x", "near"), ("data/x/y", "deep")]
+
+
+def test_no_more_events_wait_for_a_guest_than_there_is_room_for() -> None:
+    with ExitStack() as stack:
+        memory = stack.enter_context(closing(GuestMemory(1 << 20)))
+        loop = stack.enter_context(closing(IoLoop()))
+        context: Any = SimpleNamespace(loop=loop, memory=memory, notify=lambda *_event: None)
+        service = stack.enter_context(closing(XenStore(context)))
+        service._begin_anew()
+        service._serve_soon = lambda: None  # type: ignore[method-assign]
+        for number in range(EVENTS_MAX + 7):
+            for _ in range(2):  # the same one once
+                service._tell(service._guest, f"/{number}", "token")
+
+        told = list(iter(service._next_event, None))
+        assert told == [(f"/{number}", "token") for number in range(EVENTS_MAX)]
+        assert service.counters()["xenstore_events_lost"] == 14
 
 
 def test_watches_have_a_quota_and_can_all_be_forgotten(rig: Rig) -> None:
