@@ -14,7 +14,7 @@ from vmm.config import VmConfig
 from vmm.errors import KvmError, StateError
 from vmm.native import lib
 from vmm.threads import Lock
-from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls, memoryop, schedop, vcpuop
+from vmm.xen import abi, consoleop, evtchnop, hvmop, hypercalls, memoryop, schedop, timerop, vcpuop
 from vmm.xen.abi import Again, XenError
 from vmm.xen.call import Call
 from vmm.xen.domain import XenDomain
@@ -277,3 +277,29 @@ def test_up_lets_only_those_go_that_were_down() -> None:
     vcpuop.up(vcpus.domain(), vcpu_call(1))
 
     assert vcpus.held == {1}
+
+
+def test_code_of_the_next_shutdown_is_a_byte_and_the_first_one_stays() -> None:
+    domain, call = fake_domain(shutdown_code=None), FakeCall(True, 0, AT)
+    for code in (0xABCD_0003, abi.SHUTDOWN_reboot):
+        call.write(AT, pack("<I", code))
+        assert schedop.shutdown_code(domain, call) == 0
+    call.write(AT, pack("<I", abi.SHUTDOWN_poweroff))
+
+    with pytest.raises(schedop.Shutdown) as ended:
+        schedop.shutdown(domain, call)
+
+    assert ended.value.reason == abi.SHUTDOWN_crash
+
+
+def test_timer_that_is_stopped_is_stopped_before_its_port_is_looked_at() -> None:
+    """A back-end that hears of a port alone goes on with the time it has for it."""
+    told: list[tuple[int, ...]] = []
+    domain = FakeVcpus().domain()
+    domain.ports = SimpleNamespace(virq_port=lambda _virq, _vcpu: 5, check_vcpu=lambda _vcpu: None)
+    domain.backend.vcpu_timer = lambda _kvm, *what: told.append(what)
+    call = FakeCall(True, 9, 0)
+
+    timerop.stop_singleshot_timer(domain, call)
+
+    assert told == [(0,), (5, 0)]
