@@ -33,7 +33,7 @@ TOP = Path(__file__).resolve().parent.parent
 RESULTS, NODES = "results.jsonl", "nodes.txt"
 POLL_SECONDS = 0.2
 DEATHS_MAX = 3  # of labs in one run
-LAST_LINES = 6  # of a lab that died, shown where the next one starts
+LAST_LINES = 16  # of a lab that died, shown where the next one starts
 LAB_MEMORY = "8G"
 
 

@@ -75,6 +75,8 @@ def command(config: LabConfig, files: Files) -> list[str]:
     for number, name in enumerate(PORTS, start=1):
         port = f"chardev={name},name=vmm.{name},bus=vmm-ports.0,nr={number}"
         words += ["-device", f"virtserialport,{port}"]
+    if "monitor" in files.channels:
+        words += ["-mon", "chardev=monitor,mode=control"]
     if "terminal" in files.channels:
         words += ["-device", "virtconsole,chardev=terminal,bus=vmm-ports.0,nr=0"]
     words += share("root", "/", "readonly=on,multidevs=remap")

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from vmm.errors import EXIT_TIMEOUT
 from vmm.host.apt import Root
-from vmm.lab import image, kernel, qemu
+from vmm.lab import image, kernel, lookinside, qemu
 from vmm.lab.config import LabConfig, check
 from vmm.lab.session import CommandTimeout, Session, Trouble, say, tail, write_all
 from vmm.lab.terminal import Left, Terminal
@@ -78,7 +78,7 @@ def _boot(
     archives: tuple[bytes, bytes],
     interactive: bool,
 ) -> int:
-    names = ["console", *qemu.PORTS, *(["terminal"] if interactive else [])]
+    names = ["monitor", "console", *qemu.PORTS, *(["terminal"] if interactive else [])]
     with ExitStack() as stack:
         ours: dict[str, socket.socket] = {}
         theirs: dict[str, socket.socket] = {}
@@ -100,8 +100,14 @@ def _boot(
         stack.callback(machine.stop)
         for end in theirs.values():
             end.close()
+        monitor = ours.pop("monitor")
         session = Session(machine, ours)
-        return _watch(config, session, stack, interactive)
+        try:
+            return _watch(config, session, stack, interactive)
+        except Trouble:
+            if seen := lookinside.registers(monitor):
+                say(f"where L1 stands:\n{seen}")
+            raise
 
 
 def _watch(config: LabConfig, session: Session, stack: ExitStack, interactive: bool) -> int:
