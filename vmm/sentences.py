@@ -6,6 +6,7 @@ Imported only when there is something to tell.
 from __future__ import annotations
 
 import sys
+from errno import ENOSPC
 
 from vmm.errors import EXIT_HOST, EXIT_INTERNAL, EXIT_SIGNAL, ConfigError, VmmError
 
@@ -38,6 +39,8 @@ def problems_of(error: BaseException) -> tuple[str, ...]:
         return (str(error) or "interrupted",)
     if isinstance(error, OSError) and error.filename is not None:
         return (f"cannot use {error.filename}: {error.strerror}",)
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        return (f"writing the output failed: {error.strerror}",)
     return (f"internal error: {type(error).__name__}: {error}; --debug shows where",)
 
 
@@ -47,7 +50,7 @@ def exit_code(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return EXIT_SIGNAL
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and (error.filename is not None or error.errno == ENOSPC):
         return EXIT_HOST
     return EXIT_INTERNAL
 

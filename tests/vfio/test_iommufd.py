@@ -69,4 +69,4 @@ def test_a_disk_keeps_what_is_written(tmp_path: Path) -> None:
     load("nvme")
     drive(STORE, "nvme")
     assert vmm("bind", STORE).returncode == EXIT_OK
-    test_guest_devices.test_a_disk_keeps_what_is_written(STORE, "kernel", 32, tmp_path)
+    test_guest_devices.test_a_disk_keeps_what_is_written(STORE, "kernel", 256, tmp_path)
