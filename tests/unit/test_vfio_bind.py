@@ -158,10 +158,10 @@ def test_the_record_is_there_before_anything_is_changed(
 ) -> None:
     seen: list[Entry | None] = []
     monkeypatch.setattr(
-        binder, "_write", lambda path, text: seen.append(Journal(tree.root).get(DISK))
+        kernel, "write", lambda path, text: seen.append(Journal(tree.root).get(DISK))
     )
     with pytest.raises(HostError):
-        take(binder, DISK)
+        take(Binder(tree.root, kernel.write), DISK)
 
     assert seen[0] == Entry(address=DISK, driver="nvme", override="")
 

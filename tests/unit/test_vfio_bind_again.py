@@ -21,7 +21,7 @@ def killed_after(writes: int, binder: Binder) -> None:
     steps = binder.plan([function(DISK, binder.root)])
     with Journal(binder.root) as journal:
         journal.add(FIRST)
-    binder._do(steps[:writes])
+    binder.host.do(steps[:writes])
 
 
 @pytest.mark.parametrize("writes", range(4))
@@ -39,7 +39,7 @@ def test_the_record_of_a_killed_bind_is_kept(tree: Tree, binder: Binder, writes:
 @pytest.mark.parametrize("writes", range(4))
 def test_the_record_of_a_killed_restore_is_kept(tree: Tree, binder: Binder, writes: int) -> None:
     take(binder, DISK)
-    binder._do(binder.restore_plan(DISK, Journal(tree.root))[:writes])
+    binder.host.do(binder.restore_plan(DISK, Journal(tree.root))[:writes])
     assert drivers(tree)[0] == ("vfio-pci", "vfio-pci", "", "nvme")[writes]
 
     take(binder, DISK)

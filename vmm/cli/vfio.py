@@ -16,9 +16,10 @@ from vmm.cli.vfiotext import as_dictionary, as_tree, reasons_text
 from vmm.errors import EXIT_HOST, EXIT_OK, HostError
 from vmm.options import options_of
 from vmm.record import as_dict
-from vmm.vfio.bind import Binder, Step
+from vmm.vfio.bind import Binder
 from vmm.vfio.check import NOTE, check
 from vmm.vfio.journal import Journal
+from vmm.vfio.steps import Step
 from vmm.vfio.sysfs import VFIO_PCI, Function, full_address, function, functions
 
 LIST = """Show the host's PCI functions by IOMMU group.

@@ -57,12 +57,11 @@ def run_guest(options: dict[str, Any], picked: Sequence[Function]) -> int:
     with _signals_held() as mask:
         # Who may open what is bound need not be one who may bind.
         ready = all(for_vfio(one) for one in picked)
-        bound = [] if ready else binder.bind(picked, force, really)
+        bound = [] if ready else binder.bind(picked, force, really, temporary=True)
         try:
             return _boot(words, mask)
         finally:
-            if bound:
-                binder.restore(bound)
+            binder.release([one.address for one in picked], bound)
 
 
 def boot_words(picked: Sequence[Function], words: Sequence[str]) -> list[str]:

@@ -11,37 +11,21 @@ import os
 from vmm.errors import HostError
 from vmm.host.files import write_bounded
 from vmm.host.survey import at
-from vmm.record import Record
+from vmm.record import replace
 from vmm.vfio.check import IN_USE, VITAL, check, refusals
 from vmm.vfio.journal import Entry, Journal
+from vmm.vfio.steps import Step, Sysfs
 from vmm.vfio.sysfs import DEVICES, DRIVERS, VFIO_PCI, Function, for_vfio, function, link_name
-from vmm.vfio.usage import holders
+from vmm.vfio.usage import Holder, holders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    Write = Callable[[str, str], None]
+    from vmm.vfio.steps import Write
 
 PROBE = "/sys/bus/pci/drivers_probe"
 TOLD = {IN_USE: "say --force to take it all the same", VITAL: "or say both --force and --really"}
-
-
-class Step(Record):
-    """One write to sysfs; an empty text is written as a newline, which sysfs takes for nothing.
-
-    Without a path, `text` is a command of its own, which comes before the writes.
-    """
-
-    path: str
-    text: str
-
-    @property
-    def command(self) -> str:
-        """The same for a shell."""
-        if not self.path:
-            return self.text
-        return f"echo {self.text} > {self.path}" if self.text else f"echo > {self.path}"
 
 
 class Binder:
@@ -49,7 +33,7 @@ class Binder:
 
     def __init__(self, root: str = "/", write: Write = write_bounded) -> None:
         self.root = root
-        self._write = write
+        self.host = Sysfs(root, write)
 
     # --- taking
 
@@ -92,9 +76,16 @@ class Binder:
         return [*steps, Step(path=PROBE, text=one.address)]
 
     def bind(
-        self, picked: Sequence[Function], force: bool = False, really: bool = False
+        self,
+        picked: Sequence[Function],
+        force: bool = False,
+        really: bool = False,
+        *,
+        temporary: bool = False,
     ) -> list[str]:
         """Binds all of them to vfio-pci, or none. Returns those that were not bound before.
+
+        temporary: for as long as the caller needs them, who ends that by release().
 
         HostError, and nothing is changed, where refuse() finds a reason: it is asked before the
         lock is taken, and again behind it, because another process may just have let go of it.
@@ -109,14 +100,21 @@ class Binder:
             try:
                 for one in now:
                     steps = self._steps(one)
+                    if not temporary:
+                        _keep(one.address, journal)
                     if not steps:
                         continue
                     if not _half_way(one, journal):
-                        entry = Entry(address=one.address, driver=one.driver, override=one.override)
+                        entry = Entry(
+                            address=one.address,
+                            driver=one.driver,
+                            override=one.override,
+                            taker=os.getpid() if temporary else None,
+                        )
                         journal.add(entry)
                         added.append(one.address)
-                    self._do(steps)
-                    self._expect(one.address, VFIO_PCI)
+                    self.host.do(steps)
+                    self.host.expect(one.address, VFIO_PCI)
                     done.append(one.address)
             except (HostError, KeyboardInterrupt) as error:
                 self._undo(added, journal, error)
@@ -158,7 +156,7 @@ class Binder:
         entry = journal.get(address)
         if entry is None:
             raise HostError(f"{address} was not taken by `vmm vfio bind`")
-        if not self._there(address):
+        if not self.host.there(address):
             return []
         self._not_open(address)
         now = link_name(f"{DEVICES}/{address}/driver", self.root)
@@ -175,60 +173,78 @@ class Binder:
 
         HostError if one of them was not taken, or cannot be had back: the others are all the same.
         """
+        with Journal(self.root) as journal:
+            return self._give_all_back(tuple(addresses) or journal.addresses(), journal)
+
+    def release(self, addresses: Sequence[str], bound: Sequence[str]) -> None:
+        """Gives back those that were taken for a time only, once nobody has them any more.
+
+        bound: what bind() took for the caller. Others may have been taken by a command that ended
+        while the caller had them; what another process has open now is that one's to give back.
+        HostError as restore().
+        """
+        journal = Journal(self.root)
+        if not bound and not os.access(journal.folder, os.W_OK):
+            return  # a user who may open what is bound, and not bind
+        with journal:
+            due = [one for one in addresses if self._is_due(one, one in bound, journal)]
+            self._give_all_back(due, journal)
+
+    def _is_due(self, address: str, own: bool, journal: Journal) -> bool:
+        entry = journal.get(address)
+        if entry is None or entry.taker is None:
+            return False
+        users = self._users(address)
+        if own and users:
+            journal.add(replace(entry, taker=0))
+        runs = not own and entry.taker and os.path.isdir(at(self.root, f"/proc/{entry.taker}"))
+        return not users and not runs
+
+    def _give_all_back(self, addresses: Sequence[str], journal: Journal) -> list[str]:
         problems: list[str] = []
         done: list[str] = []
-        with Journal(self.root) as journal:
-            for address in dict.fromkeys(addresses) or journal.addresses():
-                try:
-                    self._give_back(address, journal)
-                    done.append(address)
-                except HostError as error:
-                    problems.append(str(error))
+        for address in dict.fromkeys(addresses):
+            try:
+                self._give_back(address, journal)
+                done.append(address)
+            except HostError as error:
+                problems.append(str(error))
         if problems:
             raise HostError("; ".join(problems))
         return done
 
     def _give_back(self, address: str, journal: Journal) -> None:
         steps, entry = self.restore_plan(address, journal), journal.get(address)
-        self._do(steps)
-        if entry is not None and self._there(address):
-            self._expect(address, entry.driver)
+        self.host.do(steps)
+        if entry is not None and self.host.there(address):
+            self.host.expect(address, entry.driver)
         journal.remove(address)
 
     def _not_open(self, address: str) -> None:
         """vfio-pci lets go only when nobody has the function open any more."""
-        one = function(address, self.root)
-        nodes = [f"/dev/vfio/{one.group}", one.node] if for_vfio(one) else []
-        for node in filter(None, nodes):
-            for holder in holders(node, self.root):
-                raise HostError(
-                    f"{address} is still in use by process {holder.pid} ({holder.name}); "
-                    f"end it with `kill {holder.pid}`, then try again"
-                )
-
-    # --- both
-
-    def _there(self, address: str) -> bool:
-        return os.path.isdir(at(self.root, f"{DEVICES}/{address}"))
-
-    def _do(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            try:
-                self._write(at(self.root, step.path), step.text or "\n")
-            except OSError as error:
-                reason = error.strerror or str(error)
-                gone = isinstance(error, FileNotFoundError) and step.path.startswith(DRIVERS)
-                driver = step.path.removeprefix(f"{DRIVERS}/").partition("/")[0]
-                advice = f"load the driver with `modprobe {driver}`" if gone else "see `dmesg`"
-                raise HostError(f"`{step.command}` failed: {reason}; {advice}") from error
-
-    def _expect(self, address: str, driver: str) -> None:
-        now = link_name(f"{DEVICES}/{address}/driver", self.root)
-        if now != driver:
+        for holder in self._users(address):
             raise HostError(
-                f"{address} should have {_driver(driver)} now and has {_driver(now)}; "
-                "`dmesg` tells why"
+                f"{address} is still in use by process {holder.pid} ({holder.name}); "
+                f"end it with `kill {holder.pid}`, then try again"
             )
+
+    def _users(self, address: str) -> list[Holder]:
+        """Who has it open, or another of its group, which needs it away from its driver."""
+        if not self.host.there(address):
+            return []
+        one = function(address, self.root)
+        if not for_vfio(one):
+            return []
+        nodes = [f"/dev/vfio/{one.group}"]
+        nodes += [function(member, self.root).node for member in one.members]
+        return [holder for node in filter(None, nodes) for holder in holders(node, self.root)]
+
+
+def _keep(address: str, journal: Journal) -> None:
+    """What was taken for a time stays taken from here on."""
+    entry = journal.get(address)
+    if entry is not None and entry.taker is not None:
+        journal.add(replace(entry, taker=None))
 
 
 def _half_way(one: Function, journal: Journal) -> bool:
@@ -238,7 +254,3 @@ def _half_way(one: Function, journal: Journal) -> bool:
     """
     between = one.override == VFIO_PCI or not one.driver
     return between and journal.get(one.address) is not None
-
-
-def _driver(name: str) -> str:
-    return f"the driver {name}" if name else "no driver"

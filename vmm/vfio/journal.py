@@ -24,11 +24,16 @@ PATIENCE = 60.0  # seconds for another process whose drivers are slow to let go
 
 
 class Entry(Record):
-    """The state to come back to. `driver` and `override` are "" where there was none."""
+    """The state to come back to. `driver` and `override` are "" where there was none.
+
+    taker: the process that took it for as long as it runs; 0: it has ended while another one had
+    the function, which gives it back. `None`: taken until somebody says otherwise.
+    """
 
     address: str
     driver: str
     override: str
+    taker: int | None = None
 
 
 class Journal:
@@ -103,6 +108,7 @@ class Journal:
             "address": entry.address,
             "driver": entry.driver,
             "driver_override": entry.override,
+            "taker": entry.taker,
         }
         try:
             write_atomically(self._path(entry.address), json.dumps(body).encode())
@@ -122,16 +128,19 @@ class Journal:
             if body["version"] != VERSION:
                 raise ValueError(body["version"])
             words = [str(body[key]) for key in ("driver", "driver_override")]
+            taker = body.get("taker")
+            if not isinstance(taker, int | None):
+                raise ValueError(taker)
             if any("/" in word or "\n" in word for word in words):
                 raise ValueError(words)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise HostError(
                 f"{path} does not tell what {address} was bound to; remove it, and bind the "
                 f"function by hand ({type(error).__name__})"
             ) from error
-        return Entry(address=address, driver=words[0], override=words[1])
+        return Entry(address=address, driver=words[0], override=words[1], taker=taker)
 
     def remove(self, address: str) -> None:
         """Forgets one function, also one that has no entry. HostError if that cannot be."""

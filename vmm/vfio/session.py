@@ -61,18 +61,16 @@ class Passthrough:
         picked = [one for one in map(function, self._members) if not one.bridge]
         if all(for_vfio(one) for one in picked):
             return  # also for a user who may open it and not bind it
-        self._bound = Binder().bind(picked, self._force)
+        self._bound = Binder().bind(picked, self._force, temporary=True)
 
     def _give_back(self, cause: BaseException | None) -> None:
         closers = [one.close for one in (self.device, self._own) if one is not None]
-        if self._bound:
-            closers.append(self._restore)
-        close_all(closers, cause)
+        close_all([*closers, self._release], cause)
 
-    def _restore(self) -> None:
+    def _release(self) -> None:
         from vmm.vfio.bind import Binder
 
-        Binder().restore(self._bound)
+        Binder().release(self._members, self._bound)
 
 
 def open_iommu(one: Function, api: str = "auto") -> Iommu:
