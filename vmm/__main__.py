@@ -84,8 +84,8 @@ def reserve_descriptors() -> None:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: fd
             except OSError:
                 return  # no /dev/null either: as good as it gets
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - the process's
+            if fd == 1 and sys.stdout is None:
+                sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _dispatch(words: list[str]) -> int:

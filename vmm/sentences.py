@@ -6,7 +6,7 @@ Imported only when there is something to tell.
 from __future__ import annotations
 
 import sys
-from errno import ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC
 
 from vmm.errors import EXIT_HOST, EXIT_INTERNAL, EXIT_SIGNAL, ConfigError, VmmError
 
@@ -39,8 +39,9 @@ def problems_of(error: BaseException) -> tuple[str, ...]:
         return (str(error) or "interrupted",)
     if isinstance(error, OSError) and error.filename is not None:
         return (f"cannot use {error.filename}: {error.strerror}",)
-    if isinstance(error, OSError) and error.errno == ENOSPC:
-        return (f"writing the output failed: {error.strerror}",)
+    if _is_full(error):
+        why = getattr(error, "strerror", "")
+        return (f"writing failed: {why}; make room, or have the output go elsewhere",)
     return (f"internal error: {type(error).__name__}: {error}; --debug shows where",)
 
 
@@ -50,9 +51,14 @@ def exit_code(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return EXIT_SIGNAL
-    if isinstance(error, OSError) and (error.filename is not None or error.errno == ENOSPC):
+    if (isinstance(error, OSError) and error.filename is not None) or _is_full(error):
         return EXIT_HOST
     return EXIT_INTERNAL
+
+
+def _is_full(error: BaseException) -> bool:
+    """A file takes no more: standard output, or one that was opened before."""
+    return isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EFBIG)
 
 
 def say(sentence: str, who: str = "vmm") -> None:

@@ -89,8 +89,8 @@ def _hand_over(hardware: Hardware, twin: Twin, device: Any) -> None:
     assert hardware.xen is not None
     taken, place = hardware.xen.services.twins, device.function.devfn
     with _Kept(twin.device, device) as config:
-        hardware.remove_device(device)
         taken[config.id] = None, place
+        hardware.remove_device(device)
         try:
             taken[config.id] = _begin(hardware, twin, config), place
         except BaseException:

@@ -23,6 +23,10 @@ class DyingLab(Lab):
         self.log = folder / "log"
         self.log.write_text("a last word\n")
         self.lives, self.boots = lives, 0
+        self.said: list[str] = []
+
+    def _say(self, text: str) -> None:
+        self.said.append(text)
 
     def _start(self) -> None:
         passed = self.left[: self.lives[self.boots]]
@@ -57,3 +61,4 @@ def test_rest_is_run_in_another_lab(
     lab = DyingLab(pytestconfig, tmp_path, lives)
     assert lab.outcomes() == outcomes
     assert lab.boots == len(lives) <= DEATHS_MAX
+    assert lab.said.count("a last word") == len(lab.deaths)

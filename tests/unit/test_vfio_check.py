@@ -96,6 +96,33 @@ def test_interrupts_that_the_iommu_lets_through_as_they_are(
     assert all(mend.endswith(f"echo 1 > /{path}") for _level, mend in found(tree).values())
 
 
+@pytest.mark.parametrize(
+    ("legacy", "iommufd", "node", "level"),
+    [
+        ("N", "Y", "", NOTE),
+        ("Y", "N", "", ""),
+        ("N", "N", "", BROKEN),
+        ("Y", "N", "vfio0", NOTE),
+        ("N", "Y", "vfio0", ""),
+        ("", "N", "vfio0", BROKEN),
+    ],
+)
+def test_either_interface_may_let_them_through(
+    tree: Tree, legacy: str, iommufd: str, node: str, level: str
+) -> None:
+    tree.function(ADDRESS, driver="vfio-pci")
+    tree.file("proc/interrupts", " 24:  7  PCI-MSIX-0000:01:00.0 nvme0q0\n")
+    if node:
+        tree.file(f"sys/bus/pci/devices/{ADDRESS}/vfio-dev/{node}/dev", "511:0\n")
+        tree.file(f"dev/vfio/devices/{node}", "")
+    for name, allowed in (("vfio_iommu_type1", legacy), ("iommufd", iommufd)):
+        if allowed:
+            path = f"sys/module/{name}/parameters/allow_unsafe_interrupts"
+            tree.file(path, f"{allowed}\n")
+
+    assert [level for level, _mend in found(tree).values()] == ([level] if level else [])
+
+
 def test_without_a_device_node_the_module_is_named(tree: Tree) -> None:
     tree.function(ADDRESS, driver="vfio-pci")
     (tree.top / "dev/vfio/vfio").unlink()

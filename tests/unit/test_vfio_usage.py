@@ -238,13 +238,13 @@ def test_a_default_route_of_the_newer_protocol(cards: Tree) -> None:
 def test_a_share_that_is_mounted(tree: Tree, place: str, vital: bool) -> None:
     folder = tree.function(DISK, "1af4:1009", 0x018000, "virtio-pci")
     tree.function(SECOND, "1af4:105a", 0x018000, "virtio-pci")
-    tree.file(f"{folder}/virtio1/mount_tag", "top\0")
+    tree.file(f"{folder}/virtio1/mount_tag", "the top\0")
     tree.link("sys/fs/virtiofs/0/device", f"sys/devices/pci0000:00/{SECOND}/virtio2")
-    tree.file("sys/fs/virtiofs/0/tag", "top\n")
+    tree.file("sys/fs/virtiofs/0/tag", "the top\n")
     for address, kind in ((DISK, "9p"), (SECOND, "virtiofs")):
-        tree.file("proc/self/mountinfo", f"9 1 0:25 / {place} rw - {kind} top rw\n")
+        tree.file("proc/self/mountinfo", f"9 1 0:25 / {place} rw - {kind} the\\040top rw\n")
         (use,) = shares(address, tree.root)
-        assert use.what == f"the {kind} share top is mounted at {place}"
+        assert use.what == f"the {kind} share the top is mounted at {place}"
         assert use.vital == vital
         tree.file("proc/self/mountinfo", f"9 1 0:25 / {place} rw - {kind} other rw\n")
         assert list(shares(address, tree.root)) == []

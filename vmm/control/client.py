@@ -29,8 +29,14 @@ class ControlClient:
             ) from error
         self._lines = self._socket.makefile("rb")
         self._events: list[dict[str, Any]] = []
-        self._line()  # the greeting
-        self.execute("qmp_capabilities")
+        try:
+            greeting = self._line()
+            if "error" in greeting:
+                raise HostError(f"the machine does not talk to us: {greeting['error']['desc']}")
+            self.execute("qmp_capabilities")
+        except BaseException:
+            self.close()
+            raise
 
     def _line(self) -> dict[str, Any]:
         line = self._lines.readline(LINE_MAX)

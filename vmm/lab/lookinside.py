@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PATIENCE = 3.0  # seconds for all answers
+PATIENCE = 3.0  # seconds for an answer
 BETWEEN = 0.5  # seconds between two looks: does it move?
 ASK = {"execute": "human-monitor-command", "arguments": {"command-line": "info registers -a"}}
 SHOWN = ("CPU#", "RIP=", "RSI=", "RAX=", "CR0=")

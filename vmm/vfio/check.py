@@ -97,13 +97,16 @@ def _remapping(one: Function, root: str) -> Found:
     chips = read(root, "/proc/interrupts")
     if one.group is None or "IR-" in chips or "PCI-MSI" not in chips:
         return
-    path = UNSAFE.format("iommufd" if one.node else "vfio_iommu_type1")
-    allowed = read(root, path)
-    if allowed != "Y":
+    paths = [UNSAFE.format(module) for module in ("vfio_iommu_type1", "iommufd")]
+    if one.node:  # which of the two is used is yet to be said; this one, if nothing is
+        paths.reverse()
+    said = [read(root, path) for path in paths]
+    if said[0] != "Y":
         yield (
-            BROKEN if allowed else NOTE,  # a module that is not loaded yet may be told so
+            # A module that is not loaded yet may be told so, and either may do.
+            BROKEN if said[0] == "N" and said[1] != "Y" else NOTE,
             "interrupts are not remapped, so whoever has the function can send any interrupt",
-            f"boot without intremap=off; to live with it, echo 1 > {path}",
+            f"boot without intremap=off; to live with it, echo 1 > {paths[0]}",
         )
 
 

@@ -59,10 +59,10 @@ class DmaMemory:
         from contextlib import suppress
 
         mapped, self._map = self._map, None
-        self.view.release()
         ffi.release(self._pointer)
-        with suppress(BufferError):  # a part of the view is in use, and keeps it
-            mapped.close()
+        for let_go in (self.view.release, mapped.close):
+            with suppress(BufferError):  # a part is in use, and keeps the memory
+                let_go()
 
 
 class PciDevice:

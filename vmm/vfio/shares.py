@@ -23,7 +23,7 @@ def shares(address: str, root: str = "/") -> Iterator[Use]:
     tags = _tags(address, root)
     for line in read(root, "/proc/self/mountinfo").splitlines() if tags else ():
         head, _, tail = line.partition(" - ")
-        words, (kind, source) = head.split(), [*tail.split(), "", ""][:2]
+        words, (kind, source) = head.split(), [*map(_plain, tail.split()), "", ""][:2]
         if (kind, source) in tags and len(words) > 4:
             place, vital = words[4], words[4] in ROOTS
             what = f"the {kind} share {source} is mounted at {place}"
@@ -40,6 +40,13 @@ def _tags(address: str, root: str) -> set[tuple[str, str]]:
         if f"/{address}/" in f"{os.path.realpath(at(root, f'{VIRTIOFS}/{number}/device'))}/":
             found.add(("virtiofs", read(root, f"{VIRTIOFS}/{number}/tag")))
     return {(kind, tag) for kind, tag in found if tag}
+
+
+def _plain(word: str) -> str:
+    """Spaces and the like are octal numbers there."""
+    for octal in ("040", "011", "012", "134"):  # the backslash last
+        word = word.replace(f"\\{octal}", chr(int(octal, 8)))
+    return word
 
 
 def _names(path: str, root: str) -> list[str]:
