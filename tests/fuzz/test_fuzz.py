@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz import __main__ as fuzz
 
-SECONDS = 10
+SECONDS = 7
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)

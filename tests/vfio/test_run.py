@@ -114,12 +114,13 @@ def test_when_all_is_killed_restore_gives_back(tmp_path: Path) -> None:
         os.kill(guest, signal.SIGKILL)
         until(lambda: not Path(f"/proc/{guest}/fd").is_dir() or not os.listdir(f"/proc/{guest}/fd"))
     # What nobody is left to give back goes back with the next command that has it.
-    with endless(tmp_path / "next", "vfio", "run", DISK, "--") as process:
+    with endless(tmp_path / "next", "vfio", "run", EDU, "--") as process:
+        assert driver(EDU) == "vfio-pci"
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE)
-    assert driver(DISK) == "nvme"
+    assert (driver(EDU), driver(DISK)) == ("", "vfio-pci")
     assert vmm("restore").returncode == EXIT_OK
-    assert driver(EDU) == ""
+    assert driver(DISK) == "nvme"
 
 
 def test_one_device_is_for_one_machine(tmp_path: Path) -> None:
