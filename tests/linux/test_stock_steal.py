@@ -22,7 +22,7 @@ sleep 1
 tell() { sum=0; while read -r cpu a b c d e f g steal rest; do
 case $cpu in cpu[0-9]) sum=$((sum + steal));; esac; done </proc/stat; echo LOAD-$1 seen=$sum; }
 tell BEGIN
-sleep 12
+sleep 9
 tell END
 sleep 1000
 """

@@ -46,8 +46,8 @@ OLDER = pytest.mark.needs("older-kernel")
 @pytest.mark.parametrize(
     ("which", "backend", "calls", "queues", "mib"),
     [
-        (kernel, "kvm", "patch", 2, 24),
-        (kernel, "userspace", "patch", 2, 24),
+        (kernel, "kvm", "patch", 2, 10),
+        (kernel, "userspace", "patch", 2, 10),
         (kernel, "userspace", "breakpoint", 1, 4),
         pytest.param(older_kernel, "kvm", "patch", 1, 4, marks=OLDER),
         pytest.param(older_kernel, "userspace", "patch", 1, 4, marks=OLDER),
