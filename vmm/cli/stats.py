@@ -16,8 +16,7 @@ from vmm.stats import as_json, as_table
 HELP = """Show the counters of a running machine (vmm boot --state-dir DIR).
 
 Among them where the time of each vCPU went, in nanoseconds: running, waiting for a processor of the
-host (steal), blocked, kept out of the guest (offline). The table
-leaves out counters that are zero.
+host (steal), blocked, kept out of the guest (offline). The table leaves out counters that are zero.
 """
 
 

@@ -35,6 +35,7 @@ EXTENTS = (1, "<QQIIH", "extents count order flags domain")
 BEHIND = {
     (EVTCHN, 0): (1, "<H2xII", "remote remote_port port"),
     (EVTCHN, 1): (1, "<III", "virq vcpu port"),
+    (EVTCHN, 2): (1, "<III", "pirq flags port"),
     (EVTCHN, 3): (1, "<I", "port"),
     (EVTCHN, 4): (1, "<I", "port"),
     (EVTCHN, 5): (1, "<H2xII", "domain port status"),
@@ -42,7 +43,6 @@ BEHIND = {
     (EVTCHN, 7): (1, "<II", "vcpu port"),
     (EVTCHN, 8): (1, "<II", "port vcpu"),
     (EVTCHN, 9): (1, "<I", "port"),
-    (EVTCHN, 2): (1, "<III", "pirq flags port"),
     (EVTCHN, 10): (1, "<H", "domain"),
     (EVTCHN, 13): (1, "<II", "port priority"),
     (abi.XEN_VERSION, 6): (1, "<II", "submap features"),
@@ -74,7 +74,7 @@ BEHIND = {
     (abi.GRANT_TABLE_OP, 6): (1, "<H2xIIh", "domain frames max_frames status"),
     (abi.GRANT_TABLE_OP, 8): (1, "<I", "version"),
 }
-NOTHING = (0, "", "")
+NOTHING = (0, "", "")  # of an operation that points to no structure
 # Layouts that are others where a 32-bit guest made the call.
 NARROW = {
     (abi.MEMORY_OP, 0): "<IIIIH",

@@ -22,7 +22,7 @@ struct xenpirq {
 	struct irq_hub *hub;
 	struct irq_sink inner; // the chip
 	int vm_fd; // -1: no KVM (tests)
-	struct gmem *memory; // where arguments of calls are; NULL: none is answered here
+	struct gmem *memory; // where arguments of calls are, once xenpirq_answer() has said
 	struct gmem_dev *dev;
 	pthread_mutex_t lock; // a leaf; the loop takes it without the hub's
 	struct xenpirq_bound gsi[IRQ_HUB_GSIS]; // changed under the hub's lock, too
